@@ -1,0 +1,75 @@
+/** Codes of the errors that Spillway itself answers with: HTTP status and OpenAI's `type` for each. */
+export const ERROR_CODES = {
+  invalid_api_key: { status: 401, type: 'invalid_request_error' },
+  model_not_allowed: { status: 403, type: 'permission_error' },
+  model_not_found: { status: 404, type: 'invalid_request_error' },
+  unknown_url: { status: 404, type: 'invalid_request_error' },
+  method_not_allowed: { status: 405, type: 'invalid_request_error' },
+  invalid_json: { status: 400, type: 'invalid_request_error' },
+  invalid_value: { status: 400, type: 'invalid_request_error' },
+  missing_required_parameter: { status: 400, type: 'invalid_request_error' },
+  request_too_large: { status: 413, type: 'invalid_request_error' },
+  request_timeout: { status: 408, type: 'invalid_request_error' },
+  unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  context_length_exceeded: { status: 400, type: 'invalid_request_error' },
+  content_policy_violation: { status: 400, type: 'invalid_request_error' },
+  upstream_rate_limited: { status: 429, type: 'rate_limit_error' },
+  upstream_auth_error: { status: 502, type: 'server_error' },
+  upstream_out_of_credit: { status: 502, type: 'server_error' },
+  upstream_error: { status: 502, type: 'server_error' },
+  no_healthy_upstream: { status: 503, type: 'server_error' },
+  upstream_timeout: { status: 504, type: 'server_error' },
+  server_is_overloaded: { status: 503, type: 'server_error' },
+  server_shutting_down: { status: 503, type: 'server_error' },
+  stream_interrupted: { status: 502, type: 'server_error' },
+  internal_error: { status: 500, type: 'server_error' },
+} as const satisfies Record<string, { status: number; type: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorDetails {
+  param?: string | null;
+  /** Milliseconds after which another try makes sense: becomes `retry-after` and `retry-after-ms`. */
+  retryAfterMs?: number | null;
+  /** Set to false where another try by the client cannot help: the official SDKs try again by themselves. */
+  shouldRetry?: boolean | null;
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** An error that is an answer to the client, in OpenAI's shape. */
+export class ApiError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | null;
+  readonly retryAfterMs: number | null;
+  readonly shouldRetry: boolean | null;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message);
+    this.name = 'ApiError';
+    this.code = code;
+    this.param = details.param ?? null;
+    this.retryAfterMs = details.retryAfterMs ?? null;
+    this.shouldRetry = details.shouldRetry ?? null;
+    this.headers = details.headers ?? {};
+  }
+
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+
+  get type(): string {
+    return ERROR_CODES[this.code].type;
+  }
+}
+
+/** The body of an error answer. */
+export function errorBody(error: {
+  message: string;
+  type: string;
+  param: string | null;
+  code: string;
+}): string {
+  const { message, type, param, code } = error;
+  return JSON.stringify({ error: { message, type, param, code } });
+}

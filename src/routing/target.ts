@@ -1,0 +1,15 @@
+import type { JsonObject } from '../core/json.ts';
+import type { BreakerSettings, RetrySettings, TimeoutSettings } from '../resilience/settings.ts';
+
+/** One provider and one model, with all that the node inherited. */
+export interface TargetSettings {
+  /** `provider/model`. */
+  id: string;
+  provider: string;
+  model: string;
+  /** Merged over what the client sent, `model` left out (it is above); null removes a parameter. */
+  overrideParams: JsonObject;
+  retry: RetrySettings;
+  timeouts: TimeoutSettings;
+  breaker: BreakerSettings;
+}
