@@ -28,8 +28,6 @@ export interface ModelEntry {
   /** The name under `models` that an alias resolves to (its own for one that is no alias). */
   name: string;
   tree: TreeNode<TargetSettings>;
-  /** The longest `timeouts.total` that the tree's root has: the request's deadline, in milliseconds. */
-  total: number;
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
