@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 
 /** Why work was told to stop. */
-export type CancelReason = 'client_gone' | 'deadline' | 'shutdown';
+export type CancelReason = 'client_gone' | 'shutdown';
 
 type Listener = (reason: CancelReason) => void;
 

@@ -13,7 +13,8 @@ export type FailureKind =
   | 'timeout'
   | 'broken_body'
   | 'client_gone'
-  | 'deadline';
+  | 'deadline'
+  | 'shutdown';
 
 export type OutcomeKind = 'ok' | FailureKind;
 
@@ -37,6 +38,15 @@ export interface Failure {
   retryAfterMs: number | null;
   /** What the upstream wrote, if it wrote an error. */
   error: UpstreamError | null;
+}
+
+/** One try, as the log line has it. `outcome` and `ms` of a stream are final when the stream is over. */
+export interface TryRecord {
+  /** `provider/model`. */
+  target: string;
+  outcome: OutcomeKind;
+  status: number | null;
+  ms: number;
 }
 
 /** What follows from a failure: one row of the table "Outcomes" in the README. */
@@ -71,4 +81,5 @@ export const OUTCOME_RULES: Readonly<Record<FailureKind, OutcomeRule>> = {
   broken_body: TRANSIENT,
   client_gone: NOTHING,
   deadline: NOTHING,
+  shutdown: NOTHING,
 };

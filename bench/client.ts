@@ -1,0 +1,107 @@
+/** A loader's connections: raw sockets, so that the loader costs and delays as little as it can. */
+import { connect, type Socket } from 'node:net';
+import { STAMP, STAMP_DIGITS } from './loads.ts';
+
+export interface Asked {
+  url: string;
+  headers: Record<string, string>;
+  body: Buffer;
+}
+
+export interface Answer {
+  /** A whole answer with status 200. */
+  ok: boolean;
+  bytes: number;
+  /** Nanoseconds from the stamp in a stream (the upstream writing it) to its arrival here; null without a stamp. */
+  stampAge: number | null;
+}
+
+const STAMP_RANGE = 10n ** BigInt(STAMP_DIGITS);
+const LAST_CHUNK = Buffer.from('0\r\n\r\n');
+
+/** The request's bytes, made once. */
+export function requestBytes({ url, headers, body }: Asked): Buffer {
+  const { host, pathname } = new URL(url);
+  const lines = [
+    `POST ${pathname} HTTP/1.1`,
+    `host: ${host}`,
+    'content-type: application/json',
+    `content-length: ${body.length}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]);
+}
+
+/** One keep-alive connection, one request at a time. Understands what the contestants send, not all of HTTP. */
+export class Connection {
+  readonly #socket: Socket;
+  #done: ((answer: Answer) => void) | null = null;
+  #head = '';
+  #bodyLeft: number | 'chunked' | null = null;
+  #ok = false;
+  #bytes = 0;
+  #stampAge: number | null = null;
+  broken = false;
+
+  constructor(port: number) {
+    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.#socket.on('data', (bytes: Buffer) => this.#read(bytes));
+    this.#socket.on('error', () => this.#fail());
+    this.#socket.on('close', () => this.#fail());
+  }
+
+  ask(request: Buffer, done: (answer: Answer) => void): void {
+    this.#done = done;
+    this.#head = '';
+    this.#bodyLeft = null;
+    this.#bytes = 0;
+    this.#stampAge = null;
+    this.#socket.write(request);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #read(bytes: Buffer): void {
+    this.#bytes += bytes.length;
+    let body = bytes;
+    if (this.#bodyLeft === null) {
+      this.#head += bytes.toString('latin1');
+      const end = this.#head.indexOf('\r\n\r\n');
+      if (end === -1) return;
+      const head = this.#head.slice(0, end);
+      this.#ok = head.startsWith('HTTP/1.1 200');
+      const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
+      this.#bodyLeft = length === undefined ? 'chunked' : Number(length);
+      body = bytes.subarray(bytes.length - (this.#head.length - end - 4));
+    }
+    if (this.#bodyLeft === 'chunked') {
+      if (this.#stampAge === null) this.#readStamp(body);
+      // Ours are the only bodies here, and none holds this but at its end.
+      if (body.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)) this.#finish(this.#ok);
+    } else {
+      this.#bodyLeft -= body.length;
+      if (this.#bodyLeft <= 0) this.#finish(this.#ok);
+    }
+  }
+
+  #readStamp(body: Buffer): void {
+    const at = body.indexOf(`"${STAMP}`);
+    if (at === -1) return;
+    const stamp = body.toString('latin1', at + 2, at + 2 + STAMP_DIGITS);
+    if (!/^\d+$/.test(stamp)) return;
+    this.#stampAge = Number((process.hrtime.bigint() % STAMP_RANGE) - BigInt(stamp));
+  }
+
+  #fail(): void {
+    this.broken = true;
+    this.#finish(false);
+  }
+
+  #finish(ok: boolean): void {
+    const done = this.#done;
+    this.#done = null;
+    done?.({ ok, bytes: this.#bytes, stampAge: this.#stampAge });
+  }
+}

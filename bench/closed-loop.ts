@@ -1,0 +1,85 @@
+/** As many requests as CONNECTIONS connections carry, each sending its next one when it has its answer: wrk, or this process. */
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type Answer, type Asked, Connection, requestBytes } from './client.ts';
+
+export const CONNECTIONS = 32;
+
+export interface LoopResult {
+  requests: number;
+  seconds: number;
+  bytes: number;
+  failed: number;
+}
+
+export type Loader = (asked: Asked, seconds: number) => Promise<LoopResult>;
+
+/** wrk if it is installed. */
+export function chooseLoader(scratch: string): { name: string; load: Loader } {
+  if (spawnSync('wrk', ['-v']).error)
+    return { name: 'our own loader (wrk is not installed)', load: ownLoader };
+  return { name: `wrk -t1 -c${CONNECTIONS}`, load: (asked, seconds) => wrk(scratch, asked, seconds) };
+}
+
+async function wrk(scratch: string, asked: Asked, seconds: number): Promise<LoopResult> {
+  const bodyFile = join(scratch, 'body.json');
+  writeFileSync(bodyFile, asked.body);
+  const headers = { 'content-type': 'application/json', ...asked.headers };
+  const child = spawn(
+    'wrk',
+    ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', join(import.meta.dirname, 'wrk.lua'), asked.url],
+    {
+      env: {
+        ...process.env,
+        BENCH_BODY: bodyFile,
+        BENCH_HEADERS: Object.entries(headers)
+          .map(([name, value]) => `${name}: ${value}`)
+          .join('\n'),
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      timeout: (seconds + 10) * 1000,
+    },
+  );
+  const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  const line = output.split('\n').find((one) => one.startsWith('{"requests"'));
+  if (line === undefined) throw new Error(`wrk said nothing that helps: ${output.slice(0, 300)}`);
+  const { requests, micros, bytes, failed } = JSON.parse(line) as Record<string, number>;
+  return {
+    requests: requests ?? 0,
+    seconds: (micros ?? 0) / 1e6,
+    bytes: bytes ?? 0,
+    failed: failed ?? 0,
+  };
+}
+
+async function ownLoader(asked: Asked, seconds: number): Promise<LoopResult> {
+  const request = requestBytes(asked);
+  const port = Number(new URL(asked.url).port);
+  const result: LoopResult = { requests: 0, seconds: 0, bytes: 0, failed: 0 };
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  const oneAfterTheOther = (): Promise<void> =>
+    new Promise((resolve) => {
+      let connection = new Connection(port);
+      const next = () => connection.ask(request, onAnswer);
+      const onAnswer = (answer: Answer) => {
+        result.requests++;
+        result.bytes += answer.bytes;
+        if (!answer.ok) result.failed++;
+        if (performance.now() >= end) {
+          connection.close();
+          resolve();
+        } else {
+          if (connection.broken) connection = new Connection(port);
+          setImmediate(next);
+        }
+      };
+      next();
+    });
+  await Promise.all(Array.from({ length: CONNECTIONS }, oneAfterTheOther));
+  result.seconds = (performance.now() - start) / 1000;
+  return result;
+}

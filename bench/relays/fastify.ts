@@ -1,0 +1,32 @@
+/** Yardstick: a relay on Fastify that parses what it relays and does nothing with it. Usage: node fastify.ts UPSTREAM_ORIGIN */
+import fastify from 'fastify';
+import { Agent } from 'undici';
+
+const origin = process.argv[2] as string;
+const agent = new Agent();
+const app = fastify({ bodyLimit: 32 * 1024 * 1024 });
+
+app.removeAllContentTypeParsers();
+app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
+  done(null, body),
+);
+
+app.post('/v1/chat/completions', async (request, reply) => {
+  const body = request.body as Buffer;
+  const asked = JSON.parse(body.toString()) as { stream?: boolean };
+  const answer = await agent.request({
+    origin,
+    path: request.url,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
+  reply.code(answer.statusCode).header('content-type', answer.headers['content-type']);
+  if (asked.stream === true) return reply.send(answer.body);
+  const text = await answer.body.text();
+  JSON.parse(text);
+  return reply.send(text);
+});
+
+await app.listen({ port: 0, host: '127.0.0.1' });
+console.log(JSON.stringify({ msg: 'listening', listen: app.listeningOrigin }));

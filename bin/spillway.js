@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// Written in the oldest syntax that can be: an old Node has to get far enough to say that it is too old.
+import { existsSync } from 'node:fs';
+
+var oldest = 24;
+// A checkout has the sources, which Node runs as they are; the package has what was built of them.
+var source = new URL('../src/cli/main.ts', import.meta.url);
+var built = new URL('../dist/cli/main.js', import.meta.url);
+
+if (Number(process.versions.node.split('.')[0]) < oldest) {
+  console.error(
+    'spillway needs Node ' +
+      oldest +
+      ' or newer, and this is ' +
+      process.version +
+      ' (' +
+      process.execPath +
+      '). Install a newer one, or run it with `npx` inside the checkout, which brings its own.',
+  );
+  process.exitCode = 2;
+} else {
+  import((existsSync(source) ? source : built).href).then((cli) => cli.main(process.argv.slice(2)));
+}

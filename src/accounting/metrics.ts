@@ -1,0 +1,201 @@
+import type { OutcomeKind } from '../core/outcome.ts';
+import type { Usage } from '../core/usage.ts';
+import { newRegistry, type Registry } from './prometheus.ts';
+import { type Counter, CounterFamily, type Histogram, HistogramFamily, registerGauge } from './series.ts';
+
+/** Seconds: from a cached answer to the longest a request may take. */
+const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
+/** Seconds: what the gateway itself should take, from 50 µs. */
+const OWN_TIME = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+
+/** What is read, not counted, when Prometheus asks. */
+export interface Readings {
+  inFlight(): number;
+  breakers(): Iterable<{ upstream: string; state: 'closed' | 'half_open' | 'open' }>;
+  stateStoreUp(): boolean;
+}
+
+const BREAKER_VALUES = { closed: 0, half_open: 1, open: 2 } as const;
+
+/** The metrics of the contract, with their labels. docs/metrics.md is made from what this registers. */
+export class Metrics {
+  readonly registry: Registry;
+  readonly requests: CounterFamily<'tenant' | 'model' | 'status'>;
+  readonly attempts: CounterFamily<'provider' | 'model' | 'outcome'>;
+  readonly durations: HistogramFamily<'model'>;
+  readonly firstTokens: HistogramFamily<'provider' | 'model'>;
+  readonly gatewayTime: Histogram;
+  readonly tokens: CounterFamily<'tenant' | 'model' | 'kind'>;
+  readonly cost: CounterFamily<'tenant' | 'model'>;
+  readonly breakerTransitions: CounterFamily<'upstream' | 'to'>;
+  readonly retriesDenied: CounterFamily<'upstream'>;
+  readonly quotaRefusals: CounterFamily<'tenant' | 'quota'>;
+  readonly interruptions: CounterFamily<'provider' | 'model'>;
+  readonly droppedEvents: CounterFamily<'provider'>;
+
+  constructor(readings: Readings) {
+    const registry = newRegistry();
+    this.registry = registry;
+    this.requests = new CounterFamily(registry, {
+      name: 'spillway_requests_total',
+      help: 'Requests that clients made, by the status they were answered with (499: the client left first).',
+      labels: ['tenant', 'model', 'status'],
+    });
+    this.attempts = new CounterFamily(registry, {
+      name: 'spillway_attempts_total',
+      help: 'Tries sent to upstreams, by how they ended.',
+      labels: ['provider', 'model', 'outcome'],
+    });
+    this.durations = new HistogramFamily(registry, {
+      name: 'spillway_request_duration_seconds',
+      help: 'Time from the arrival of a request to the end of its answer.',
+      labels: ['model'],
+      bounds: DURATIONS,
+    });
+    this.firstTokens = new HistogramFamily(registry, {
+      name: 'spillway_time_to_first_token_seconds',
+      help: 'Time from sending a streamed try to its first content.',
+      labels: ['provider', 'model'],
+      bounds: DURATIONS,
+    });
+    this.gatewayTime = new HistogramFamily(registry, {
+      name: 'spillway_gateway_seconds',
+      help: 'Time a request spent in the gateway itself: neither with an upstream nor waiting to try again.',
+      labels: [],
+      bounds: OWN_TIME,
+    }).with({});
+    this.tokens = new CounterFamily(registry, {
+      name: 'spillway_tokens_total',
+      help: 'Tokens that upstreams reported for answered requests, by kind: input, output, cached, reasoning.',
+      labels: ['tenant', 'model', 'kind'],
+    });
+    this.cost = new CounterFamily(registry, {
+      name: 'spillway_cost_usd_total',
+      help: 'Cost of answered requests in US dollars, where the price is known.',
+      labels: ['tenant', 'model'],
+    });
+    registerGauge(
+      registry,
+      {
+        name: 'spillway_breaker_state',
+        help: 'State of the circuit breaker of each upstream: 0 closed, 1 half-open, 2 open.',
+      },
+      () =>
+        [...readings.breakers()].map(({ upstream, state }) => ({
+          labels: { upstream },
+          value: BREAKER_VALUES[state],
+        })),
+    );
+    this.breakerTransitions = new CounterFamily(registry, {
+      name: 'spillway_breaker_transitions_total',
+      help: 'Changes of state of circuit breakers, by the new state.',
+      labels: ['upstream', 'to'],
+    });
+    this.retriesDenied = new CounterFamily(registry, {
+      name: 'spillway_retries_denied_total',
+      help: 'Retries that the retry budget of an upstream did not allow.',
+      labels: ['upstream'],
+    });
+    this.quotaRefusals = new CounterFamily(registry, {
+      name: 'spillway_quota_refusals_total',
+      help: 'Requests refused because a quota was used up.',
+      labels: ['tenant', 'quota'],
+    });
+    registerGauge(registry, { name: 'spillway_in_flight', help: 'Requests of clients under way.' }, () => [
+      { labels: {}, value: readings.inFlight() },
+    ]);
+    this.interruptions = new CounterFamily(registry, {
+      name: 'spillway_stream_interruptions_total',
+      help: 'Streams that broke after their first content had been sent on.',
+      labels: ['provider', 'model'],
+    });
+    this.droppedEvents = new CounterFamily(registry, {
+      name: 'spillway_dropped_events_total',
+      help: 'Events of streams that were left out because they were not valid.',
+      labels: ['provider'],
+    });
+    registerGauge(
+      registry,
+      {
+        name: 'spillway_state_store_up',
+        help: 'Whether the store of shared state can be reached; the one inside the process always can.',
+      },
+      () => [{ labels: {}, value: readings.stateStoreUp() ? 1 : 0 }],
+    );
+  }
+}
+
+/** The series of one tenant and one model name, looked up once and kept. */
+export class RequestSeries {
+  readonly #metrics: Metrics;
+  readonly #tenant: string;
+  readonly #model: string;
+  readonly #byStatus = new Map<number, Counter>();
+  readonly duration: Histogram;
+  readonly #input: Counter;
+  readonly #output: Counter;
+  readonly #cached: Counter;
+  readonly #reasoning: Counter;
+
+  constructor(metrics: Metrics, tenant: string, model: string) {
+    this.#metrics = metrics;
+    this.#tenant = tenant;
+    this.#model = model;
+    this.duration = metrics.durations.with({ model });
+    this.#input = metrics.tokens.with({ tenant, model, kind: 'input' });
+    this.#output = metrics.tokens.with({ tenant, model, kind: 'output' });
+    this.#cached = metrics.tokens.with({ tenant, model, kind: 'cached' });
+    this.#reasoning = metrics.tokens.with({ tenant, model, kind: 'reasoning' });
+  }
+
+  answered(status: number): void {
+    let counter = this.#byStatus.get(status);
+    if (counter === undefined) {
+      counter = this.#metrics.requests.with({
+        tenant: this.#tenant,
+        model: this.#model,
+        status: String(status),
+      });
+      this.#byStatus.set(status, counter);
+    }
+    counter.value++;
+  }
+
+  used(usage: Usage): void {
+    this.#input.value += usage.input;
+    this.#output.value += usage.output;
+    this.#cached.value += usage.cached;
+    this.#reasoning.value += usage.reasoning;
+  }
+}
+
+/** The series of one provider's model. */
+export class UpstreamSeries {
+  readonly #metrics: Metrics;
+  readonly #labels: { provider: string; model: string };
+  readonly #byOutcome = new Map<OutcomeKind, Counter>();
+  readonly firstToken: Histogram;
+
+  constructor(metrics: Metrics, provider: string, model: string) {
+    this.#metrics = metrics;
+    this.#labels = { provider, model };
+    this.firstToken = metrics.firstTokens.with(this.#labels);
+  }
+
+  tried(outcome: OutcomeKind): void {
+    let counter = this.#byOutcome.get(outcome);
+    if (counter === undefined) {
+      counter = this.#metrics.attempts.with({ ...this.#labels, outcome });
+      this.#byOutcome.set(outcome, counter);
+    }
+    counter.value++;
+  }
+
+  interrupted(): void {
+    this.#metrics.interruptions.with(this.#labels).value++;
+  }
+
+  droppedEvent(): void {
+    this.#metrics.droppedEvents.with({ provider: this.#labels.provider }).value++;
+  }
+}

@@ -1,0 +1,49 @@
+import { type LoadOptions, loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problem.ts';
+import type { RuntimeConfig } from '../config/runtime.ts';
+import type { ExitStatus, Terminal } from './main.ts';
+
+/** Says everything that is wrong with a configuration, or in short what was understood. */
+export function check(
+  file: string,
+  options: Pick<LoadOptions, 'readSecrets'>,
+  terminal: Terminal,
+): ExitStatus {
+  const loaded = loadConfig(file, { ...options, env: terminal.env });
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) terminal.err(`${formatProblem(problem)}\n`);
+    terminal.err(`${count(loaded.problems.length, 'problem')}\n`);
+    return 1;
+  }
+  for (const warning of loaded.warnings) terminal.err(`warning: ${formatProblem(warning)}\n`);
+  terminal.out(
+    `${file} is valid${options.readSecrets ? '' : ' (secrets were not looked at)'}.\n${summary(loaded.config)}`,
+  );
+  return 0;
+}
+
+function summary(config: RuntimeConfig): string {
+  const models = [...config.models].filter(([name, entry]) => name === entry.name).map(([name]) => name);
+  const aliases = [...config.models].filter(([name, entry]) => name !== entry.name);
+  const keys = config.tenants.reduce((sum, tenant) => sum + tenant.keys.length, 0);
+  const lines = [
+    ['clients', address(config.listen) + (config.server.tls === null ? '' : ' (TLS)')],
+    ['operators', address(config.admin.listen)],
+    ['providers', [...config.providers.keys()].join(', ')],
+    ['models', models.join(', ')],
+    ['aliases', aliases.map(([name, entry]) => `${name} -> ${entry.name}`).join(', ')],
+    [
+      'tenants',
+      `${config.tenants.map(({ id }) => id).join(', ')} (${config.auth === 'none' ? 'no keys asked for' : count(keys, 'key')})`,
+    ],
+  ];
+  return lines.map(([name = '', text]) => `  ${name.padEnd(10)} ${text === '' ? '-' : text}\n`).join('');
+}
+
+function address({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function count(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? '' : 's'}`;
+}

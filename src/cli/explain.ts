@@ -1,0 +1,139 @@
+import type { Inheritance } from '../config/inherit.ts';
+import { type Loaded, type LoadOptions, loadConfig } from '../config/load.ts';
+import { formatPath, formatProblem, type Path } from '../config/problem.ts';
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { nearest } from '../core/nearest.ts';
+import { formatDuration } from '../core/units.ts';
+import { defaultsSchema } from '../routing/schema.ts';
+import type { TargetSettings } from '../routing/target.ts';
+import type { TreeNode } from '../routing/tree.ts';
+import { schemaAt, unwrap } from '../schema/walk.ts';
+import type { ExitStatus, Terminal } from './main.ts';
+
+type Good = Extract<Loaded, { ok: true }>;
+
+/** Prints the tree behind a model's name, with everything that its targets inherit and where it was said. */
+export function explain(
+  model: string,
+  file: string,
+  options: Pick<LoadOptions, 'readSecrets'>,
+  terminal: Terminal,
+): ExitStatus {
+  const loaded = loadConfig(file, { ...options, env: terminal.env });
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) terminal.err(`${formatProblem(problem)}\n`);
+    return 1;
+  }
+  const { config } = loaded;
+  const entry = config.models.get(model) ?? config.directModel(model);
+  if (entry === null) {
+    const names = [...config.models.keys()];
+    const meant = nearest(model, names);
+    const hint = meant === null ? `there are: ${names.join(', ') || 'none'}` : `did you mean ${meant}?`;
+    terminal.err(`${file} has no model ${JSON.stringify(model)}; ${hint}\n`);
+    return 2;
+  }
+  terminal.out(`${model}${entry.name === model ? '' : ` (an alias of ${entry.name})`}\n`);
+  for (const line of new Printer(loaded).node(entry.tree, '')) terminal.out(`  ${line}\n`);
+  return 0;
+}
+
+class Printer {
+  readonly #loaded: Good;
+
+  constructor(loaded: Good) {
+    this.#loaded = loaded;
+  }
+
+  node(node: TreeNode<TargetSettings>, note: string): string[] {
+    const name = `${node.label}${note}`;
+    switch (node.kind) {
+      case 'target':
+        return [`${node.target.id}  # ${name}`, ...indented(this.#settings(node.target))];
+      case 'fallback':
+        return [
+          `${node.children.length === 1 ? 'single' : 'fallback'}${codes(node.onStatusCodes)}  # ${name}`,
+          ...node.children.flatMap((child) => indented(this.node(child, ''))),
+        ];
+      case 'loadbalance':
+        return [
+          `loadbalance${codes(node.onStatusCodes)}  # ${name}`,
+          ...node.children.flatMap((child) => indented(this.node(child.node, `, weight ${child.weight}`))),
+        ];
+      case 'conditional': {
+        const children = new Map<TreeNode<TargetSettings>, string[]>();
+        for (const [index, { child }] of node.conditions.entries()) {
+          children.set(child, [...(children.get(child) ?? []), `if conditions[${index}] matches`]);
+        }
+        if (node.default !== null)
+          children.set(node.default, [...(children.get(node.default) ?? []), 'else']);
+        return [
+          `conditional  # ${name}`,
+          ...[...children].flatMap(([child, when]) => indented(this.node(child, `, ${when.join(', ')}`))),
+        ];
+      }
+    }
+  }
+
+  #settings(target: TargetSettings): string[] {
+    const held = this.#loaded.origins.get(target);
+    if (held === undefined) return [];
+    const { model: _, ...params } = held.overrideParams;
+    const lines = this.#leaves(held, params, ['override_params']);
+    for (const part of ['retry', 'timeouts', 'breaker'] as const) {
+      lines.push(...this.#leaves(held, held[part] as unknown as JsonObject, [part]));
+    }
+    return lines;
+  }
+
+  /** One line for each setting below `path`. */
+  #leaves(held: Inheritance, settings: JsonObject, path: Path): string[] {
+    const lines: string[] = [];
+    for (const [key, value] of Object.entries(settings)) {
+      const place = [...path, key];
+      const origin = place.reduce<Json | undefined>(
+        (inner, step) => (isJsonObject(inner) ? inner[step] : inner),
+        held.origins,
+      );
+      if (isJsonObject(value) && isJsonObject(origin) && Object.keys(value).length > 0) {
+        lines.push(...this.#leaves(held, value, place));
+      } else if (value !== undefined) {
+        const from = typeof origin === 'string' ? origin : 'built in';
+        lines.push(`${formatPath(place)}: ${this.#shown(value, place, from)}  # ${from}`);
+      }
+    }
+    return lines;
+  }
+
+  #shown(value: Json, path: Path, from: string): string {
+    const schema = schemaAt(defaultsSchema, path);
+    if (typeof value === 'number' && schema !== null && unwrap(schema).facets.form === 'duration') {
+      return formatDuration(value);
+    }
+    return JSON.stringify(this.#withoutSecrets(value, formatPath(path, from)));
+  }
+
+  /** What came from `${...}` as it was written: any of it may be a secret. */
+  #withoutSecrets(value: Json, place: string): Json {
+    const written = this.#loaded.written.get(place);
+    if (written !== undefined) return written;
+    if (Array.isArray(value)) {
+      return value.map((item, index) => this.#withoutSecrets(item, formatPath([index], place)));
+    }
+    if (!isJsonObject(value)) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([key, inner]) => [
+        key,
+        this.#withoutSecrets(inner, formatPath([key], place)),
+      ]),
+    );
+  }
+}
+
+function indented(lines: string[]): string[] {
+  return lines.map((line) => `  ${line}`);
+}
+
+function codes(onStatusCodes: ReadonlySet<number> | null): string {
+  return onStatusCodes === null ? '' : `, goes on after ${[...onStatusCodes].join(' ')}`;
+}

@@ -1,0 +1,34 @@
+import { compileModels, type Origins } from './compile-models.ts';
+import { compileProviders } from './compile-providers.ts';
+import { compileAdmin, compileServer } from './compile-server.ts';
+import { compileTenants } from './compile-tenants.ts';
+import type { RuntimeConfig } from './runtime.ts';
+import type { ConfigFile } from './schema.ts';
+import type { Scope } from './scope.ts';
+
+/** A file that fits its schema, to what runs. What is wrong with it goes to `scope`; the result is of use only if nothing was. */
+export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig; origins: Origins } {
+  const providers = compileProviders(file, scope);
+  const { models, directModel, origins } = compileModels(file, scope);
+  const isModel = (name: string) =>
+    scope.names.models.has(name) || scope.names.aliases.has(name) || directModel(name) !== null;
+  const tenants = compileTenants(file, scope, isModel);
+  const admin = compileAdmin(file, scope);
+  const server = compileServer(file, scope);
+  if (models.size === 0 && !file.direct_models) {
+    scope.warn(['models'], 'there is no model to ask for; add one, or set `direct_models: true`');
+  }
+  const config: RuntimeConfig = {
+    listen: file.listen,
+    admin,
+    server,
+    providers,
+    models,
+    directModel,
+    auth: file.auth,
+    tenants,
+    log: { level: file.log.level, requestBodies: file.log.request_bodies },
+    secrets: [...scope.secrets],
+  };
+  return { config, origins };
+}

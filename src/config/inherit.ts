@@ -1,0 +1,91 @@
+import type { z } from 'zod';
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
+import { breakerSchema, retrySchema, timeoutsSchema } from '../resilience/schema.ts';
+import type { NodeFile } from '../routing/schema.ts';
+import { formatPath, type Path } from './problem.ts';
+
+/** Everything that a node hands down, in the file's own words. */
+export interface Inheritance {
+  provider: string | null;
+  overrideParams: JsonObject;
+  retry: z.output<typeof retrySchema>;
+  timeouts: z.output<typeof timeoutsSchema>;
+  breaker: z.output<typeof breakerSchema>;
+  /** The same shape, with the place in the file that each value came from instead of the value; `built in` for our own. */
+  origins: JsonObject;
+}
+
+const RETRY = retrySchema.parse({});
+const TIMEOUTS = timeoutsSchema.parse({});
+const BREAKER = breakerSchema.parse({});
+
+/** What holds where the file says nothing. */
+export const BUILT_IN: Inheritance = {
+  provider: null,
+  overrideParams: {},
+  retry: RETRY,
+  timeouts: TIMEOUTS,
+  breaker: BREAKER,
+  origins: {
+    retry: label(asJson(RETRY), 'built in'),
+    timeouts: label(asJson(TIMEOUTS), 'built in'),
+    breaker: label(asJson(BREAKER), 'built in'),
+    override_params: {},
+  },
+};
+
+/** What holds below a node (or `defaults`) that stands at `path`: maps key by key, the nearer wins; lists replace. */
+export function inherit(above: Inheritance, node: Partial<NodeFile>, path: Path): Inheritance {
+  const provider = node.provider ?? node.virtual_key;
+  const params = { ...(node.override_params as JsonObject | undefined) };
+  if (node.model !== undefined) params['model'] = node.model;
+  const place = formatPath(path);
+  const said = withoutUndefined({ retry: node.retry, timeouts: node.timeouts, breaker: node.breaker });
+  const origins = label(said, place) as JsonObject;
+  // A parameter is taken whole: half of one response format and half of another would be neither.
+  origins['override_params'] = Object.fromEntries(Object.keys(params).map((key) => [key, place]));
+  if (provider !== undefined) origins['provider'] = place;
+  return {
+    provider: provider ?? above.provider,
+    overrideParams: { ...above.overrideParams, ...params },
+    retry: merged(above.retry, said['retry']),
+    timeouts: merged(above.timeouts, said['timeouts']),
+    breaker: merged(above.breaker, said['breaker']),
+    origins: merge(above.origins, origins) as JsonObject,
+  };
+}
+
+/** Parsed settings hold nothing that JSON does not, whatever their types say of keys that are left out. */
+function asJson(settings: object): Json {
+  return withoutUndefined(settings);
+}
+
+/** `merge` keeps the shape of what it merges into. */
+function merged<T extends object>(above: T, nearer: Json | undefined): T {
+  return merge(asJson(above), nearer) as unknown as T;
+}
+
+function merge(above: Json, nearer: Json | undefined): Json {
+  if (nearer === undefined) return above;
+  if (!isJsonObject(above) || !isJsonObject(nearer)) return nearer;
+  const merged: JsonObject = { ...above };
+  for (const [key, value] of Object.entries(nearer)) {
+    const base = Object.hasOwn(above, key) ? above[key] : undefined;
+    merged[key] = base === undefined ? value : merge(base, value);
+  }
+  return merged;
+}
+
+/** The same maps with `place` at every leaf. */
+function label(value: Json, place: string): Json {
+  if (!isJsonObject(value)) return place;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, label(inner, place)]));
+}
+
+/** Keys that say nothing are as good as absent. */
+function withoutUndefined(value: object): JsonObject {
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(
+    entries.map(([key, inner]) => [key, isJsonObject(inner) ? withoutUndefined(inner) : (inner as Json)]),
+  );
+}

@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { compile } from './compile.ts';
+import type { Origins } from './compile-models.ts';
+import { shown } from './issues.ts';
+import { substitutedIn } from './located.ts';
+import { formatPath, type Problem } from './problem.ts';
+import type { RuntimeConfig } from './runtime.ts';
+import { configSchema, VERSION } from './schema.ts';
+import { namesOf, Scope } from './scope.ts';
+import { type Located, readSource, type Source } from './source.ts';
+import { errorCode } from './substitute.ts';
+import { validate } from './validate.ts';
+
+export interface LoadOptions {
+  env: Readonly<Record<string, string | undefined>>;
+  /**
+   * False: neither the environment nor any other file is read, and nothing is said of values that would come from there. The
+   * configuration then holds stand-ins, and is for looking at only.
+   */
+  readSecrets: boolean;
+}
+
+export type Loaded =
+  | {
+      ok: true;
+      config: RuntimeConfig;
+      /** What loads but cannot be what was meant. */
+      warnings: Problem[];
+      /** Where each target's settings came from. */
+      origins: Origins;
+      /** Texts that hold `${...}`, as they were written, by their place in the file: to be shown in place of their values. */
+      written: ReadonlyMap<string, string>;
+    }
+  | { ok: false; problems: Problem[] };
+
+/** Reads a configuration whole, or says everything that is wrong with it. */
+export function loadConfig(file: string, options: LoadOptions): Loaded {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const message =
+      errorCode(error) === 'ENOENT'
+        ? 'there is no such file'
+        : `the file cannot be read (${errorCode(error)})`;
+    return { ok: false, problems: [{ file, line: null, column: null, path: '', message }] };
+  }
+  return loadText(file, text, options);
+}
+
+/** The same for text that is at hand. `file` is what problems call it, and where relative paths begin. */
+export function loadText(file: string, text: string, options: LoadOptions): Loaded {
+  const directory = dirname(resolve(file));
+  const source = readSource(file, text, { ...options, directory });
+  const { root, problems } = source;
+  if (root === null) return { ok: false, problems };
+  const version = checkVersion(file, root, source.position);
+  if (version !== null) problems.push(version.problem);
+  // A file for another version would be faulty from top to bottom: one word about it is enough.
+  if (version?.isOther) return { ok: false, problems: inOrder(problems) };
+
+  const names = namesOf(root);
+  const { data, faults, damaged } = validate(configSchema, root);
+  for (const { path, message, offset } of faults) {
+    problems.push({ file, ...source.position(offset), path: formatPath(path), message });
+  }
+  if (data === null) return { ok: false, problems: inOrder(problems) };
+  const { position } = source;
+  const scope = new Scope({
+    file,
+    directory,
+    readSecrets: options.readSecrets,
+    root,
+    names,
+    damaged,
+    position,
+  });
+  const { config, origins } = compile(data, scope);
+  problems.push(...scope.problems);
+  if (problems.length > 0) return { ok: false, problems: inOrder(problems) };
+  const written = new Map(substitutedIn(root).map((scalar) => [formatPath(scalar.path), scalar.written]));
+  return { ok: true, config, origins, warnings: inOrder(scope.warnings), written };
+}
+
+/** Told apart from the schema's own checks, because nothing else matters if the version is another one. */
+function checkVersion(
+  file: string,
+  root: Located,
+  position: Source['position'],
+): { problem: Problem; isOther: boolean } | null {
+  if (root.kind !== 'map') return null;
+  const entry = root.entries.get('version');
+  const where = { file, ...position(entry?.offset ?? root.offset), path: 'version' };
+  if (entry === undefined) {
+    return { problem: { ...where, message: `missing; expected \`version: ${VERSION}\`` }, isOther: false };
+  }
+  const { value } = entry;
+  if (value.kind === 'scalar' && (value.origin === 'unknown' || String(value.value) === String(VERSION))) {
+    value.value = VERSION;
+    return null;
+  }
+  const message = `expected ${VERSION}, the only version that there is so far, found ${shown(value, false)}`;
+  return { problem: { ...where, message }, isOther: true };
+}
+
+/** In the order of the file. */
+function inOrder(problems: Problem[]): Problem[] {
+  return problems.toSorted(
+    (a, b) =>
+      (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0) || a.path.localeCompare(b.path),
+  );
+}

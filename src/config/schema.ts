@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { authSchema, tenantsSchema } from '../auth/schema.ts';
+import { providersSchema } from '../providers/schema.ts';
+import { defaultsSchema, modelsSchema } from '../routing/schema.ts';
+import { notYet } from '../schema/kit.ts';
+import { adminSchema, listenSchema, logSchema, serverSchema } from '../server/schema.ts';
+
+/** The only version of the file format that there is. */
+export const VERSION = 1;
+
+/** A configuration as it is written. Each part brings its own section. */
+export const configSchema = z.strictObject({
+  version: z.literal(VERSION).optional().describe('of the file format; required'),
+  listen: listenSchema,
+  admin: adminSchema.describe('the second listener, for operators'),
+  server: serverSchema.describe('the client listener'),
+  state: notYet(
+    z.record(z.string(), z.unknown()).describe('where counts are kept that several gateways share'),
+  ),
+  providers: providersSchema.describe('who answers: a host and how to log in there'),
+  virtual_keys: providersSchema.describe('another name for `providers`; both may be used'),
+  defaults: defaultsSchema.describe(
+    'what a node of a tree has unless it, or a node above it, says otherwise',
+  ),
+  models: modelsSchema.describe('the names that clients send in `model`, and the tree that each stands for'),
+  aliases: z
+    .record(z.string(), z.string())
+    .prefault({})
+    .describe('further names for models: `{ cheap: balanced }`'),
+  direct_models: z
+    .boolean()
+    .prefault(false)
+    .describe('true: `openai/gpt-6-sol` reaches that provider without an entry under `models`'),
+  prices: notYet(z.string().describe('a file: USD per million tokens')),
+  capabilities: notYet(z.string().describe('a file: what each model refuses, its limits')),
+  auth: authSchema,
+  tenants: tenantsSchema,
+  quota_defaults: notYet(z.record(z.string(), z.unknown()).describe('what quotas assume')),
+  idempotency: notYet(
+    z.record(z.string(), z.unknown()).describe('answers kept for requests that are sent again'),
+  ),
+  log: logSchema.describe('what is logged'),
+});
+
+export type ConfigFile = z.output<typeof configSchema>;

@@ -1,0 +1,250 @@
+import type { Book, RequestEntry } from '../accounting/book.ts';
+import type { Principal } from '../auth/keyring.ts';
+import type { Chance, Clock } from '../core/clock.ts';
+import { ApiError, errorBody } from '../core/errors.ts';
+import { isJsonObject } from '../core/json.ts';
+import type { Failure } from '../core/outcome.ts';
+import type { Redact } from '../core/redact.ts';
+import { readUsage } from '../providers/openai/chunk.ts';
+import { walk } from '../routing/walk.ts';
+import type { Target } from '../upstream/registry.ts';
+import { type Answer, type CallContext, type CallEvents, pause, visit } from '../upstream/visit.ts';
+import { authenticate } from './authenticate.ts';
+import { type ChatRequest, readChatRequest } from './chat-request.ts';
+import { deliverStream } from './deliver.ts';
+import { sendError } from './errors.ts';
+import type { Exchange, Headers } from './exchange.ts';
+import { requestFacts } from './facts.ts';
+import { type Live, type LiveModel, mayUse } from './live.ts';
+import { judge, type Unanswered } from './verdict.ts';
+
+/** What a request needs besides the configuration. */
+export interface Services {
+  clock: Clock;
+  chance: Chance;
+  redact: Redact;
+  book: Book;
+  events: CallEvents;
+  /** A new id, never used before: for tries, and for clients that bring none. */
+  newId(): string;
+}
+
+/**
+ * One chat request, from its arrival to its line in the log:
+ * authenticate > read > find the model > (reserve: quotas) > route > answer > settle.
+ * Never rejects: whatever goes wrong becomes an answer, and the book is closed once.
+ */
+export async function chat(exchange: Exchange, live: Live, services: Services): Promise<void> {
+  const entry = newEntry(exchange);
+  try {
+    const principal = authenticate(exchange, live);
+    const request = readChatRequest(exchange.body);
+    entry.stream = request.streaming;
+    entry.model = request.model;
+    if (live.logBodies) entry.prompt = exchange.body.toString();
+    const model = findModel(request.model, principal, live);
+    entry.modelLabel = model.label;
+    await route(exchange, live, services, { principal, request, model, entry });
+  } catch (error) {
+    refuse(exchange, entry, error);
+    if (!(error instanceof ApiError)) throw error;
+  } finally {
+    services.book.close(entry);
+  }
+}
+
+function newEntry(exchange: Exchange): RequestEntry {
+  return {
+    id: exchange.requestId,
+    principal: exchange.principal,
+    model: null,
+    modelLabel: 'unknown',
+    target: null,
+    status: 0,
+    outcome: 'refused',
+    stream: false,
+    tries: [],
+    firstTokenMs: null,
+    waitedMs: 0,
+    startedAt: exchange.startedAt,
+    usage: null,
+  };
+}
+
+function findModel(name: string, principal: Principal, live: Live): LiveModel {
+  const model = live.models.get(name) ?? live.direct(name);
+  if (model === null) {
+    throw new ApiError(
+      'model_not_found',
+      `The model '${name}' does not exist here. GET /v1/models lists those that do.`,
+      {
+        param: 'model',
+      },
+    );
+  }
+  if (!mayUse(principal, name)) {
+    throw new ApiError('model_not_allowed', `Your key may not use the model '${name}'.`, { param: 'model' });
+  }
+  return model;
+}
+
+interface Job {
+  principal: Principal;
+  request: ChatRequest;
+  model: LiveModel;
+  entry: RequestEntry;
+}
+
+async function route(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
+  const { request, entry, model } = job;
+  const context = callContext(exchange, live, services, job);
+  entry.tries = context.tries;
+  const unanswered: Unanswered[] = [];
+  const answer = await walk<Target, Answer>(model.tree, {
+    facts: requestFacts(job.principal, request.body.value, exchange.header('x-spillway-metadata')),
+    chance: services.chance,
+    async call(target) {
+      const end = await visit(target, context);
+      if (end.kind !== 'answered') unanswered.push({ target: target.settings.id, end });
+      return end;
+    },
+    async waitFor({ settings }, ms) {
+      const deadline = context.startedAt + settings.timeouts.total;
+      if (ms > settings.retry.maxRetryAfter || context.clock.now() + ms >= deadline) return false;
+      return pause(context, ms);
+    },
+  });
+  try {
+    if (answer === null) answerWithoutAnswer(exchange, job, unanswered);
+    else if (answer.kind === 'plain') answerPlain(exchange, live, answer, entry);
+    else await answerStream(exchange, live, services, answer, entry);
+  } finally {
+    entry.waitedMs = context.sleptMs + context.tries.reduce((sum, { ms }) => sum + ms, 0);
+  }
+}
+
+function callContext(exchange: Exchange, live: Live, services: Services, { request }: Job): CallContext {
+  return {
+    body: request.body,
+    streaming: request.streaming,
+    wantsUsage: request.wantsUsage,
+    passedHeaders: passedHeaders(exchange, live, request.streaming),
+    requestId: services.newId(),
+    startedAt: exchange.startedAt,
+    cancellation: exchange.cancellation,
+    tries: [],
+    sleptMs: 0,
+    clock: services.clock,
+    chance: services.chance,
+    redact: services.redact,
+    events: services.events,
+  };
+}
+
+const TRACE_HEADERS = ['traceparent', 'tracestate'];
+
+/** Of the client's headers, those that go on. Everything else of them ends here, its key above all. */
+function passedHeaders(exchange: Exchange, live: Live, streaming: boolean): string[] {
+  const headers = [
+    'accept',
+    exchange.header('accept') ?? (streaming ? 'text/event-stream' : 'application/json'),
+  ];
+  for (const name of TRACE_HEADERS) pass(name);
+  for (const name of live.forwardHeaders) pass(name);
+  function pass(name: string) {
+    const value = exchange.header(name);
+    if (value !== undefined) headers.push(name, value);
+  }
+  return headers;
+}
+
+function answerHeaders(entry: RequestEntry): Headers {
+  const headers = { 'x-request-id': entry.id, 'x-spillway-attempts': String(entry.tries.length) };
+  return entry.target === null ? headers : { ...headers, 'x-spillway-target': entry.target };
+}
+
+function answerPlain(
+  exchange: Exchange,
+  live: Live,
+  answer: Answer & { kind: 'plain' },
+  entry: RequestEntry,
+): void {
+  entry.target = answer.target.settings.id;
+  entry.status = 200;
+  entry.outcome = 'ok';
+  const usage = answer.value['usage'];
+  if (isJsonObject(usage)) entry.usage = readUsage(usage);
+  if (live.logBodies) entry.answer = answer.body.toString();
+  exchange.send(200, { 'content-type': 'application/json', ...answerHeaders(entry) }, answer.body);
+}
+
+async function answerStream(
+  exchange: Exchange,
+  live: Live,
+  services: Services,
+  { stream, target }: Answer & { kind: 'stream' },
+  entry: RequestEntry,
+): Promise<void> {
+  entry.target = target.settings.id;
+  entry.status = 200;
+  entry.firstTokenMs = services.clock.now() - entry.startedAt;
+  const failure = await deliverStream(stream, exchange, answerHeaders(entry), live.heartbeat, services.clock);
+  entry.outcome = failure === null ? 'ok' : failure.kind;
+  entry.usage = stream.usage;
+}
+
+function answerWithoutAnswer(
+  exchange: Exchange,
+  { request, entry }: Job,
+  unanswered: readonly Unanswered[],
+): void {
+  const verdict = judge(request.model, unanswered);
+  entry.outcome = entry.tries.at(-1)?.outcome ?? 'unanswered';
+  switch (verdict.kind) {
+    case 'client_gone':
+      entry.status = 499;
+      entry.outcome = 'client_gone';
+      return;
+    case 'own':
+      entry.status = verdict.error.status;
+      sendError(exchange, verdict.error, answerHeaders(entry));
+      return;
+    case 'relayed':
+      entry.target = verdict.target;
+      entry.status = verdict.failure.status ?? 400;
+      entry.outcome = verdict.failure.kind;
+      relayError(exchange, entry, verdict.failure);
+  }
+}
+
+/** The upstream's own error: its body if that has OpenAI's shape, else its words in that shape. */
+function relayError(exchange: Exchange, entry: RequestEntry, failure: Failure): void {
+  const { error } = failure;
+  const fallbackCode = failure.kind === 'content_filtered' ? 'content_policy_violation' : 'invalid_value';
+  const body =
+    error?.raw ??
+    errorBody({
+      message: error?.message ?? failure.message,
+      type: error?.type ?? 'invalid_request_error',
+      param: error?.param ?? null,
+      code: error?.code ?? fallbackCode,
+    });
+  const headers = { 'content-type': 'application/json', 'x-should-retry': 'false', ...answerHeaders(entry) };
+  exchange.send(entry.status, headers, body);
+}
+
+/** A request that is refused before anything was sent; in the books all the same. */
+export function refuseRequest(exchange: Exchange, services: Services, error: ApiError): void {
+  const entry = newEntry(exchange);
+  refuse(exchange, entry, error);
+  services.book.close(entry);
+}
+
+function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
+  const known =
+    error instanceof ApiError
+      ? error
+      : new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
+  entry.status = exchange.cancellation.reason === 'client_gone' ? 499 : known.status;
+  sendError(exchange, known, { 'x-request-id': entry.id });
+}

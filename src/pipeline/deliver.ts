@@ -1,0 +1,69 @@
+import type { Clock, Timer } from '../core/clock.ts';
+import { ERROR_CODES, errorBody } from '../core/errors.ts';
+import type { Failure } from '../core/outcome.ts';
+import { DONE_EVENT, encodeData, PING_COMMENT } from '../sse/encoder.ts';
+import type { ChatStream } from '../upstream/chat-stream.ts';
+import type { Exchange, Headers } from './exchange.ts';
+
+const STREAM_HEADERS: Headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  // nginx holds streams back unless it is told not to.
+  'x-accel-buffering': 'no',
+};
+
+/**
+ * Brings a stream that has begun to its client, as fast as that reads. Resolves when it is over: null if the client has it whole.
+ * A broken one ends in an error event and no `[DONE]`, so that it cannot be taken for a whole answer.
+ */
+export function deliverStream(
+  stream: ChatStream,
+  exchange: Exchange,
+  headers: Headers,
+  heartbeat: number,
+  clock: Clock,
+): Promise<Failure | null> {
+  return new Promise((resolve) => {
+    const response = exchange.stream({ ...STREAM_HEADERS, ...headers }, () => {
+      clientIsSlow = false;
+      stream.resume();
+    });
+    let clientIsSlow = false;
+    let writtenAt = clock.now();
+    let timer: Timer | null = null;
+
+    const beat = () => {
+      const quiet = clock.now() - writtenAt;
+      if (quiet >= heartbeat && !clientIsSlow) {
+        response.write(PING_COMMENT);
+        writtenAt = clock.now();
+      }
+      timer = clock.schedule(quiet >= heartbeat ? heartbeat : heartbeat - quiet, beat);
+    };
+    if (heartbeat > 0) timer = clock.schedule(heartbeat, beat);
+
+    stream.flow({
+      write(bytes) {
+        writtenAt = clock.now();
+        clientIsSlow = !response.write(bytes);
+        return !clientIsSlow;
+      },
+      end(failure) {
+        timer?.cancel();
+        if (failure === null) response.write(DONE_EVENT);
+        else if (failure.kind !== 'client_gone') response.write(encodeData(interruption(failure)));
+        response.end();
+        resolve(failure);
+      },
+    });
+  });
+}
+
+function interruption(failure: Failure): string {
+  return errorBody({
+    message: `The stream was interrupted: ${failure.message}. What came before is not the whole answer.`,
+    type: ERROR_CODES.stream_interrupted.type,
+    param: null,
+    code: 'stream_interrupted',
+  });
+}

@@ -1,0 +1,32 @@
+import type { Keyring, Principal } from '../auth/keyring.ts';
+import type { TreeNode } from '../routing/tree.ts';
+import type { Target } from '../upstream/registry.ts';
+
+/** A configuration at work: what one request is served with from beginning to end, whatever is loaded meanwhile. */
+export interface Live {
+  /** Seconds since 1970. */
+  loadedAt: number;
+  keyring: Keyring;
+  /** By the names that clients send, aliases included. */
+  models: ReadonlyMap<string, LiveModel>;
+  /** A `provider/model` that no tree names, where such are allowed; else null. */
+  direct(name: string): LiveModel | null;
+  /** Client headers that go on to the upstream, in lower case. */
+  forwardHeaders: readonly string[];
+  /** Milliseconds of quiet in a stream after which a comment is sent; 0 = never. */
+  heartbeat: number;
+  /** Prompts and answers go into the log. */
+  logBodies: boolean;
+}
+
+export interface LiveModel {
+  /** The name under `models`: an alias is resolved. */
+  name: string;
+  /** The name in metrics: one of a closed set. */
+  label: string;
+  tree: TreeNode<Target>;
+}
+
+export function mayUse({ tenant }: Principal, model: string): boolean {
+  return tenant.models === null || tenant.models.has(model);
+}

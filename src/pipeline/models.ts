@@ -1,0 +1,51 @@
+import { ApiError } from '../core/errors.ts';
+import { authenticate } from './authenticate.ts';
+import { sendError } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import { type Live, mayUse } from './live.ts';
+
+/** `GET /v1/models` and `GET /v1/models/{id}`: the names that the caller may use, in OpenAI's shape. `id` null: all. */
+export function models(exchange: Exchange, live: Live, id: string | null): void {
+  answerJson(exchange, () => {
+    const principal = authenticate(exchange, live);
+    if (id === null) {
+      const names = [...live.models.keys()].filter((name) => mayUse(principal, name));
+      return { object: 'list', data: names.map((name) => describe(name, live)) };
+    }
+    const known = live.models.has(id) || live.direct(id) !== null;
+    if (!known || !mayUse(principal, id)) {
+      throw new ApiError(
+        'model_not_found',
+        `The model '${id}' does not exist here, or your key may not use it.`,
+        {
+          param: 'model',
+        },
+      );
+    }
+    return describe(id, live);
+  });
+}
+
+/** `GET /v1/usage`: the caller's own quotas. There are none yet. */
+export function usage(exchange: Exchange, live: Live): void {
+  answerJson(exchange, () => {
+    const { tenant, key } = authenticate(exchange, live);
+    return { tenant: tenant.id, key, quotas: [] };
+  });
+}
+
+/** `created` is when the configuration that names the model was loaded: it has no other birthday. */
+function describe(id: string, live: Live) {
+  return { id, object: 'model', created: live.loadedAt, owned_by: 'spillway' };
+}
+
+function answerJson(exchange: Exchange, make: () => unknown): void {
+  const headers = { 'x-request-id': exchange.requestId };
+  try {
+    const body = JSON.stringify(make());
+    exchange.send(200, { 'content-type': 'application/json', ...headers }, body);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    sendError(exchange, error, headers);
+  }
+}

@@ -1,0 +1,44 @@
+import type { Json, JsonObject } from '../../core/json.ts';
+import { isJsonObject } from '../../core/json.ts';
+import type { Changes } from '../../core/json-body.ts';
+import type { HostQuirks } from '../presets.ts';
+
+/** What a target makes of the client's request. */
+export interface TargetParams {
+  model: string;
+  overrideParams: JsonObject;
+  quirks: HostQuirks;
+}
+
+/**
+ * What changes in the client's body for this target, and nothing that does not: the model, the overrides, and in a stream the
+ * wish for usage, which is always asked for.
+ */
+export function chatChanges(client: JsonObject, streaming: boolean, target: TargetParams): Changes {
+  const changes = new Map<string, Json>();
+  for (const [key, value] of Object.entries(target.overrideParams)) changes.set(key, value);
+  if (client['model'] !== target.model) changes.set('model', target.model);
+  if (streaming) {
+    const options = changes.has('stream_options') ? changes.get('stream_options') : client['stream_options'];
+    if (target.quirks.streamUsage === 'always') {
+      if (client['stream_options'] !== undefined) changes.set('stream_options', null);
+    } else if (!isJsonObject(options)) changes.set('stream_options', { include_usage: true });
+    else if (options['include_usage'] !== true)
+      changes.set('stream_options', { ...options, include_usage: true });
+  }
+  // How the answer comes is between us and the client.
+  changes.delete('stream');
+  return changes;
+}
+
+/** The headers of every call to a host: name, value, name, value … The provider's own `headers` win. */
+export function requestHeaders(secret: string | null, own: Readonly<Record<string, string>>): string[] {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    // A relay that unpacks and packs again gains nothing, and packed streams come in lumps.
+    'accept-encoding': 'identity',
+    'user-agent': 'spillway',
+  };
+  if (secret !== null) headers['authorization'] = `Bearer ${secret}`;
+  return Object.entries({ ...headers, ...own }).flat();
+}

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+import { DURATION_FORM, parseDuration, parseSize, SIZE_FORM } from '../core/units.ts';
+
+/**
+ * The words that the parts' schemas are written in, beside zod's own. Every key is optional or has a `prefault`, a
+ * default as the file would write it; `describe` says what the key means, and becomes its line in the documentation.
+ */
+
+/** What the loader and the documentation know of a schema beyond zod's own checks. */
+export interface Facets {
+  /** How a value is written: the type in the documentation, and what a problem says was expected. */
+  form?: string;
+  /** Its value is never shown. */
+  secret?: true;
+  /** The key is known but does nothing yet, so it is refused. Holds what it will be. */
+  notYet?: z.ZodType;
+  /** Values of a choice that are known but do nothing yet. */
+  notYetValues?: readonly string[];
+  /** The whole of a section whose keys are all optional here, because they are inherited. */
+  whole?: z.ZodObject;
+}
+
+const known = new WeakMap<z.core.$ZodType, Facets>();
+
+/** Says something of a schema, and gives it back. Copies that zod makes of it (`describe`) keep what was said. */
+export function mark<S extends z.core.$ZodType>(schema: S, facets: Facets): S {
+  known.set(schema, { ...facetsOf(schema), ...facets });
+  return schema;
+}
+
+export function facetsOf(schema: z.core.$ZodType): Facets {
+  const { parent } = schema._zod;
+  return { ...(parent === undefined ? {} : facetsOf(parent)), ...known.get(schema) };
+}
+
+/**
+ * A key that is known but not supported yet: any value is refused with a problem that says so. To switch the key on,
+ * take this wrapper away.
+ */
+export function notYet(schema: z.ZodType) {
+  return mark(z.undefined().optional(), { notYet: schema });
+}
+
+/** One of some words. Those of `notYetWords` are refused as not supported yet: to switch one on, move it to `words`. */
+export function choice<const W extends readonly string[]>(words: W, notYetWords: readonly string[] = []) {
+  const form = words.map((word) => `\`${word}\``).join(', ');
+  return mark(z.enum(words), { form, notYetValues: notYetWords });
+}
+
+/** Text that is never shown, neither in a problem nor anywhere else. */
+export function secret() {
+  return mark(z.string(), { form: 'text', secret: true });
+}
+
+/** Milliseconds, written `250ms`, `5s`, `10m` or `24h`. */
+export function duration() {
+  return read(`${DURATION_FORM}, more than 0`, 'duration', (value) => {
+    const ms = typeof value === 'string' ? parseDuration(value) : null;
+    return ms === 0 ? null : ms;
+  });
+}
+
+/** Like `duration`, and 0 has a meaning too. */
+export function durationOrZero() {
+  return read(`${DURATION_FORM}, or 0`, 'duration', (value) => {
+    if (value === 0) return 0;
+    return typeof value === 'string' ? parseDuration(value) : null;
+  });
+}
+
+/** Bytes, written `64kb` or `32mb`. At least one. */
+export function size() {
+  return read(SIZE_FORM, 'size', (value) => {
+    const bytes = typeof value === 'string' ? parseSize(value) : null;
+    return bytes === 0 ? null : bytes;
+  });
+}
+
+/** A whole number from `min` to `max`. */
+export function count(min: number, max = 1_000_000_000) {
+  return z.int().min(min).max(max);
+}
+
+/** A value with a form of its own. `parse` gives null for what does not have it; `expected` finishes "expected …". */
+export function read<T>(expected: string, form: string, parse: (value: unknown) => T | null) {
+  const schema = z.unknown().transform((value, context): T => {
+    const parsed = parse(value);
+    if (parsed !== null) return parsed;
+    context.addIssue({ code: 'custom', message: `expected ${expected}` });
+    return z.NEVER;
+  });
+  return mark(schema, { form });
+}
+
+export type DeepPartial<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
+    : T;
+
+/** A section with nothing required and no defaults, level by level: what a node says of settings that it inherits. */
+export function partialOf<S extends z.ZodObject>(section: S): z.ZodType<DeepPartial<z.output<S>>> {
+  const shape: Record<string, z.ZodType> = {};
+  for (const [key, field] of Object.entries(section.shape)) {
+    const bare = withoutDefault(field as z.ZodType);
+    shape[key] = (bare instanceof z.ZodObject ? partialOf(bare) : bare).optional();
+  }
+  const partial = mark(z.strictObject(shape), { whole: section });
+  return partial as unknown as z.ZodType<DeepPartial<z.output<S>>>;
+}
+
+function withoutDefault(schema: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault) {
+    return withoutDefault(schema.unwrap() as z.ZodType);
+  }
+  return schema;
+}

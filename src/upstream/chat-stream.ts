@@ -1,0 +1,222 @@
+import type { Failure } from '../core/outcome.ts';
+import type { Redact } from '../core/redact.ts';
+import type { Usage } from '../core/usage.ts';
+import { type ChunkKind, ChunkReader } from '../providers/openai/chunk.ts';
+import { readInBandError } from '../providers/openai/failure.ts';
+import { SseDecoder, type SseSink } from '../sse/decoder.ts';
+import { encodeData } from '../sse/encoder.ts';
+import { plainFailure } from './transport-failure.ts';
+
+/** One event may be this large; an image in a delta can be. Bytes. */
+const MAX_EVENT = 16 * 1024 * 1024;
+
+/** What comes before the first content is kept back up to this. Bytes. */
+const MAX_HELD = 1024 * 1024;
+
+/** Where a stream's bytes go once it has begun. */
+export interface StreamSink {
+  /** Takes bytes of whole events. False: the reader is slow; write no more until `resume`. */
+  write(bytes: Buffer): boolean;
+  /** The stream is over: complete (null), or broken. Called once, last. */
+  end(failure: Failure | null): void;
+}
+
+/** What a stream tells the try that it belongs to. */
+export interface StreamOwner {
+  /** The first content has come: the try has succeeded so far. */
+  begun(): void;
+  /** All that the client needs has come, though the body may go on. */
+  complete(): void;
+  broken(failure: Failure): void;
+  /** An event was dropped because it made no sense. */
+  dropped(): void;
+  /** The reader is slow: read no more of the body until `resume`. */
+  pause(): void;
+  resume(): void;
+}
+
+/**
+ * The events of one streamed answer on their way to the client. Until the first content everything is held back; then the
+ * events pass as the bytes that they came in. Only what is no chunk, or what the client did not ask for, is left out.
+ */
+export class ChatStream implements SseSink {
+  readonly #reader: ChunkReader;
+  readonly #decoder: SseDecoder;
+  readonly #owner: StreamOwner;
+  readonly #redact: Redact;
+  readonly #wantsUsage: boolean;
+  #begun = false;
+  /** No more events are looked at. */
+  #over = false;
+  /** The reader has been told the end, or will be by `flow`. */
+  #told = false;
+  #sink: StreamSink | null = null;
+  /** Before there is a sink: what it will get. */
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #heldEnd: { failure: Failure | null } | null = null;
+  /** The chunk at hand, and the run of its bytes that can pass as they are. */
+  #run: { start: number; end: number } | null = null;
+  #chunk: Buffer | null = null;
+
+  constructor(choices: number, wantsUsage: boolean, owner: StreamOwner, redact: Redact) {
+    this.#reader = new ChunkReader(choices);
+    this.#decoder = new SseDecoder(this, MAX_EVENT);
+    this.#owner = owner;
+    this.#redact = redact;
+    this.#wantsUsage = wantsUsage;
+  }
+
+  get usage(): Usage | null {
+    return this.#reader.usage;
+  }
+
+  /** The model that the upstream reported. */
+  get model(): string | null {
+    return this.#reader.model;
+  }
+
+  /** Every choice has its finish: nothing that comes can make the answer incomplete any more. */
+  get finished(): boolean {
+    return this.#reader.finished;
+  }
+
+  /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
+  flow(sink: StreamSink): void {
+    this.#sink = sink;
+    let ready = true;
+    for (const bytes of this.#held) ready = sink.write(bytes);
+    this.#held = [];
+    if (this.#heldEnd !== null) sink.end(this.#heldEnd.failure);
+    else if (ready) this.#owner.resume();
+  }
+
+  /** The reader can take more. */
+  resume(): void {
+    if (!this.#over) this.#owner.resume();
+  }
+
+  /** Bytes of the body. */
+  push(chunk: Buffer): void {
+    this.#chunk = chunk;
+    try {
+      this.#decoder.push(chunk);
+    } catch (error) {
+      this.#break(`malformed stream: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    this.#flush();
+    this.#chunk = null;
+    // Usage is there and nothing is missing: do not make the client wait for an end mark.
+    if (this.#reader.finished && this.usage !== null) this.#complete();
+  }
+
+  /** The body has ended as it should, by the rules of HTTP. */
+  bodyEnded(): void {
+    if (this.#over) return;
+    this.#decoder.end();
+    this.#flush();
+    if (this.#reader.finished) this.#complete();
+    else this.#break('the stream ended without a finish');
+  }
+
+  /** The try is over: complete (null), or failed. The reader is told once. */
+  finish(failure: Failure | null): void {
+    this.#stop();
+    if (this.#told) return;
+    this.#told = true;
+    if (this.#sink !== null) this.#sink.end(failure);
+    else this.#heldEnd = { failure };
+  }
+
+  event(data: string, type: string, raw: Buffer | null): void {
+    if (this.#over) return;
+    const kind: ChunkKind = this.#reader.read(data, type);
+    switch (kind) {
+      case 'done':
+        if (this.#reader.finishedAllBegun) this.#complete();
+        else this.#break('the stream said [DONE] without a finish');
+        return;
+      case 'error':
+        this.#fail(readInBandError(this.#reader.error ?? {}, this.#redact));
+        return;
+      case 'invalid':
+        this.#owner.dropped();
+        if (this.#reader.callingTool) this.#break('an event in the middle of a tool call was not valid JSON');
+        return;
+      case 'usage':
+        if (this.#wantsUsage) this.#pass(data, raw);
+        return;
+      case 'content':
+        this.#pass(data, raw);
+        if (!this.#begun) {
+          this.#begun = true;
+          this.#owner.begun();
+        }
+        return;
+      case 'quiet':
+        this.#pass(data, raw);
+    }
+  }
+
+  /** The event goes on: as its own bytes where they lie in the chunk at hand, else written anew. */
+  #pass(data: string, raw: Buffer | null): void {
+    const chunk = this.#chunk;
+    if (raw === null || chunk === null || raw.buffer !== chunk.buffer) {
+      this.#flush();
+      this.#write(raw ?? encodeData(data));
+      return;
+    }
+    const start = raw.byteOffset - chunk.byteOffset;
+    const run = this.#run;
+    if (run !== null && run.end === start) run.end = start + raw.length;
+    else {
+      this.#flush();
+      this.#run = { start, end: start + raw.length };
+    }
+  }
+
+  /** Writes the run of passed events. */
+  #flush(): void {
+    const run = this.#run;
+    if (run === null || this.#chunk === null) return;
+    this.#run = null;
+    this.#write(
+      run.start === 0 && run.end === this.#chunk.length
+        ? this.#chunk
+        : this.#chunk.subarray(run.start, run.end),
+    );
+  }
+
+  #write(bytes: Buffer): void {
+    if (this.#sink !== null) {
+      if (!this.#sink.write(bytes)) this.#owner.pause();
+      return;
+    }
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (!this.#begun && this.#heldBytes > MAX_HELD) this.#break('too much came before the first content');
+  }
+
+  #complete(): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#owner.complete();
+  }
+
+  #break(why: string): void {
+    this.#fail(plainFailure('broken_body', why));
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#owner.broken(failure);
+  }
+
+  #stop(): void {
+    if (this.#over) return;
+    this.#flush();
+    this.#over = true;
+    this.#decoder.stop();
+  }
+}

@@ -1,0 +1,39 @@
+import type { Failure, FailureKind } from '../core/outcome.ts';
+import type { Redact } from '../core/redact.ts';
+
+/** A failure that no HTTP status stands for. */
+export function plainFailure(kind: FailureKind, message: string): Failure {
+  return { kind, status: null, message, retryAfterMs: null, error: null };
+}
+
+/** Words for the codes that operators meet most; any other is shown as it is. */
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  ENOTFOUND: 'host name not found',
+  EAI_AGAIN: 'host name could not be looked up',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ETIMEDOUT: 'connection timed out',
+  EPIPE: 'connection closed while sending',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  UND_ERR_SOCKET: 'connection closed by the other side',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the body was not as long as its content-length said',
+  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'our body was not as long as its content-length said',
+};
+
+/** What undici or a socket reported, as an outcome. `started`: an answer's headers had come. */
+export function transportFailure(error: unknown, started: boolean, redact: Redact): Failure {
+  const { code, text } = describeError(error);
+  const words = (code === null ? undefined : WORDS[code]) ?? redact(text);
+  if (started) return plainFailure('broken_body', `the answer broke off: ${words}`);
+  return plainFailure('connection_failed', words);
+}
+
+function describeError(error: unknown): { code: string | null; text: string } {
+  // An AggregateError is one failure for each address of the host: the first says enough.
+  const first = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
+  if (!(first instanceof Error)) return { code: null, text: String(first) };
+  const code = 'code' in first && typeof first.code === 'string' ? first.code : null;
+  return { code, text: first.message || code || first.name };
+}
