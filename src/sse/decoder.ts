@@ -180,7 +180,7 @@ export class SseDecoder {
       this.#lineFromCarry();
       return this.#passCr(chunk, cr);
     }
-    const plain = !this.#begun && this.#carry !== null && startsPlain(this.#carry, 0);
+    const plain = !this.#begun && this.#carriesPlain();
     if (plain && lf + 1 === chunk.length) {
       this.#keep(chunk, lf, lf + 1);
       return lf + 1;
@@ -239,6 +239,11 @@ export class SseDecoder {
     this.#carry = null;
     this.#carried = 0;
     return bytes;
+  }
+
+  #carriesPlain(): boolean {
+    // What lies in the carry's memory after the bytes carried over is no part of the line.
+    return this.#carry !== null && this.#carried >= PLAIN_PREFIX.length && startsPlain(this.#carry, 0);
   }
 
   #plainFromCarry(): void {

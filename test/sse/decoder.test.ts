@@ -66,6 +66,17 @@ describe('SseDecoder', () => {
     }
   });
 
+  it('does not take what its memory held before for part of a line', (t) => {
+    t.mock.method(Buffer, 'allocUnsafe', (size: number) => Buffer.alloc(size, 'data: x\n'));
+    for (const pieces of [
+      ['data:', '\n\n'],
+      ['data', '\n\n'],
+      ['data:', '\n', '\n'],
+    ]) {
+      assert.deepEqual(decode(...pieces).sink.events, [{ data: '', type: '', raw: null }]);
+    }
+  });
+
   it('gives no bytes of an event written in any other way', () => {
     for (const text of [
       'data:x\n\n',
