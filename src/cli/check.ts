@@ -1,7 +1,7 @@
 import { type LoadOptions, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
-import type { ExitStatus, Terminal } from './main.ts';
+import type { ExitStatus, Terminal } from './terminal.ts';
 
 /** Says everything that is wrong with a configuration, or in short what was understood. */
 export function check(

@@ -8,7 +8,7 @@ import { defaultsSchema } from '../routing/schema.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import type { TreeNode } from '../routing/tree.ts';
 import { schemaAt, unwrap } from '../schema/walk.ts';
-import type { ExitStatus, Terminal } from './main.ts';
+import type { ExitStatus, Terminal } from './terminal.ts';
 
 type Good = Extract<Loaded, { ok: true }>;
 

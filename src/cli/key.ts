@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { ExitStatus, Terminal } from './main.ts';
+import type { ExitStatus, Terminal } from './terminal.ts';
 
 /** 256 bits: nobody guesses it, so a plain hash is enough to keep. */
 const KEY_BYTES = 32;

@@ -4,17 +4,8 @@ import { check } from './check.ts';
 import { explain } from './explain.ts';
 import { newKey } from './key.ts';
 import { serve } from './serve.ts';
+import type { ExitStatus, Terminal } from './terminal.ts';
 import { version } from './version.ts';
-
-/** What a command is given beside its arguments. Tests hand in their own. */
-export interface Terminal {
-  env: Readonly<Record<string, string | undefined>>;
-  out(text: string): void;
-  err(text: string): void;
-}
-
-/** What a command ends with: 0 all is well, 1 the configuration is faulty, 2 it was called wrongly. */
-export type ExitStatus = 0 | 1 | 2;
 
 const HELP = `Usage: spillway COMMAND
 
@@ -67,7 +58,7 @@ async function dispatch(
   command: string | undefined,
   args: string[],
   terminal: Terminal,
-): Promise<ExitStatus> {
+): Promise<ExitStatus | null> {
   if (args.some((arg) => arg === '--help' || arg === '-h') && command !== 'serve') command = 'help';
   const named = terminal.env['SPILLWAY_CONFIG'];
   const defaultFile = named === undefined || named === '' ? DEFAULT_CONFIG : named;

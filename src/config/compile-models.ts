@@ -89,29 +89,32 @@ function addAliases(
       scope.report(path, 'hides the model of the same name; take one of the two out');
       continue;
     }
-    const seen = [alias];
-    let name = alias;
-    for (;;) {
-      const next: string | undefined = Object.hasOwn(file.aliases, name) ? file.aliases[name] : undefined;
-      if (next === undefined) break;
-      name = next;
-      if (seen.includes(name)) {
-        scope.report(
-          path,
-          `leads in a circle: ${[...seen.map((step) => JSON.stringify(step)), 'and back'].join(', ')}`,
-        );
-        name = '';
-        break;
-      }
-      seen.push(name);
+    const steps = followAlias(alias, file.aliases);
+    const name = steps.at(-1) ?? alias;
+    if (steps.indexOf(name) < steps.length - 1) {
+      scope.report(path, `leads in a circle: ${steps.join(' -> ')}`);
+      continue;
     }
     const entry = models.get(name) ?? directModel(name);
     if (entry !== null) models.set(alias, entry);
-    else if (seen.length === 2 && !scope.names.models.has(name) && !scope.names.aliases.has(name)) {
+    // One that leads to another faulty alias says nothing that was not said there.
+    else if (steps.length === 2 && !scope.names.models.has(name) && !scope.names.aliases.has(name)) {
       const others = [...scope.names.models, ...scope.names.aliases].filter((other) => other !== alias);
       scope.reportName(path, 'model', name, others);
     }
   }
+}
+
+/** The names that an alias leads over, itself first; the last one is there twice if it leads in a circle. */
+function followAlias(alias: string, aliases: ConfigFile['aliases']): string[] {
+  const steps = [alias];
+  for (let name = alias; Object.hasOwn(aliases, name); ) {
+    name = aliases[name] ?? '';
+    const isCircle = steps.includes(name);
+    steps.push(name);
+    if (isCircle) break;
+  }
+  return steps;
 }
 
 function checkModelOverride(node: Partial<NodeFile>, path: Path, scope: Scope): void {

@@ -43,7 +43,10 @@ export function faultsOf(root: z.ZodType, issue: z.core.$ZodIssue, found: Locate
     const hint = meant === null ? '' : `; did you mean ${meant}?`;
     return [{ path, message: `expected ${oneOf(issue)}, found ${shown(found, false)}${hint}`, atKey: false }];
   }
-  const expected = expectation(issue);
+  const expected =
+    facets.form === 'whole number' && issue.code === 'invalid_type'
+      ? 'expected a whole number'
+      : expectation(issue);
   if (found === null) return [{ path, message: `missing; ${expected}`, atKey: true }];
   return [{ path, message: `${expected}, found ${shown(found, isSecret(root, path))}`, atKey: false }];
 }

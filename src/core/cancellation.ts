@@ -3,7 +3,10 @@ import type { Clock } from './clock.ts';
 /** Why work was told to stop. */
 export type CancelReason = 'client_gone' | 'shutdown';
 
-type Listener = (reason: CancelReason) => void;
+/** Work that can be told to stop. An object, not a function: a try is its own listener, and needs no closure made for it. */
+export interface CancelListener {
+  cancelled(reason: CancelReason): void;
+}
 
 /**
  * Tells the work of one request to stop. What an AbortController does, at a tenth of its cost: one is made for every
@@ -11,7 +14,8 @@ type Listener = (reason: CancelReason) => void;
  */
 export class Cancellation {
   #reason: CancelReason | null = null;
-  readonly #listeners = new Set<Listener>();
+  /** Hardly ever more than one. */
+  #listeners: CancelListener[] = [];
 
   /** The reason of the first `cancel`, or null. */
   get reason(): CancelReason | null {
@@ -22,19 +26,20 @@ export class Cancellation {
   cancel(reason: CancelReason): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
-    const listeners = [...this.#listeners];
-    this.#listeners.clear();
-    for (const listener of listeners) listener(reason);
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener.cancelled(reason);
   }
 
   /** Registers a listener; called at once if already cancelled. */
-  add(listener: Listener): void {
-    if (this.#reason !== null) listener(this.#reason);
-    else this.#listeners.add(listener);
+  add(listener: CancelListener): void {
+    if (this.#reason !== null) listener.cancelled(this.#reason);
+    else this.#listeners.push(listener);
   }
 
-  remove(listener: Listener): void {
-    this.#listeners.delete(listener);
+  remove(listener: CancelListener): void {
+    const index = this.#listeners.indexOf(listener);
+    if (index >= 0) this.#listeners.splice(index, 1);
   }
 }
 
@@ -42,14 +47,16 @@ export class Cancellation {
 export function sleep(clock: Clock, ms: number, cancellation: Cancellation): Promise<boolean> {
   if (cancellation.reason !== null) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const onCancel = () => {
-      timer.cancel();
-      resolve(false);
+    const listener = {
+      cancelled: () => {
+        timer.cancel();
+        resolve(false);
+      },
     };
     const timer = clock.schedule(ms, () => {
-      cancellation.remove(onCancel);
+      cancellation.remove(listener);
       resolve(true);
     });
-    cancellation.add(onCancel);
+    cancellation.add(listener);
   });
 }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 
 /** Where one member of the top-level object lies in the bytes. */
@@ -14,6 +15,13 @@ export type Changes = ReadonlyMap<string, Json>;
 
 /** Bodies up to this size are sent as one piece; a larger one goes out in slices of what came in, without a copy. Bytes. */
 const COPY_UP_TO = 64 * 1024;
+
+/** Levels of arrays and objects within each other. Parsing goes deeper; printing again, and many an upstream, does not. */
+const DEEPEST = 512;
+/** Strings, arrays, objects and what stands between commas: each takes many times its own bytes in memory, and 30 MB of `[],` seconds. */
+const MOST_VALUES = 500_000;
+/** A string's first bytes are looked at one by one: a native search costs more to begin than most strings are long. */
+const SHORT_STRING = 64;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -34,9 +42,11 @@ export class JsonBody {
     this.value = value;
   }
 
-  /** Throws SyntaxError for what is not JSON, TypeError for JSON that is not an object. */
+  /** Throws SyntaxError for what is not JSON, TypeError for JSON that is not an object, RangeError for too much nesting or too many values. */
   static parse(bytes: Buffer): JsonBody {
+    if (!isUtf8(bytes)) throw new SyntaxError('its bytes are not UTF-8');
     const start = hasByteOrderMark(bytes) ? 3 : 0;
+    checkShape(bytes, start);
     const value: unknown = JSON.parse(bytes.toString('utf8', start));
     if (!isJsonObject(value)) throw new TypeError('not a JSON object');
     return new JsonBody(start === 0 ? bytes : bytes.subarray(start), value);
@@ -146,17 +156,62 @@ function skipSpace(bytes: Buffer, at: number): number {
   }
 }
 
-/** From an opening quote to one past the closing one. */
-function skipString(bytes: Buffer, at: number): number {
+/**
+ * Throws a RangeError for a body that would cost far more than its length says. Only brackets, commas and quotes matter; what is not
+ * JSON is left to the parser to find.
+ */
+function checkShape(bytes: Buffer, start: number): void {
+  if (bytes.length <= 2 * DEEPEST) return;
+  let depth = 0;
+  let values = 0;
+  for (let at = start; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case QUOTE: {
+        values++;
+        const end = endOfString(bytes, at);
+        if (end < 0) return;
+        at = end - 1;
+        break;
+      }
+      case 0x7b:
+      case 0x5b:
+        values++;
+        if (++depth > DEEPEST) throw new RangeError(`it is nested deeper than ${DEEPEST} levels`);
+        break;
+      case 0x7d:
+      case 0x5d:
+        depth--;
+        break;
+      case COMMA:
+        values++;
+    }
+    if (values > MOST_VALUES) throw new RangeError(`it holds more than ${MOST_VALUES} values`);
+  }
+}
+
+/** From an opening quote to one past the closing one; -1 if there is none. */
+function endOfString(bytes: Buffer, at: number): number {
   let from = at + 1;
   for (;;) {
+    const near = Math.min(from + SHORT_STRING, bytes.length);
+    while (from < near) {
+      const byte = bytes[from];
+      if (byte === QUOTE) return from + 1;
+      from += byte === BACKSLASH ? 2 : 1;
+    }
     const quote = bytes.indexOf(QUOTE, from);
-    if (quote < 0) throw new Error('skipString was given bytes that are not JSON');
+    if (quote < 0) return -1;
     let backslashes = 0;
-    while (bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
+    while (quote - backslashes > from && bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
     if (backslashes % 2 === 0) return quote + 1;
     from = quote + 1;
   }
+}
+
+function skipString(bytes: Buffer, at: number): number {
+  const end = endOfString(bytes, at);
+  if (end < 0) throw new Error('skipString was given bytes that are not JSON');
+  return end;
 }
 
 /** From a value's first byte to one past its last. */

@@ -40,7 +40,7 @@ function parse(bytes: Buffer): JsonBody {
     if (error instanceof SyntaxError)
       throw new ApiError('invalid_json', `The body is not valid JSON: ${error.message}`);
     if (error instanceof RangeError)
-      throw new ApiError('invalid_json', 'The body is nested too deeply to be read.');
+      throw new ApiError('invalid_json', `The body cannot be read: ${error.message}.`);
     throw new ApiError('invalid_value', 'The body must be a JSON object.');
   }
 }

@@ -62,7 +62,7 @@ export function estimateInputTokens(body: JsonObject): number {
   const queue: Json[] = [body['messages'] ?? null, body['tools'] ?? null, body['response_format'] ?? null];
   for (let value = queue.pop(); value !== undefined; value = queue.pop()) {
     if (typeof value === 'string') characters += value.length;
-    else if (Array.isArray(value)) queue.push(...value);
+    else if (Array.isArray(value)) for (const inner of value) queue.push(inner);
     else if (isJsonObject(value)) {
       if (value['type'] === 'image_url' || value['type'] === 'input_audio' || value['type'] === 'file')
         images++;

@@ -78,7 +78,7 @@ export function size() {
 
 /** A whole number from `min` to `max`. */
 export function count(min: number, max = 1_000_000_000) {
-  return z.int().min(min).max(max);
+  return mark(z.int().min(min).max(max), { form: 'whole number' });
 }
 
 /** A value with a form of its own. `parse` gives null for what does not have it; `expected` finishes "expected …". */

@@ -48,7 +48,7 @@ export function clientListener(
   handlers: ClientHandlers,
   options: { clock: Clock; newId: () => string },
 ): ClientListener {
-  const exchanges = new Set<HttpExchange>();
+  const exchanges = new OpenExchanges();
   let draining = false;
   const { tls, maxBody } = settings();
   const fastify = Fastify({
@@ -103,15 +103,15 @@ export function clientListener(
 
   return {
     fastify,
-    inFlight: () => exchanges.size,
+    inFlight: () => exchanges.count,
     drain: () => {
       draining = true;
     },
     cancelAll: () => {
-      for (const exchange of [...exchanges]) exchange.cancel('shutdown');
+      for (const exchange of exchanges.all()) exchange.cancel('shutdown');
     },
     destroyAll: () => {
-      for (const exchange of [...exchanges]) exchange.destroy();
+      for (const exchange of exchanges.all()) exchange.destroy();
     },
   };
 
@@ -121,7 +121,7 @@ export function clientListener(
       requestId: typeof brought === 'string' && REQUEST_ID.test(brought) ? brought : options.newId(),
       startedAt: options.clock.now(),
       lastOnConnection: () => draining || (hasBody(request) && !request.complete),
-      onOver: (over) => exchanges.delete(over),
+      onOver: (over) => exchanges.remove(over),
     });
     exchanges.add(exchange);
     return exchange;
@@ -134,7 +134,7 @@ export function clientListener(
       });
     }
     const { maxInFlight } = settings();
-    if (exchanges.size > maxInFlight) {
+    if (exchanges.count > maxInFlight) {
       const message = `This gateway already has ${maxInFlight} requests under way; try again shortly.`;
       return new ApiError('server_is_overloaded', message, { retryAfterMs: 1000 });
     }
@@ -195,6 +195,36 @@ export function clientListener(
       known ??
         new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.'),
     );
+  }
+}
+
+/**
+ * The exchanges under way. A Set would do, were it not for the tables that it leaves behind as it is filled and emptied: each points to
+ * the next, which keeps every request of the last seconds in memory until a full collection.
+ */
+class OpenExchanges {
+  readonly #list: HttpExchange[] = [];
+
+  get count(): number {
+    return this.#list.length;
+  }
+
+  add(exchange: HttpExchange): void {
+    exchange.slot = this.#list.length;
+    this.#list.push(exchange);
+  }
+
+  /** The last one takes the place of the one that goes. */
+  remove(exchange: HttpExchange): void {
+    const last = this.#list.pop();
+    if (last === undefined || last === exchange) return;
+    this.#list[exchange.slot] = last;
+    last.slot = exchange.slot;
+  }
+
+  /** As they are now, whatever happens to them next. */
+  all(): HttpExchange[] {
+    return [...this.#list];
   }
 }
 

@@ -15,6 +15,8 @@ export class HttpExchange implements Exchange {
   readonly cancellation = new Cancellation();
   body: Buffer = EMPTY;
   principal: Principal | null = null;
+  /** Its place among the exchanges under way. */
+  slot = 0;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #lastOnConnection: () => boolean;
@@ -55,7 +57,7 @@ export class HttpExchange implements Exchange {
     this.#ended = true;
     this.#response.writeHead(status, this.#closing({ ...headers, 'content-length': String(bytes.length) }));
     // As text, Node sends a body together with the headers in one write; latin1 keeps every byte as it is.
-    if (bytes.length <= ONE_WRITE) this.#response.end(bytes.latin1Slice(), 'latin1');
+    if (bytes.length <= ONE_WRITE) this.#response.end(bytes.toString('latin1'), 'latin1');
     else this.#response.end(bytes);
   }
 

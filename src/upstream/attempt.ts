@@ -1,6 +1,6 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { Cancellation, CancelReason } from '../core/cancellation.ts';
+import type { Cancellation, CancelListener, CancelReason } from '../core/cancellation.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
@@ -68,11 +68,10 @@ type State =
   | 'draining' // the client has all; the body's end is awaited so that the socket can be used again
   | 'over';
 
-class Attempt implements Dispatcher.DispatchHandler {
+class Attempt implements Dispatcher.DispatchHandler, CancelListener {
   readonly #request: AttemptRequest;
   readonly #resolve: (end: AttemptEnd) => void;
   readonly #startedAt: number;
-  readonly #onCancel: (reason: CancelReason) => void;
   #state: State = 'sent';
   #controller: Dispatcher.DispatchController | null = null;
   #timer: Timer | null = null;
@@ -92,12 +91,11 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#request = request;
     this.#resolve = resolve;
     this.#startedAt = request.clock.now();
-    this.#onCancel = (reason) => this.#cancelled(reason);
   }
 
   start(): void {
     const { dispatcher, origin, path, headers, body, cancellation } = this.#request;
-    cancellation.add(this.#onCancel);
+    cancellation.add(this);
     if (this.#state === 'over') return;
     this.#arm();
     try {
@@ -328,7 +326,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     else this.#fail(failure);
   }
 
-  #cancelled(reason: CancelReason): void {
+  cancelled(reason: CancelReason): void {
     if (this.#state === 'draining') return;
     if (reason === 'client_gone') this.#fail(plainFailure('client_gone', 'the client went away'));
     else this.#fail(plainFailure('shutdown', 'the gateway is shutting down'));
@@ -339,7 +337,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     if (this.#state !== 'flowing') return;
     this.#state = 'draining';
     this.#finishedAt = this.#request.clock.now();
-    this.#request.cancellation.remove(this.#onCancel);
+    this.#request.cancellation.remove(this);
     this.#arm();
     this.#request.streamOver(null);
     this.#stream?.finish(null);
@@ -360,7 +358,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   #end(): void {
     this.#state = 'over';
     this.#timer?.cancel();
-    this.#request.cancellation.remove(this.#onCancel);
+    this.#request.cancellation.remove(this);
     this.#unpacker?.destroy();
     this.#controller?.abort(OVER);
   }
