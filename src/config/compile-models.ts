@@ -1,9 +1,11 @@
 import type { Json } from '../core/json.ts';
+import { formatDuration } from '../core/units.ts';
 import { toBreakerSettings, toRetrySettings, toTimeoutSettings } from '../resilience/schema.ts';
 import { compileQuery } from '../routing/query.ts';
 import type { NodeFile } from '../routing/schema.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import type { ConditionalNode, TreeNode } from '../routing/tree.ts';
+import { addAliases } from './compile-aliases.ts';
 import { BUILT_IN, type Inheritance, inherit } from './inherit.ts';
 import { formatPath, type Path } from './problem.ts';
 import type { ModelEntry } from './runtime.ts';
@@ -27,7 +29,8 @@ const LONGEST_NAME = 256;
 export function compileModels(file: ConfigFile, scope: Scope): CompiledModels {
   const defaults = inherit(BUILT_IN, file.defaults, ['defaults']);
   const builder = new TreeBuilder(scope);
-  checkModelOverride(file.defaults, ['defaults'], scope);
+  checkOverrides(file.defaults, ['defaults'], scope);
+  checkBreaker(file.defaults, defaults, ['defaults'], scope);
   const models = new Map<string, ModelEntry>();
   for (const [name, node] of Object.entries(file.models)) {
     const path = ['models', name];
@@ -76,55 +79,33 @@ function target(held: Inheritance, fallbackModel: string): TargetSettings | null
   };
 }
 
-/** Every model name that aliases can lead to leads there in the end; what does not is told. */
-function addAliases(
-  file: ConfigFile,
-  models: Map<string, ModelEntry>,
-  directModel: (name: string) => ModelEntry | null,
-  scope: Scope,
-): void {
-  for (const alias of Object.keys(file.aliases)) {
-    const path = ['aliases', alias];
-    if (scope.names.models.has(alias)) {
-      scope.report(path, 'hides the model of the same name; take one of the two out');
-      continue;
-    }
-    const steps = followAlias(alias, file.aliases);
-    const name = steps.at(-1) ?? alias;
-    if (steps.indexOf(name) < steps.length - 1) {
-      scope.report(path, `leads in a circle: ${steps.join(' -> ')}`);
-      continue;
-    }
-    const entry = models.get(name) ?? directModel(name);
-    if (entry !== null) models.set(alias, entry);
-    // One that leads to another faulty alias says nothing that was not said there.
-    else if (steps.length === 2 && !scope.names.models.has(name) && !scope.names.aliases.has(name)) {
-      const others = [...scope.names.models, ...scope.names.aliases].filter((other) => other !== alias);
-      scope.reportName(path, 'model', name, others);
-    }
+function checkOverrides(node: Partial<NodeFile>, path: Path, scope: Scope): void {
+  if (node.override_params === undefined) return;
+  if (Object.hasOwn(node.override_params, 'stream')) {
+    scope.report(
+      [...path, 'override_params', 'stream'],
+      'is the choice of the client, which must get what it asked for',
+    );
   }
-}
-
-/** The names that an alias leads over, itself first; the last one is there twice if it leads in a circle. */
-function followAlias(alias: string, aliases: ConfigFile['aliases']): string[] {
-  const steps = [alias];
-  for (let name = alias; Object.hasOwn(aliases, name); ) {
-    name = aliases[name] ?? '';
-    const isCircle = steps.includes(name);
-    steps.push(name);
-    if (isCircle) break;
-  }
-  return steps;
-}
-
-function checkModelOverride(node: Partial<NodeFile>, path: Path, scope: Scope): void {
-  if (node.override_params === undefined || !Object.hasOwn(node.override_params, 'model')) return;
+  if (!Object.hasOwn(node.override_params, 'model')) return;
   const { model } = node.override_params;
   const place = [...path, 'override_params', 'model'];
   if (node.model !== undefined)
     scope.report([...path, 'model'], 'is short for override_params.model; give one of the two');
   if (typeof model !== 'string' || !isModelName(model)) {
     scope.report(place, `expected the name of a model, found ${scope.shown(place)}`);
+  }
+}
+
+/** Told where it is said; what is inherited was told above. */
+function checkBreaker(node: Partial<NodeFile>, held: Inheritance, path: Path, scope: Scope): void {
+  const { open_for: openFor, max_open_for: maxOpenFor } = held.breaker;
+  if (openFor <= maxOpenFor) return;
+  for (const key of ['open_for', 'max_open_for'] as const) {
+    if (node.breaker?.[key] === undefined) continue;
+    const lengths = `\`open_for\` (${formatDuration(openFor)}) is longer than \`max_open_for\` (${formatDuration(maxOpenFor)})`;
+    scope.report([...path, 'breaker', key], `${lengths}; change one of the two`);
+    return;
   }
 }
 
@@ -139,7 +120,7 @@ class TreeBuilder {
   /** Null if there is something wrong with it or below it, which has been told. */
   node(node: NodeFile, path: Path, above: Inheritance, modelName: string): Tree | null {
     const scope = this.#scope;
-    checkModelOverride(node, path, scope);
+    checkOverrides(node, path, scope);
     if (node.provider !== undefined && node.virtual_key !== undefined) {
       scope.report([...path, 'virtual_key'], 'is another name for `provider`; give one of the two');
     }
@@ -150,6 +131,7 @@ class TreeBuilder {
       }
     }
     const held = inherit(above, node, path);
+    checkBreaker(node, held, path, scope);
     const label = node.name ?? formatPath(path);
     if (node.targets !== undefined) return this.#branch(node, node.targets, path, held, label, modelName);
     if (node.strategy !== undefined) {

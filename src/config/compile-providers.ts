@@ -27,6 +27,9 @@ export const FRAMING_HEADERS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** Given anew with every try, so that neither a client nor a file can repeat one. */
+export const TRY_ID_HEADER = 'x-request-id';
+
 export function compileProviders(file: ConfigFile, scope: Scope): Map<string, ProviderSettings> {
   const providers = new Map<string, ProviderSettings>();
   for (const section of ['providers', 'virtual_keys'] as const) {
@@ -84,7 +87,7 @@ function apiKeys(file: ProviderFile, needsKey: boolean, path: Path, scope: Scope
     else if (key !== '') keys.push(key);
     if (key !== '') scope.secrets.add(key);
   }
-  if (given.length === 0 && needsKey) {
+  if (given.length === 0 && needsKey && !scope.isDamaged([...path, 'api_keys'])) {
     const name = single ? 'api_key' : 'api_keys';
     scope.report(
       [...path, name],
@@ -109,7 +112,8 @@ function headers(file: ProviderFile['headers'], path: Path, scope: Scope): Recor
     const place = [...path, written];
     const name = written.toLowerCase();
     if (!isHeaderName(name)) scope.report(place, 'not a name that a header can have');
-    else if (FRAMING_HEADERS.has(name)) scope.report(place, 'is set by the gateway itself');
+    else if (FRAMING_HEADERS.has(name) || name === TRY_ID_HEADER)
+      scope.report(place, 'is set by the gateway itself');
     else if (Object.hasOwn(read, name)) scope.report(place, 'is there already, in other letters');
     else if (!/^[\t\x20-\x7e]*$/.test(value))
       scope.report(place, 'holds a character that no header can carry');

@@ -1,7 +1,7 @@
 import { createSecureContext } from 'node:tls';
 import { isLoopback } from '../server/schema.ts';
 import type { ServerSettings } from '../server/settings.ts';
-import { FRAMING_HEADERS, isHeaderName, isToken, readNamedFile } from './compile-providers.ts';
+import { FRAMING_HEADERS, isHeaderName, isToken, readNamedFile, TRY_ID_HEADER } from './compile-providers.ts';
 import type { RuntimeConfig } from './runtime.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
@@ -14,6 +14,14 @@ const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
   'proxy-authorization',
   'x-api-key',
   'x-goog-api-key',
+]);
+
+/** Of every request upstream, these are ours to say. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'content-encoding',
+  'content-type',
+  TRY_ID_HEADER,
 ]);
 
 export function compileAdmin({ admin, listen }: ConfigFile, scope: Scope): RuntimeConfig['admin'] {
@@ -54,6 +62,8 @@ function forwardHeaders(names: readonly string[], scope: Scope): string[] {
       scope.report(path, "carries a client's credentials, which never go upstream");
     else if (FRAMING_HEADERS.has(name))
       scope.report(path, 'belongs to the connection, and cannot be forwarded');
+    else if (OWN_HEADERS.has(name))
+      scope.report(path, 'is given by the gateway itself, and cannot be forwarded');
     read.add(name);
   }
   return [...read];

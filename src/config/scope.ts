@@ -66,6 +66,11 @@ export class Scope {
     return rest.length === 0 && located.kind === 'scalar' && located.origin === 'unknown';
   }
 
+  /** Did something stand at `path`, or below it, that was faulty and is no longer there? */
+  isDamaged(path: Path): boolean {
+    return this.#damaged.some((damage) => begins(path, damage));
+  }
+
   /** `expected …, found …`, with the nearest of the names that would do. */
   reportName(path: Path, what: string, wanted: string, names: Iterable<string>): void {
     const known = [...names];

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yaml';
 import { formatPath, type Path, type Problem } from './problem.ts';
 import { type Surroundings, substitute } from './substitute.ts';
 import { syntaxMessage } from './syntax.ts';
@@ -47,17 +47,13 @@ export interface Source {
 
 /** YAML text (JSON is YAML) to values with their places, `${...}` replaced. */
 export function readSource(file: string, text: string, surroundings: Surroundings): Source {
-  const lines = new LineCounter();
   const problems: Problem[] = [];
-  const position = (offset: number) => {
-    const { line, col } = lines.linePos(Math.min(Math.max(offset, 0), text.length));
-    return { line: Math.max(line, 1), column: Math.max(col, 1) };
-  };
+  const position = positionsIn(text);
   const report = (offset: number, path: Path, message: string) => {
     problems.push({ file, ...position(offset), path: formatPath(path), message });
   };
 
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const document = parseDocument(text, { prettyErrors: false, uniqueKeys: false });
   for (const error of [...document.errors, ...document.warnings]) {
     report(error.pos[0], [], syntaxMessage(error.code, text, error.pos[0]));
   }
@@ -68,6 +64,21 @@ export function readSource(file: string, text: string, surroundings: Surrounding
   }
   const reader = new Reader(surroundings, report);
   return { root: reader.read(document.contents, [], 0, 0), problems, position };
+}
+
+function positionsIn(text: string): Source['position'] {
+  const starts = [0];
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1);
+  return (offset) => {
+    const inside = Math.min(Math.max(offset, 0), text.length);
+    let [low, high] = [0, starts.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= inside) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: inside - (starts[low] ?? 0) + 1 };
+  };
 }
 
 class Reader {

@@ -19,6 +19,7 @@ export interface Substituted {
   problems: string[];
 }
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the form as it is written in a file
 const FORMS = '${NAME}, ${NAME:-text} or ${file:PATH} (and $${ stands for a plain ${)';
 
 /** Replaces every `${...}` in a text. Done on values that YAML has already parsed, so no secret can change the structure. */

@@ -26,6 +26,7 @@ const MESSAGES: Partial<Record<ErrorCode, string>> = {
 export function syntaxMessage(code: ErrorCode, text: string, offset: number): string {
   const line = text.slice(text.lastIndexOf('\n', offset - 1) + 1).split('\n', 1)[0] ?? '';
   // `{ a: ${B} }` is the mistake that this file format invites.
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the form as it is written in a file
   const hint = /[{[].*\$\{/.test(line) ? '; inside { } or [ ] write "${NAME}" with quotes' : '';
   return `not valid YAML: ${MESSAGES[code] ?? 'cannot make sense of this'}${hint}`;
 }

@@ -23,7 +23,8 @@ export const HOST_PRESETS = {
   openai: { baseUrl: 'https://api.openai.com/v1', needsKey: true, quirks: OPENAI_LIKE },
   deepseek: { baseUrl: 'https://api.deepseek.com', needsKey: true, quirks: OPENAI_LIKE },
   groq: { baseUrl: 'https://api.groq.com/openai/v1', needsKey: true, quirks: OPENAI_LIKE },
-  mistral: { baseUrl: 'https://api.mistral.ai/v1', needsKey: true, quirks: OPENAI_LIKE },
+  // Users of its API report that `stream_options` is answered 422 "Extra inputs are not permitted", and that usage comes unasked.
+  mistral: { baseUrl: 'https://api.mistral.ai/v1', needsKey: true, quirks: { streamUsage: 'always' } },
   together: { baseUrl: 'https://api.together.xyz/v1', needsKey: true, quirks: OPENAI_LIKE },
   openrouter: { baseUrl: 'https://openrouter.ai/api/v1', needsKey: true, quirks: OPENAI_LIKE },
   xai: { baseUrl: 'https://api.x.ai/v1', needsKey: true, quirks: OPENAI_LIKE },
@@ -32,8 +33,3 @@ export const HOST_PRESETS = {
 } as const satisfies Record<string, HostPreset>;
 
 export type HostName = keyof typeof HOST_PRESETS;
-
-/** The quirks of an adapter; those of OpenAI itself for one that is not in the table. */
-export function hostQuirks(adapter: string): HostQuirks {
-  return Object.hasOwn(HOST_PRESETS, adapter) ? HOST_PRESETS[adapter as HostName].quirks : OPENAI_LIKE;
-}

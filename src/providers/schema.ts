@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, count, notYet, secret } from '../schema/kit.ts';
+import { choice, count, mark, notYet, secret } from '../schema/kit.ts';
 import { HOST_PRESETS, type HostName } from './presets.ts';
 
 const hosts = Object.keys(HOST_PRESETS) as [HostName, ...HostName[]];
@@ -10,12 +10,10 @@ export const providerSchema = z.strictObject({
   ),
   base_url: z.string().optional().describe("where the host is; left out = the adapter's own"),
   api_key: secret().optional().describe('the key; `ollama` and `vllm` need none'),
-  api_keys: z
-    .array(secret())
+  api_keys: mark(z.array(secret()), { secret: true })
     .optional()
     .describe('in place of `api_key`: a pool, each key with its own cooldown'),
-  headers: z
-    .record(z.string(), secret())
+  headers: mark(z.record(z.string(), secret()), { secret: true })
     .prefault({})
     .describe('sent with every call; a value is never shown'),
   proxy: secret()

@@ -39,7 +39,7 @@ const inherited = {
     .describe('parameters put over what the client sent; `null` removes one'),
   mid_stream: choice(['error'], ['continue'])
     .optional()
-    .describe('when a stream breaks: `error` tells the client'),
+    .describe('when a stream breaks after content was sent; left out = `error`: the client is told'),
   cache: notYet(
     z
       .unknown()

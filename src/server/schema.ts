@@ -36,7 +36,7 @@ export const adminSchema = z
 export const serverSchema = z
   .strictObject({
     workers: notYet(z.unknown().prefault(1).describe('processes sharing the port; `auto` = one per core')),
-    max_body: size().prefault('32mb').describe('the longest request body, after decompression'),
+    max_body: size().prefault('32mb').describe('the longest request body'),
     max_in_flight: count(1)
       .prefault(10_000)
       .describe('requests at a time; one more is answered 503 with `retry-after` at once'),
