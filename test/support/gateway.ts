@@ -4,6 +4,8 @@ import { App } from '../../src/app.ts';
 import { loadText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
+import type { ListenerLimits } from '../../src/server/limits.ts';
+import { USUAL_LIMITS } from '../../src/server/limits.ts';
 
 /** Where relative paths in a test's configuration begin. */
 const CONFIG_FILE = fileURLToPath(new URL('../config/test.yaml', import.meta.url));
@@ -12,6 +14,8 @@ export interface GatewayOptions {
   clock?: Clock;
   chance?: () => number;
   env?: Record<string, string>;
+  /** Put over the usual ones. */
+  limits?: Partial<ListenerLimits>;
 }
 
 /** One request's line in the log. */
@@ -65,7 +69,7 @@ export interface TestGateway {
     signal?: AbortSignal,
   ): Promise<Response>;
   /** What the next reload will read. */
-  changeConfig(yaml: string): void;
+  changeConfig(config: string | object): void;
   close(): Promise<void>;
 }
 
@@ -118,6 +122,7 @@ export async function startGateway(
     logs.push({ level, message, fields: fields as Record<string, unknown> });
   };
   const log: Log = {
+    debug: note('debug'),
     info: note('info'),
     warn: note('warn'),
     error: note('error'),
@@ -137,6 +142,7 @@ export async function startGateway(
     clock,
     chance,
     environment: env,
+    limits: { ...USUAL_LIMITS, ...options.limits },
   });
   const { listen, admin } = await app.listen();
   const metrics = async () => (await fetch(`${admin}/metrics`)).text();

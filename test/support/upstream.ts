@@ -734,6 +734,8 @@ class Connection {
   finish(how: 'fin' | 'reset'): void {
     this.#endedBy ??= 'us';
     if (how === 'fin') this.#socket.destroySoon();
+    // A socket whose own end is on its way cannot be reset: Node would never let go of it, and the process never end.
+    else if (this.#raw.writableEnded) this.#raw.destroy();
     else if (!this.#raw.destroyed) this.#raw.resetAndDestroy();
   }
 

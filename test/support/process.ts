@@ -1,0 +1,135 @@
+/** The gateway as its users run it: a process of its own, told to do things by signals, and heard by what it writes. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export type LogLine = Readonly<Record<string, unknown>> & { level: number; msg: string };
+
+export interface ProcessOptions {
+  /** After `src/main.ts`. `CONFIG` stands for the file's path; unless said: `--config CONFIG`. */
+  args?: readonly string[];
+  env?: Record<string, string>;
+  /** Before `src/main.ts`: arguments for Node. */
+  nodeArgs?: readonly string[];
+  /** Where it runs; the project unless said. */
+  cwd?: string;
+}
+
+interface CleansUp {
+  after(cleanUp: () => Promise<void>): void;
+}
+
+/** A directory of its own, gone after the test. */
+export function temporaryDirectory(t: CleansUp): string {
+  const directory = mkdtempSync(join(tmpdir(), 'spillway-test-'));
+  t.after(async () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+export class GatewayProcess {
+  readonly child: ChildProcess;
+  /** The configuration's path. */
+  readonly file: string;
+  /** All that it wrote, as text. */
+  stdout = '';
+  stderr = '';
+  readonly lines: LogLine[] = [];
+  /** Resolves when it has ended and all that it wrote has been read. */
+  readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  #over = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(child: ChildProcess, file: string) {
+    this.child = child;
+    this.file = file;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      const complete = this.stdout.split('\n').slice(this.lines.length, -1);
+      for (const line of complete) this.lines.push(JSON.parse(line) as LogLine);
+      this.#wake();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+      this.#wake();
+    });
+    this.ended = new Promise((resolve) => {
+      child.on('close', (code, signal) => {
+        this.#over = true;
+        this.#wake();
+        resolve({ code, signal });
+      });
+    });
+  }
+
+  /** The first line with this message, from the one at `from` on; fails if the process ends without. */
+  line(message: string, from = 0): Promise<LogLine> {
+    return this.#until(() => this.lines.slice(from).find(({ msg }) => msg === message));
+  }
+
+  /** Resolves to the lines of requests when there are so many. */
+  requests(count: number): Promise<LogLine[]> {
+    return this.#until(() => {
+      const found = this.lines.filter(({ msg }) => msg === 'request');
+      return found.length >= count ? found : undefined;
+    });
+  }
+
+  /** Where it listens, as soon as it does. */
+  async listening(): Promise<{ listen: string; admin: string }> {
+    return (await this.line('listening')) as unknown as { listen: string; admin: string };
+  }
+
+  writeConfig(config: object): void {
+    writeFileSync(this.file, JSON.stringify(config, null, 2));
+  }
+
+  async #until<T>(look: () => T | undefined): Promise<T> {
+    for (;;) {
+      const found = look();
+      if (found !== undefined) return found;
+      if (this.#over) throw new Error(`the process ended: ${this.stdout}${this.stderr}`);
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** A configuration with free ports, to put the rest into. */
+export function onFreePorts(config: object): object {
+  return { version: 1, listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, auth: 'none', ...config };
+}
+
+/** Starts `src/main.ts` with this configuration; a text is written as it is. Killed after the test if it still runs. */
+export function startProcess(
+  t: CleansUp,
+  config: object | string,
+  options: ProcessOptions = {},
+): GatewayProcess {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'spillway.yaml');
+  writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(onFreePorts(config), null, 2));
+  const { args = ['--config', 'CONFIG'], env = {}, nodeArgs = [], cwd = ROOT } = options;
+  const main = join(ROOT, 'src/main.ts');
+  const child = spawn(
+    process.execPath,
+    [...nodeArgs, main, ...args.map((arg) => (arg === 'CONFIG' ? file : arg))],
+    {
+      cwd,
+      env: { PATH: process.env['PATH'] ?? '', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const gateway = new GatewayProcess(child, file);
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await gateway.ended;
+  });
+  return gateway;
+}
