@@ -1,7 +1,7 @@
-import type { Chance } from '../core/clock.ts';
+import type { Chance, Clock } from '../core/clock.ts';
 import { type FailureKind, OUTCOME_RULES } from '../core/outcome.ts';
 import type { Facts } from './query.ts';
-import type { LoadBalanceNode, TreeNode } from './tree.ts';
+import type { TreeNode } from './tree.ts';
 
 /** What the walk must know of a call to one target. */
 export type CallResult<A> =
@@ -11,7 +11,9 @@ export type CallResult<A> =
   | { kind: 'skipped'; coolsInMs: number | null };
 
 export interface WalkOptions<T, A> {
-  facts: Facts;
+  /** What conditions ask of the request; called where there are conditions. */
+  facts(): Facts;
+  clock: Pick<Clock, 'now'>;
   chance: Chance;
   /** Calls one target. Told of every visit in order, so the caller can keep the story. */
   call(target: T): Promise<CallResult<A>>;
@@ -19,12 +21,31 @@ export interface WalkOptions<T, A> {
   waitFor(target: T, ms: number): Promise<boolean>;
 }
 
-/** How a node ended. `stopped`: the request is over, whatever else there is in the tree. */
+/** A strategy's `on_status_codes`. */
+type Codes = ReadonlySet<number> | null;
+
+/** A target that was skipped for a cooldown alone. */
+interface Cooling<T> {
+  target: T;
+  /** When it may be asked, on the clock's time: what is asked meanwhile takes time of its own. */
+  readyAt: number;
+  /** Of every strategy above it. */
+  above: readonly Codes[];
+}
+
+/**
+ * How a node ended. `stopped`: an `on_status_codes` ended the request, whatever else there is in the tree. `declined`: by the table no
+ * further target is asked, unless a strategy above lists the status.
+ */
 type NodeEnd<A> =
   | { kind: 'answered'; answer: A }
   | { kind: 'stopped' }
   /** `last`: the last failure, null if all was skipped. */
-  | { kind: 'exhausted'; last: { kind: FailureKind; status: number | null } | null };
+  | {
+      kind: 'exhausted';
+      last: { kind: FailureKind; status: number | null } | null;
+      declined: boolean;
+    };
 
 /**
  * Walks a tree until a target answers, a failure ends the request, or nothing is left; then waits for cooldowns, the shortest
@@ -32,92 +53,103 @@ type NodeEnd<A> =
  */
 export async function walk<T, A>(root: TreeNode<T>, options: WalkOptions<T, A>): Promise<A | null> {
   const walker = new Walker(options);
-  const end = await walker.visit(root);
+  const end = await walker.visit(root, []);
   if (end.kind === 'answered') return end.answer;
-  return end.kind === 'stopped' ? null : walker.waitForCooldowns();
+  return end.kind === 'stopped' || end.declined ? null : walker.waitForCooldowns();
 }
 
 class Walker<T, A> {
   readonly #options: WalkOptions<T, A>;
-  /** Targets that were skipped for a cooldown alone. */
-  readonly #cooling = new Map<T, number>();
+  readonly #cooling: Cooling<T>[] = [];
 
   constructor(options: WalkOptions<T, A>) {
     this.#options = options;
   }
 
-  visit(node: TreeNode<T>): Promise<NodeEnd<A>> {
+  visit(node: TreeNode<T>, above: readonly Codes[]): Promise<NodeEnd<A>> {
     switch (node.kind) {
       case 'target':
-        return this.#call(node.target);
+        return this.#call(node.target, above);
       case 'fallback':
-        return this.#inTurn(node.children, node.onStatusCodes);
+        return this.#inTurn(node.children, node.onStatusCodes, above);
       case 'loadbalance':
-        return this.#byWeight(node);
+        return this.#inTurn(drawByWeight(node.children, this.#options.chance), node.onStatusCodes, above);
       case 'conditional': {
-        const chosen =
-          node.conditions.find(({ query }) => query.matches(this.#options.facts))?.child ?? node.default;
-        return chosen === null ? Promise.resolve({ kind: 'exhausted', last: null }) : this.visit(chosen);
+        const facts = this.#options.facts();
+        const chosen = node.conditions.find(({ query }) => query.matches(facts))?.child ?? node.default;
+        return chosen === null
+          ? Promise.resolve({ kind: 'exhausted', last: null, declined: false })
+          : this.visit(chosen, above);
       }
     }
   }
 
   /** When nothing else is left: one visit to each target that was only cooling down, as soon as it may be asked. */
   async waitForCooldowns(): Promise<A | null> {
-    while (this.#cooling.size > 0) {
-      const [target, ms] = [...this.#cooling].reduce((first, other) => (other[1] < first[1] ? other : first));
-      this.#cooling.delete(target);
-      if (!(await this.#options.waitFor(target, ms))) continue;
-      // Of the others, so much of the wait is over as well.
-      for (const [other, left] of this.#cooling) this.#cooling.set(other, Math.max(0, left - ms));
-      const result = await this.#options.call(target);
+    const { clock, waitFor, call } = this.#options;
+    for (const { target, readyAt, above } of this.#cooling.sort((a, b) => a.readyAt - b.readyAt)) {
+      if (!(await waitFor(target, Math.max(0, readyAt - clock.now())))) continue;
+      const result = await call(target);
       if (result.kind === 'answered') return result.answer;
-      if (result.kind === 'failed' && !goesOn(result.failure, null)) return null;
+      if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) return null;
     }
     return null;
   }
 
-  async #call(target: T): Promise<NodeEnd<A>> {
-    const result = await this.#options.call(target);
+  async #call(target: T, above: readonly Codes[]): Promise<NodeEnd<A>> {
+    const { clock, call } = this.#options;
+    const result = await call(target);
     switch (result.kind) {
       case 'answered':
         return result;
       case 'failed':
-        return { kind: 'exhausted', last: result.failure };
+        return {
+          kind: 'exhausted',
+          last: result.failure,
+          declined: !OUTCOME_RULES[result.failure.kind].next,
+        };
       case 'skipped':
-        if (result.coolsInMs !== null) this.#cooling.set(target, result.coolsInMs);
-        return { kind: 'exhausted', last: null };
+        if (result.coolsInMs !== null) {
+          this.#cooling.push({ target, readyAt: clock.now() + result.coolsInMs, above });
+        }
+        return { kind: 'exhausted', last: null, declined: false };
     }
   }
 
   async #inTurn(
     children: Iterable<TreeNode<T>>,
-    onStatusCodes: ReadonlySet<number> | null,
+    onStatusCodes: Codes,
+    above: readonly Codes[],
   ): Promise<NodeEnd<A>> {
+    const inside = [...above, onStatusCodes];
     let last: { kind: FailureKind; status: number | null } | null = null;
     for (const child of children) {
-      const end = await this.visit(child);
+      const end = await this.visit(child, inside);
       if (end.kind !== 'exhausted') return end;
       if (end.last === null) continue;
       last = end.last;
-      if (!goesOn(end.last, onStatusCodes)) return { kind: 'stopped' };
+      if (goesOn(last, onStatusCodes)) continue;
+      return onStatusCodes === null ? { kind: 'exhausted', last, declined: true } : { kind: 'stopped' };
     }
-    return { kind: 'exhausted', last };
+    return { kind: 'exhausted', last, declined: false };
   }
+}
 
-  #byWeight(node: LoadBalanceNode<T>): Promise<NodeEnd<A>> {
-    return this.#inTurn(drawByWeight(node.children, this.#options.chance), node.onStatusCodes);
+/** What the strategies above a target, the root first, would do about its failure, one after the other from the nearest. */
+function allLetGoOn(failure: { kind: FailureKind; status: number | null }, above: readonly Codes[]): boolean {
+  let declined = false;
+  for (const codes of above.toReversed()) {
+    declined = !goesOn(failure, codes);
+    if (declined && codes !== null) return false;
   }
+  return !declined;
 }
 
 /**
  * Does the request go on to the next child after this failure? The table says so, or a strategy's `on_status_codes` in its place for
  * what has a status; credentials refused always keep to the table.
  */
-export function goesOn(
-  failure: { kind: FailureKind; status: number | null },
-  onStatusCodes: ReadonlySet<number> | null,
-): boolean {
+export function goesOn(failure: { kind: FailureKind; status: number | null }, onStatusCodes: Codes): boolean {
   const { kind, status } = failure;
   if (onStatusCodes === null || status === null || kind === 'credentials_refused')
     return OUTCOME_RULES[kind].next;
