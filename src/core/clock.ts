@@ -9,7 +9,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds since the Unix epoch: for timestamps and dates that others sent. */
   wall(): number;
-  /** Calls `fn` once, `ms` from now, unless cancelled. Waits of over 2^31-1 ms are cut to that. */
+  /** Calls `fn` once, `ms` from now and never sooner by `now()`, unless cancelled. Waits of over 2^31-1 ms are cut to that. */
   schedule(ms: number, fn: () => void): Timer;
 }
 
@@ -20,7 +20,9 @@ class SystemTimer implements Timer {
   readonly #handle: NodeJS.Timeout;
 
   constructor(ms: number, fn: () => void) {
-    this.#handle = setTimeout(fn, Math.min(ms, LONGEST_TIMEOUT));
+    // Node counts in whole milliseconds, rounded down at both ends: without the one more, a timer goes off up to two too soon,
+    // and the cooldown that was waited for is not quite over.
+    this.#handle = setTimeout(fn, Math.min(Math.ceil(ms) + 1, LONGEST_TIMEOUT));
   }
 
   cancel(): void {

@@ -40,6 +40,11 @@ export interface Failure {
   error: UpstreamError | null;
 }
 
+/** In words: "rate limited (HTTP 429)". */
+export function describeFailure({ kind, status }: Pick<Failure, 'kind' | 'status'>): string {
+  return `${kind.replaceAll('_', ' ')}${status === null ? '' : ` (HTTP ${status})`}`;
+}
+
 /** One try, as the log line has it. `outcome` and `ms` of a stream are final when the stream is over. */
 export interface TryRecord {
   /** `provider/model`. */
@@ -83,3 +88,8 @@ export const OUTCOME_RULES: Readonly<Record<FailureKind, OutcomeRule>> = {
   deadline: NOTHING,
   shutdown: NOTHING,
 };
+
+/** The request itself was at fault. That says nothing of the upstream, and its words may quote the prompt. */
+export function isClientsFault({ kind }: { kind: FailureKind }): boolean {
+  return kind === 'invalid_request' || kind === 'context_too_long' || kind === 'content_filtered';
+}

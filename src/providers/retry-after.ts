@@ -41,9 +41,9 @@ function readSecondsOrDate(text: string | null, wallMs: number): number | null {
   return readDate(text, wallMs);
 }
 
-/** An HTTP date or RFC 3339; one that has passed is no wait at all. `Date.parse` alone takes "-1" for a year. */
+/** An HTTP date or RFC 3339; one that has passed is no wait at all. `Date.parse` alone takes "-1" for a year, and "soon 5" for May. */
 function readDate(text: string, wallMs: number): number | null {
-  if (!/^\s*([A-Za-z]{3,9},? |\d{4}-\d{2}-\d{2})/.test(text)) return null;
+  if (!/^\s*((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? |\d{4}-\d{2}-\d{2}T)/.test(text)) return null;
   const at = Date.parse(text);
   return Number.isNaN(at) ? null : clamp(Math.max(0, at - wallMs));
 }

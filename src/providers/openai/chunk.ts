@@ -8,9 +8,11 @@ import type { Usage } from '../../core/usage.ts';
  * - `usage`: only reports usage
  * - `error`: an error object; see `error`
  * - `done`: the end mark
- * - `invalid`: not a chunk at all
+ * - `ping`: a sign of life, and nothing for the client
+ * - `foreign`: JSON, but no chunk; nothing of the answer can have been in it
+ * - `invalid`: what may have been a chunk, but is damaged
  */
-export type ChunkKind = 'content' | 'quiet' | 'usage' | 'error' | 'done' | 'invalid';
+export type ChunkKind = 'content' | 'quiet' | 'usage' | 'error' | 'done' | 'ping' | 'foreign' | 'invalid';
 
 /** Follows one stream of OpenAI chunks: what has begun, what has finished, what was used. */
 export class ChunkReader {
@@ -19,6 +21,8 @@ export class ChunkReader {
   model: string | null = null;
   /** The last `error`'s object: the whole event. */
   error: JsonObject | null = null;
+  /** The chunk that was read last, if the host left out what clients rely on: with that put in. */
+  mended: JsonObject | null = null;
   readonly #expected: number;
   readonly #unfinished = new Set<number>();
   readonly #finished = new Set<number>();
@@ -45,42 +49,60 @@ export class ChunkReader {
   }
 
   read(data: string, eventType: string): ChunkKind {
+    this.mended = null;
     if (data === '[DONE]') return 'done';
     let chunk: unknown;
     try {
       chunk = JSON.parse(data);
     } catch {
-      return data.trim() === '[DONE]' ? 'done' : 'invalid';
+      return this.#readText(data.trim(), eventType);
     }
-    if (!isJsonObject(chunk)) return 'invalid';
-    if (eventType === 'error' || isError(chunk)) {
-      this.error = chunk;
-      return 'error';
-    }
-    const choices = chunk['choices'];
-    if (!Array.isArray(choices)) return 'invalid';
+    if (!isJsonObject(chunk)) return eventType === 'error' ? this.#failed({ error: data }) : 'invalid';
+    if (chunk['error'] || eventType === 'error') return this.#failed(chunk);
+    const groq = chunk['x_groq'];
+    if (isJsonObject(groq) && groq['error']) return this.#failed({ error: groq['error'] });
+    const usage = chunk['usage'] ?? (isJsonObject(groq) ? groq['usage'] : undefined);
+    if (isJsonObject(usage)) this.usage = readUsage(usage);
     if (this.model === null && typeof chunk['model'] === 'string' && chunk['model'] !== '') {
       this.model = chunk['model'];
     }
-    const usage = chunk['usage'] ?? groqUsage(chunk);
-    if (isJsonObject(usage)) this.usage = readUsage(usage);
-    if (choices.length === 0) return isJsonObject(usage) ? 'usage' : 'quiet';
-    return this.#readChoices(choices, chunk);
+    const choices = chunk['choices'];
+    if (Array.isArray(choices) && choices.length > 0) return this.#readChoices(choices, chunk);
+    if (choices == null) {
+      if (!isJsonObject(usage)) return isPing(chunk, eventType) ? 'ping' : 'foreign';
+      chunk['choices'] = [];
+      this.mended = chunk;
+    } else if (!Array.isArray(choices)) return 'invalid';
+    if (isJsonObject(usage)) return 'usage';
+    // Azure begins with what its filters say of the prompt, on a chunk of nothing: clients that look at the first choice fail on it.
+    return chunk['id'] === '' ? 'ping' : 'quiet';
+  }
+
+  #failed(error: JsonObject): 'error' {
+    this.error = error;
+    return 'error';
+  }
+
+  /** What is not JSON. */
+  #readText(text: string, eventType: string): ChunkKind {
+    if (eventType === 'error') return this.#failed({ error: text });
+    if (text === '') return 'ping';
+    return text === '[DONE]' ? 'done' : 'invalid';
   }
 
   #readChoices(choices: readonly Json[], chunk: JsonObject): ChunkKind {
     if (!choices.every(isChoice)) return 'invalid';
     let kind: ChunkKind = 'quiet';
     for (const choice of choices as JsonObject[]) {
-      const index = typeof choice['index'] === 'number' ? choice['index'] : 0;
       const delta = choice['delta'];
       const finish = choice['finish_reason'];
-      if (finish === 'error') {
-        this.error = chunk;
-        return 'error';
-      }
+      // OpenRouter puts the error of the host behind it into the choice.
+      if (finish === 'error') return this.#failed(choice);
+      if (delta == null || typeof choice['index'] !== 'number') this.#mend(choice, chunk);
+      const index = choice['index'] as number;
       if (isJsonObject(delta) && bringsSomething(delta)) kind = 'content';
-      if (typeof finish === 'string') {
+      // Some hosts write "" where there is none yet.
+      if (typeof finish === 'string' && finish !== '') {
         kind = 'content';
         this.#unfinished.delete(index);
         this.#callingTools.delete(index);
@@ -92,27 +114,27 @@ export class ChunkReader {
     }
     return kind;
   }
+
+  /** SDKs read `choice.delta.…`; some hosts leave the delta out of the chunk that only finishes. */
+  #mend(choice: JsonObject, chunk: JsonObject): void {
+    choice['delta'] ??= {};
+    if (typeof choice['index'] !== 'number') choice['index'] = 0;
+    this.mended = chunk;
+  }
 }
 
-/** An SDK reads `choice.delta.…`; some hosts leave the delta out of the chunk that only finishes. */
 function isChoice(choice: Json): boolean {
-  return isJsonObject(choice) && (choice['delta'] === undefined || isJsonObject(choice['delta']));
+  return isJsonObject(choice) && (choice['delta'] == null || isJsonObject(choice['delta']));
 }
 
-function isError(chunk: JsonObject): boolean {
-  if (chunk['error'] != null) return true;
-  const groq = chunk['x_groq'];
-  return isJsonObject(groq) && groq['error'] != null;
+function isPing(event: JsonObject, eventType: string): boolean {
+  return eventType === 'ping' || event['type'] === 'ping';
 }
 
 /** `function_call` is what tool calls were before 2024. */
 function callsTool(delta: JsonObject): boolean {
-  return delta['tool_calls'] != null || delta['function_call'] != null;
-}
-
-function groqUsage(chunk: JsonObject): Json | undefined {
-  const groq = chunk['x_groq'];
-  return isJsonObject(groq) ? groq['usage'] : undefined;
+  const calls = delta['tool_calls'];
+  return (Array.isArray(calls) && calls.length > 0) || delta['function_call'] != null;
 }
 
 /** Any member but the role with something in it: fields that no one has invented yet are content too. */

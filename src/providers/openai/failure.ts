@@ -15,7 +15,7 @@ export interface FailedAnswer {
 
 /** What hosts say, in whichever field, when a prompt is longer than the model's window. */
 const TOO_LONG =
-  /context_length_exceeded|maximum context length|context length exceeded|prompt is too long|input is too long|exceeds the maximum number of tokens|too many tokens|request_too_large_for_model|exceeds? the (?:available )?context (?:size|window)/i;
+  /context_length_exceeded|maximum context length|maximum prompt length|context length exceeded|prompt is too long|input is too long|exceeds the maximum number of tokens|too many tokens|request_too_large_for_model|exceeds? the (?:available )?context (?:size|window)/i;
 
 const FILTERED = /content_policy_violation|content_filter|responsibleaipolicyviolation|moderation_blocked/i;
 
@@ -25,18 +25,24 @@ const OUT_OF_CREDIT =
 
 /** A 400 that is about our key or account, not about what the client sent. */
 const ABOUT_OUR_KEY =
-  /api_key_invalid|invalid_api_key|invalid api key|incorrect api key|api key not valid|organization .*(?:disabled|on hold)/i;
+  /api_key_invalid|invalid_api_key|invalid api key|incorrect api key|api key not valid|organization .{0,200}(?:disabled|on hold)/i;
 
-const NO_SUCH_MODEL =
-  /model_not_found|deploymentnotfound|model_not_available|(?:model|deployment)\b.*\b(?:not found|does not exist|not exist|no access|unavailable|not pulled|unknown|not available)|(?:no|unknown|invalid) (?:such )?(?:model|deployment)|not a valid model/i;
+/** What a host says of a model that it does not have, whatever status it gives that. The client never named it: the target did. */
+const NOT_A_MODEL = /model_not_found|deploymentnotfound|invalid_model|model not exist|not a valid model/i;
+
+/** With 404: the model, or a URL that leads nowhere, and not something that the client named. */
+const NOT_FOUND =
+  /model_not_available|not_found_error|no endpoints found|no allowed providers|resource not found|invalid url|(?:model|deployment)\b.{0,200}\b(?:not found|does not exist|not exist|no access|unavailable|not pulled|unknown|not available)|(?:no|unknown|invalid) (?:such )?(?:model|deployment)/i;
 
 /**
  * The one place where an answer becomes an outcome: status first, then what the body says. OpenAI's dialect, as all
  * the hosts write it that are known to (`error` as object or text, flat, or `detail`).
  */
 export function readFailure(answer: FailedAnswer, redact: Redact): Failure {
-  const body = tryParseJson(answer.text);
-  const error = readUpstreamError(body, answer.text, redact);
+  const parsed = tryParseJson(answer.text);
+  // Google puts a list round the error where it was not asked for events.
+  const body = Array.isArray(parsed) ? parsed[0] : parsed;
+  const error = readUpstreamError(body, Array.isArray(parsed) ? printed(body) : answer.text, redact);
   const words = searchable(error, answer.text);
   const kind = kindOfStatus(answer.status, words, error !== null, body);
   return {
@@ -53,11 +59,11 @@ export function readFailure(answer: FailedAnswer, redact: Redact): Failure {
  * mean in `code`; others only a type. What names nothing we know is a broken answer.
  */
 export function readInBandError(body: JsonObject, redact: Redact): Failure {
-  const text = JSON.stringify(body);
+  const text = printed(body);
   const error = readUpstreamError(body, text, redact);
   const named = namedStatus(body['error'] ?? body);
   const words = searchable(error, text);
-  const kind = named === null ? 'broken_body' : kindOfStatus(named, words, true, body);
+  const kind = named === null ? kindOfWords(words) : kindOfStatus(named, words, true, body);
   return {
     kind,
     status: named,
@@ -78,7 +84,9 @@ function kindOfStatus(status: number, words: string, hasError: boolean, body: Js
       return isModeration(body) ? 'content_filtered' : 'credentials_refused';
     case 404:
       // Without an error in it, it is not the host's own word: a base_url that leads nowhere.
-      return !hasError || NO_SUCH_MODEL.test(words) ? 'target_misconfigured' : 'invalid_request';
+      return !hasError || NOT_A_MODEL.test(words) || NOT_FOUND.test(words)
+        ? 'target_misconfigured'
+        : 'invalid_request';
     case 407:
     case 410:
       return 'target_misconfigured';
@@ -98,13 +106,19 @@ function kindOfStatus(status: number, words: string, hasError: boolean, body: Js
   return kindOfRefusal(status, words);
 }
 
+/** An error that names no status: only what no host says of itself is told from a broken answer. */
+function kindOfWords(words: string): FailureKind {
+  if (TOO_LONG.test(words)) return 'context_too_long';
+  return FILTERED.test(words) ? 'content_filtered' : 'broken_body';
+}
+
 /** 400, 413, 422 and the like: mostly the client's fault, but not always. */
 function kindOfRefusal(status: number, words: string): FailureKind {
   if (TOO_LONG.test(words)) return 'context_too_long';
   if (FILTERED.test(words)) return 'content_filtered';
   if (OUT_OF_CREDIT.test(words)) return 'out_of_credit';
   if (ABOUT_OUR_KEY.test(words)) return 'target_misconfigured';
-  if (status === 400 && /model_not_found|deploymentnotfound/i.test(words)) return 'target_misconfigured';
+  if (status === 400 && NOT_A_MODEL.test(words)) return 'target_misconfigured';
   // Groq: the request is larger than this model's tokens a minute; another target may well take it.
   if (status === 413 && /rate_limit_exceeded/.test(words)) return 'context_too_long';
   // Groq: the model wrote a tool call that does not parse; the same again often goes well.
@@ -120,32 +134,36 @@ function isModeration(body: Json | undefined): boolean {
 }
 
 /** What an in-band error's `type` or `code` stands for where it is no number. */
-const STATUS_OF_WORD: Readonly<Record<string, number>> = {
-  rate_limit_exceeded: 429,
-  rate_limit_error: 429,
-  requests: 429,
-  tokens: 429,
-  insufficient_quota: 429,
-  overloaded_error: 529,
-  server_is_overloaded: 503,
-  service_unavailable: 503,
-  slow_down: 503,
-  server_error: 500,
-  api_error: 500,
-  internal_server_error: 500,
-  internal_error: 500,
-  timeout_error: 504,
-  authentication_error: 401,
-  invalid_api_key: 401,
-  permission_error: 403,
-  billing_error: 402,
-  not_found_error: 404,
-  model_not_found: 404,
-  context_length_exceeded: 400,
-  content_filter: 400,
-  content_policy_violation: 400,
-  invalid_request_error: 400,
-};
+const STATUS_OF_WORD = new Map(
+  Object.entries({
+    rate_limit_exceeded: 429,
+    rate_limit_error: 429,
+    requests: 429,
+    tokens: 429,
+    insufficient_quota: 429,
+    overloaded_error: 529,
+    server_is_overloaded: 503,
+    service_unavailable: 503,
+    slow_down: 503,
+    server_error: 500,
+    api_error: 500,
+    internal_server_error: 500,
+    internal_error: 500,
+    timeout_error: 504,
+    internalservererror: 500,
+    badrequesterror: 400,
+    authentication_error: 401,
+    invalid_api_key: 401,
+    permission_error: 403,
+    billing_error: 402,
+    not_found_error: 404,
+    model_not_found: 404,
+    context_length_exceeded: 400,
+    content_filter: 400,
+    content_policy_violation: 400,
+    invalid_request_error: 400,
+  }),
+);
 
 function namedStatus(error: Json | undefined): number | null {
   if (!isJsonObject(error)) return null;
@@ -154,7 +172,7 @@ function namedStatus(error: Json | undefined): number | null {
     const number = typeof value === 'string' && /^\d{3}$/.test(value) ? Number(value) : value;
     if (typeof number === 'number' && number >= 400 && number <= 599) return number;
     if (typeof value === 'string') {
-      const known = STATUS_OF_WORD[value.toLowerCase()];
+      const known = STATUS_OF_WORD.get(value.toLowerCase());
       if (known !== undefined) return known;
     }
   }
@@ -166,17 +184,24 @@ function readUpstreamError(body: Json | undefined, text: string, redact: Redact)
   if (!isJsonObject(body)) return null;
   const inner = body['error'];
   if (isJsonObject(inner)) {
-    const message = asText(inner['message']) ?? JSON.stringify(inner);
+    const message = asText(inner['message']) ?? printed(inner);
     return {
       ...readFields(inner, message, redact),
-      raw: asText(inner['message']) === null ? null : redact(text),
+      raw: asText(inner['message']) === null ? null : cleanJson(body, text, redact),
     };
   }
   // xAI: {"code":"…","error":"text"}; Mistral and old vLLM: flat, with "object":"error"; FastAPI: {"detail":…}
   const detail = body['detail'];
   const message =
-    asText(inner) ?? asText(body['message']) ?? (Array.isArray(detail) ? JSON.stringify(detail) : null);
+    asText(inner) ?? asText(body['message']) ?? (Array.isArray(detail) ? printed(detail) : null);
   return message === null ? null : { ...readFields(body, message, redact), raw: null };
+}
+
+/** The text without our keys, however they are escaped in it: JSON can write every letter in several ways. */
+function cleanJson(body: JsonObject, text: string, redact: Redact): string {
+  const plain = printed(body);
+  const clean = redact(plain);
+  return clean === plain ? redact(text) : clean;
 }
 
 function readFields(fields: JsonObject, message: string, redact: Redact): Omit<UpstreamError, 'raw'> {
@@ -196,7 +221,7 @@ function asText(value: Json | undefined): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** What the patterns look at. The whole text also holds nested codes, such as Azure's `innererror`. Bounded, for the patterns backtrack. */
+/** What the patterns look at. The whole text also holds nested codes, such as Azure's `innererror`. Bounded, as are the gaps in the patterns: they backtrack. */
 function searchable(error: UpstreamError | null, text: string): string {
   return error === null
     ? text.slice(0, 2048)
@@ -204,6 +229,16 @@ function searchable(error: UpstreamError | null, text: string): string {
 }
 
 function describe(answer: FailedAnswer, redact: Redact): string {
-  const start = redact(answer.text.slice(0, 4096)).replace(/\s+/g, ' ').trim().slice(0, 200);
+  // Cleaned before it is cut: half a key would not be found.
+  const start = redact(answer.text).replace(/\s+/g, ' ').trim().slice(0, 200);
   return start === '' ? `HTTP ${answer.status}` : `HTTP ${answer.status}: ${start}`;
+}
+
+/** As JSON. What is nested so deep that it can be parsed, but not printed, must not end the process that reads it. */
+function printed(value: Json | undefined): string {
+  try {
+    return JSON.stringify(value) ?? '';
+  } catch {
+    return 'an error nested too deeply to be shown';
+  }
 }

@@ -21,13 +21,11 @@ export function chatChanges(client: JsonObject, streaming: boolean, target: Targ
   if (streaming) {
     const options = changes.has('stream_options') ? changes.get('stream_options') : client['stream_options'];
     if (target.quirks.streamUsage === 'always') {
-      if (client['stream_options'] !== undefined) changes.set('stream_options', null);
+      if (options !== undefined) changes.set('stream_options', null);
     } else if (!isJsonObject(options)) changes.set('stream_options', { include_usage: true });
     else if (options['include_usage'] !== true)
       changes.set('stream_options', { ...options, include_usage: true });
   }
-  // How the answer comes is between us and the client.
-  changes.delete('stream');
   return changes;
 }
 
@@ -37,7 +35,6 @@ export function requestHeaders(secret: string | null, own: Readonly<Record<strin
     'content-type': 'application/json',
     // A relay that unpacks and packs again gains nothing, and packed streams come in lumps.
     'accept-encoding': 'identity',
-    'user-agent': 'spillway',
   };
   if (secret !== null) headers['authorization'] = `Bearer ${secret}`;
   return Object.entries({ ...headers, ...own }).flat();
