@@ -1,17 +1,16 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { Cancellation, CancelListener, CancelReason } from '../core/cancellation.ts';
+import type { CancelListener, Cancellation, CancelReason } from '../core/cancellation.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
-import { readFailure } from '../providers/openai/failure.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
 import type { TimeoutSettings } from '../resilience/settings.ts';
-import { ChatStream } from './chat-stream.ts';
+import { ChatStream, type StreamOwner } from './chat-stream.ts';
 import { contentCoding, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
-import { readPlainAnswer } from './plain-answer.ts';
 import { plainFailure, transportFailure } from './transport-failure.ts';
+import { readWholeAnswer, unknownCoding } from './whole-answer.ts';
 
 /** One HTTP request to one upstream. */
 export interface AttemptRequest {
@@ -30,15 +29,19 @@ export interface AttemptRequest {
   redact: Redact;
   /** An event of the stream was dropped because it made no sense. */
   dropped(): void;
-  /** A streamed answer that had begun is over: complete (null) or broken. Called once, before the reader hears of it. */
-  streamOver(failure: Failure | null): void;
+  /**
+   * A streamed answer that had begun is over: complete (null) or broken. Called once, before the reader hears of it. `heldUp`: it ran
+   * out of time while its reader took nothing, which is no fault of the upstream's.
+   */
+  streamOver(failure: Failure | null, heldUp: boolean): void;
 }
 
 export type AttemptEnd =
   | { kind: 'plain'; body: Buffer; value: JsonObject }
   /** Its first content has come; `flow` starts the rest. */
   | { kind: 'stream'; stream: ChatStream }
-  | { kind: 'failed'; failure: Failure };
+  /** `heldUp`: it never got a connection of its own, which says nothing of the upstream. */
+  | { kind: 'failed'; failure: Failure; heldUp: boolean };
 
 /** Of an error's body, as much as anyone needs to read. Bytes. */
 const MAX_ERROR_BODY = 1024 * 1024;
@@ -51,6 +54,10 @@ class AttemptOver extends Error {}
 /** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
 const OVER = new AttemptOver('the try is over');
 
+function brokenBody(why: string): AttemptEnd {
+  return { kind: 'failed', failure: plainFailure('broken_body', why), heldUp: false };
+}
+
 /** Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. */
 export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
   return new Promise((resolve) => new Attempt(request, resolve).start());
@@ -61,6 +68,7 @@ export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
  * down this list.
  */
 type State =
+  | 'queued' // no free connection yet
   | 'sent' // no headers yet
   | 'collecting' // a plain answer, or an error's body
   | 'holding' // a stream before its first content
@@ -68,18 +76,23 @@ type State =
   | 'draining' // the client has all; the body's end is awaited so that the socket can be used again
   | 'over';
 
-class Attempt implements Dispatcher.DispatchHandler, CancelListener {
+class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner {
   readonly #request: AttemptRequest;
   readonly #resolve: (end: AttemptEnd) => void;
-  readonly #startedAt: number;
-  #state: State = 'sent';
+  /** When it was sent, or began to wait for a free connection. */
+  #startedAt: number;
+  #state: State = 'queued';
   #controller: Dispatcher.DispatchController | null = null;
   #timer: Timer | null = null;
   #timerAt = 0;
   #lastByteAt = 0;
   #paused = false;
-  /** When the last choice finished; the wait for usage starts here. */
+  /** When the last choice finished; the wait for usage starts here, and then the one for the body's end. */
   #finishedAt: number | null = null;
+  /** Nothing more will come from the socket, though the unpacker may still have some. */
+  #bodyOver = false;
+  /** How the body of a packed stream broke off: told when all that had come is unpacked. */
+  #brokeOff: Failure | null = null;
   #status = 0;
   #headers: WireHeaders = {};
   #collected: Buffer[] = [];
@@ -110,7 +123,12 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#state === 'over') controller.abort(OVER);
+    if (this.#state === 'over') {
+      controller.abort(OVER);
+      return;
+    }
+    this.#state = 'sent';
+    this.#startedAt = this.#request.clock.now();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: WireHeaders): void {
@@ -124,9 +142,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener {
       this.#state = 'collecting';
     } else {
       this.#state = 'holding';
-      this.#stream = new ChatStream(streaming.choices, streaming.wantsUsage, this.#streamOwner(), redact);
+      this.#stream = new ChatStream(streaming.choices, streaming.wantsUsage, this, redact);
       const coding = contentCoding(headers);
-      if (coding === 'unknown') this.#fail(this.#unknownCoding());
+      if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#request.redact));
       else if (coding !== null) this.#unpackWith(unpackStream(coding));
     }
     this.#arm();
@@ -142,14 +160,15 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener {
       case 'flowing':
         if (this.#unpacker !== null) {
           if (!this.#unpacker.write(chunk)) this.#controller?.pause();
-        } else this.#pushToStream(chunk);
+        } else this.#stream?.push(chunk);
     }
   }
 
   onResponseEnd(): void {
+    this.#bodyOver = true;
     switch (this.#state) {
       case 'collecting':
-        void this.#collectedAll();
+        this.#collectedAll();
         return;
       case 'holding':
       case 'flowing':
@@ -163,137 +182,141 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state === 'over') return;
-    // Of an error's body enough has come to know the status; of a finished stream, all that counts.
-    if (this.#state === 'collecting' && this.#status >= 300) void this.#collectedAll();
+    this.#bodyOver = true;
+    const failure = transportFailure(error, !this.#awaitsHeaders(), this.#request.redact);
+    // Of an error's body enough has come to know the status.
+    if (this.#state === 'collecting' && this.#status >= 300) this.#collectedAll();
     else if (this.#state === 'draining') this.#end();
-    else if (this.#stream?.finished) this.#complete();
-    else this.#fail(transportFailure(error, this.#state !== 'sent', this.#request.redact));
+    else if (this.#unpacker !== null) {
+      this.#brokeOff = failure;
+      this.#unpacker.end();
+    } else this.#breakOff(failure);
+  }
+
+  /** Of a finished stream, all that counts has come. */
+  #breakOff(failure: Failure): void {
+    if (this.#stream?.finished) this.complete();
+    else this.#fail(failure);
   }
 
   #collect(chunk: Buffer): void {
     this.#collected.push(chunk);
     this.#collectedBytes += chunk.length;
     if (this.#status >= 300) {
-      if (this.#collectedBytes > MAX_ERROR_BODY) void this.#collectedAll();
+      if (this.#collectedBytes > MAX_ERROR_BODY) this.#collectedAll();
     } else if (this.#collectedBytes > MAX_ANSWER) {
       this.#fail(plainFailure('broken_body', `the answer was larger than ${MAX_ANSWER} bytes`));
     }
   }
 
   /** The body of a plain answer or of an error is there, or as much of it as will come. */
-  async #collectedAll(): Promise<void> {
+  #collectedAll(): void {
     if (this.#state !== 'collecting') return;
     this.#end();
-    const { redact, clock, streaming } = this.#request;
-    const coding = contentCoding(this.#headers);
-    let body = this.#collected.length === 1 ? (this.#collected[0] as Buffer) : Buffer.concat(this.#collected);
+    const collected = this.#collected;
     this.#collected = [];
-    if (coding !== null) {
-      const unpacked = coding === 'unknown' ? null : await unpack(coding, body).catch(() => null);
-      if (unpacked === null && this.#status < 300) {
-        const failure =
-          coding === 'unknown'
-            ? this.#unknownCoding()
-            : plainFailure('broken_body', `damaged ${coding} body`);
-        return this.#resolve({ kind: 'failed', failure });
-      }
-      body = unpacked ?? Buffer.alloc(0);
-    }
-    if (this.#status >= 300) {
-      const answer = {
-        status: this.#status,
-        headers: this.#headers,
-        text: body.toString(),
-        wallMs: clock.wall(),
-      };
-      return this.#resolve({ kind: 'failed', failure: readFailure(answer, redact) });
-    }
-    const answer = readPlainAnswer(body, redact);
-    if ('failure' in answer) return this.#resolve({ kind: 'failed', failure: answer.failure });
-    if (streaming !== null) {
-      const failure = plainFailure('broken_body', 'asked for a stream, the upstream sent a plain answer');
-      return this.#resolve({ kind: 'failed', failure });
-    }
-    this.#resolve({ kind: 'plain', body, value: answer.value });
+    const packed = collected.length === 1 ? (collected[0] as Buffer) : Buffer.concat(collected);
+    const coding = contentCoding(this.#headers);
+    if (coding === null) this.#read(packed);
+    else if (coding === 'unknown') this.#read(null);
+    else
+      unpack(coding, packed).then(
+        (body) => this.#read(body),
+        () => this.#read(null),
+      );
   }
 
-  #pushToStream(chunk: Buffer): void {
-    const stream = this.#stream;
-    if (stream === null) return;
-    stream.push(chunk);
-    if (this.#finishedAt === null && stream.finished && this.#state === 'flowing') {
-      this.#finishedAt = this.#request.clock.now();
-      this.#arm();
+  /** `body` null: it could not be unpacked. */
+  #read(body: Buffer | null): void {
+    const { redact, clock, streaming } = this.#request;
+    try {
+      const answer = { status: this.#status, headers: this.#headers, body, wallMs: clock.wall() };
+      const read = readWholeAnswer(answer, redact);
+      if ('failure' in read) this.#resolve({ kind: 'failed', failure: read.failure, heldUp: false });
+      else if (streaming === null) this.#resolve({ kind: 'plain', body: read.body, value: read.value });
+      else this.#resolve(brokenBody('asked for a stream, the upstream sent a plain answer'));
+    } catch (error) {
+      // An error nested so deep that it cannot be printed, for one.
+      const why = error instanceof Error ? error.message : String(error);
+      this.#resolve(brokenBody(`unreadable answer: ${why}`));
     }
   }
 
-  #streamOwner() {
-    return {
-      begun: () => {
-        this.#state = 'flowing';
-        this.#pause();
-        this.#resolve({ kind: 'stream', stream: this.#stream as ChatStream });
-      },
-      complete: () => this.#complete(),
-      broken: (failure: Failure) => this.#fail(failure),
-      dropped: () => this.#request.dropped(),
-      pause: () => this.#pause(),
-      resume: () => this.#resume(),
-    };
+  begun(): void {
+    this.#state = 'flowing';
+    this.pause();
+    this.#resolve({ kind: 'stream', stream: this.#stream as ChatStream });
+  }
+
+  finished(): void {
+    this.#finishedAt = this.#request.clock.now();
+    this.#arm();
+  }
+
+  broken(failure: Failure): void {
+    this.#fail(failure);
+  }
+
+  dropped(): void {
+    this.#request.dropped();
   }
 
   #unpackWith(unpacker: Transform): void {
     this.#unpacker = unpacker;
-    unpacker.on('data', (chunk: Buffer) => this.#pushToStream(chunk));
-    unpacker.on('drain', () => {
-      if (!this.#paused) this.#controller?.resume();
+    unpacker.on('data', (chunk: Buffer) => this.#stream?.push(chunk));
+    // Whether or not the reader is slow: the unpacker takes no more than its own room while nobody reads it.
+    unpacker.on('drain', () => this.#controller?.resume());
+    unpacker.on('end', () => {
+      if (this.#brokeOff === null) this.#stream?.bodyEnded();
+      else this.#breakOff(this.#brokeOff);
     });
-    unpacker.on('end', () => this.#stream?.bodyEnded());
     unpacker.on('error', (error) => {
-      this.#fail(plainFailure('broken_body', `damaged compressed body: ${error.message}`));
+      const damaged = plainFailure('broken_body', `damaged compressed body: ${error.message}`);
+      this.#breakOff(this.#brokeOff ?? damaged);
     });
   }
 
-  #pause(): void {
+  pause(): void {
     if (this.#paused) return;
     this.#paused = true;
     if (this.#unpacker === null) this.#controller?.pause();
     else this.#unpacker.pause();
   }
 
-  #resume(): void {
+  resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     // The silence was the reader's, not the upstream's.
     this.#lastByteAt = this.#request.clock.now();
+    if (this.#finishedAt !== null) this.#finishedAt = this.#lastByteAt;
     this.#arm();
     if (this.#unpacker === null) this.#controller?.resume();
     else this.#unpacker.resume();
   }
 
-  #unknownCoding(): Failure {
-    return plainFailure(
-      'broken_body',
-      `cannot unpack content-encoding ${headerText(this.#headers, 'content-encoding')}`,
-    );
-  }
-
   /** When the next bound is reached, on the clock's time. */
   #nextDue(): number {
     const { timeouts, deadline } = this.#request;
+    const lastWords = this.#finishedAt === null ? Infinity : this.#finishedAt + LAST_WORDS;
+    if (this.#state === 'draining') return lastWords;
     let at = Math.min(this.#startedAt + timeouts.attempt, deadline);
     if (this.#awaitsFirstToken()) at = Math.min(at, this.#startedAt + timeouts.firstToken);
-    if (this.#state !== 'sent' && !this.#paused) at = Math.min(at, this.#lastByteAt + timeouts.idle);
-    if (this.#finishedAt !== null) at = Math.min(at, this.#finishedAt + LAST_WORDS);
+    if (!this.#awaitsHeaders() && !this.#paused)
+      at = Math.min(at, this.#lastByteAt + timeouts.idle, lastWords);
     return at;
   }
 
   #awaitsFirstToken(): boolean {
-    return this.#request.streaming !== null && (this.#state === 'sent' || this.#state === 'holding');
+    return this.#request.streaming !== null && (this.#awaitsHeaders() || this.#state === 'holding');
+  }
+
+  #awaitsHeaders(): boolean {
+    return this.#state === 'queued' || this.#state === 'sent';
   }
 
   /** The timer is not moved with every byte: it goes off at what was due when it was set, and then asks again. */
   #arm(): void {
+    if (this.#state === 'over') return;
     const at = this.#nextDue();
     if (this.#timer !== null && this.#timerAt <= at) return;
     this.#timer?.cancel();
@@ -306,51 +329,55 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener {
     this.#timer = null;
     const { timeouts, deadline, clock } = this.#request;
     const now = clock.now();
-    if (this.#finishedAt !== null && now >= this.#finishedAt + LAST_WORDS) {
-      if (this.#state === 'draining') this.#end();
-      else this.#complete();
-    } else if (now >= deadline) {
+    if (now < this.#nextDue()) this.#arm();
+    else if (this.#state === 'draining') this.#end();
+    else if (this.#stream?.finished) this.complete();
+    else if (now >= deadline) {
       this.#timedOut(plainFailure('deadline', 'the time for the whole request was over'));
+    } else if (this.#state === 'queued') {
+      this.#timedOut(
+        plainFailure('timeout', `no free connection within ${Math.round(now - this.#startedAt)} ms`),
+      );
     } else if (this.#awaitsFirstToken() && now >= this.#startedAt + timeouts.firstToken) {
       this.#timedOut(plainFailure('timeout', `no first token within ${timeouts.firstToken} ms`));
     } else if (now >= this.#startedAt + timeouts.attempt) {
       this.#timedOut(plainFailure('timeout', `no whole answer within ${timeouts.attempt} ms`));
-    } else if (this.#state !== 'sent' && !this.#paused && now >= this.#lastByteAt + timeouts.idle) {
+    } else {
       this.#timedOut(plainFailure('broken_body', `silent for ${timeouts.idle} ms`));
-    } else this.#arm();
+    }
   }
 
   /** Of an error whose body does not end, the status and what came of the body are known. */
   #timedOut(failure: Failure): void {
-    if (this.#state === 'collecting' && this.#status >= 300) void this.#collectedAll();
-    else this.#fail(failure);
+    if (this.#state === 'collecting' && this.#status >= 300) this.#collectedAll();
+    else this.#fail(failure, this.#paused || this.#state === 'queued');
   }
 
   cancelled(reason: CancelReason): void {
-    if (this.#state === 'draining') return;
     if (reason === 'client_gone') this.#fail(plainFailure('client_gone', 'the client went away'));
-    else this.#fail(plainFailure('shutdown', 'the gateway is shutting down'));
+    else this.#breakOff(plainFailure('shutdown', 'the gateway is shutting down'));
   }
 
   /** The client has all of the stream. */
-  #complete(): void {
+  complete(): void {
     if (this.#state !== 'flowing') return;
     this.#state = 'draining';
     this.#finishedAt = this.#request.clock.now();
     this.#request.cancellation.remove(this);
-    this.#arm();
-    this.#request.streamOver(null);
+    if (this.#bodyOver) this.#end();
+    else this.#arm();
+    this.#request.streamOver(null, false);
     this.#stream?.finish(null);
     // A reader that was slow up to the end must not keep the body's end from us.
     this.#controller?.resume();
   }
 
-  #fail(failure: Failure): void {
+  #fail(failure: Failure, heldUp = false): void {
     if (this.#state === 'over' || this.#state === 'draining') return;
     const begun = this.#state === 'flowing';
     this.#end();
-    if (begun) this.#request.streamOver(failure);
-    else this.#resolve({ kind: 'failed', failure });
+    if (begun) this.#request.streamOver(failure, heldUp);
+    else this.#resolve({ kind: 'failed', failure, heldUp });
     this.#stream?.finish(failure);
   }
 

@@ -25,6 +25,8 @@ export interface StreamSink {
 export interface StreamOwner {
   /** The first content has come: the try has succeeded so far. */
   begun(): void;
+  /** Every choice has its finish: only usage and the end are still to come. Again where a host sends more content all the same. */
+  finished(): void;
   /** All that the client needs has come, though the body may go on. */
   complete(): void;
   broken(failure: Failure): void;
@@ -71,11 +73,6 @@ export class ChatStream implements SseSink {
     return this.#reader.usage;
   }
 
-  /** The model that the upstream reported. */
-  get model(): string | null {
-    return this.#reader.model;
-  }
-
   /** Every choice has its finish: nothing that comes can make the answer incomplete any more. */
   get finished(): boolean {
     return this.#reader.finished;
@@ -102,18 +99,20 @@ export class ChatStream implements SseSink {
     try {
       this.#decoder.push(chunk);
     } catch (error) {
-      this.#break(`malformed stream: ${error instanceof Error ? error.message : String(error)}`);
+      this.#break(malformed(error));
     }
     this.#flush();
     this.#chunk = null;
-    // Usage is there and nothing is missing: do not make the client wait for an end mark.
-    if (this.#reader.finished && this.usage !== null) this.#complete();
   }
 
   /** The body has ended as it should, by the rules of HTTP. */
   bodyEnded(): void {
     if (this.#over) return;
-    this.#decoder.end();
+    try {
+      this.#decoder.end();
+    } catch (error) {
+      this.#break(malformed(error));
+    }
     this.#flush();
     if (this.#reader.finished) this.#complete();
     else this.#break('the stream ended without a finish');
@@ -137,14 +136,23 @@ export class ChatStream implements SseSink {
         else this.#break('the stream said [DONE] without a finish');
         return;
       case 'error':
-        this.#fail(readInBandError(this.#reader.error ?? {}, this.#redact));
+        // After every finish nothing is missing, whatever went wrong behind it.
+        if (this.#reader.finished) this.#complete();
+        else this.#fail(readInBandError(this.#reader.error ?? {}, this.#redact));
         return;
       case 'invalid':
         this.#owner.dropped();
         if (this.#reader.callingTool) this.#break('an event in the middle of a tool call was not valid JSON');
         return;
+      case 'foreign':
+        this.#owner.dropped();
+        return;
+      case 'ping':
+        return;
       case 'usage':
         if (this.#wantsUsage) this.#pass(data, raw);
+        // Nothing is missing now: do not make the client wait for an end mark.
+        if (this.#reader.finished) this.#complete();
         return;
       case 'content':
         this.#pass(data, raw);
@@ -152,6 +160,7 @@ export class ChatStream implements SseSink {
           this.#begun = true;
           this.#owner.begun();
         }
+        if (this.#reader.finished) this.#owner.finished();
         return;
       case 'quiet':
         this.#pass(data, raw);
@@ -161,9 +170,14 @@ export class ChatStream implements SseSink {
   /** The event goes on: as its own bytes where they lie in the chunk at hand, else written anew. */
   #pass(data: string, raw: Buffer | null): void {
     const chunk = this.#chunk;
-    if (raw === null || chunk === null || raw.buffer !== chunk.buffer) {
+    if (raw === null || this.#reader.mended !== null) {
       this.#flush();
-      this.#write(raw ?? encodeData(data));
+      this.#write(this.#encode(data));
+      return;
+    }
+    if (chunk === null || !isWithin(raw, chunk)) {
+      this.#flush();
+      this.#write(raw);
       return;
     }
     const start = raw.byteOffset - chunk.byteOffset;
@@ -173,6 +187,13 @@ export class ChatStream implements SseSink {
       this.#flush();
       this.#run = { start, end: start + raw.length };
     }
+  }
+
+  #encode(data: string): Buffer {
+    const { mended } = this.#reader;
+    if (mended !== null) return encodeData(JSON.stringify(mended));
+    // Line ends in JSON mean nothing, and many a client reads only one data line.
+    return encodeData(data.includes('\n') ? data.replaceAll('\n', ' ') : data);
   }
 
   /** Writes the run of passed events. */
@@ -209,6 +230,11 @@ export class ChatStream implements SseSink {
 
   #fail(failure: Failure): void {
     if (this.#over) return;
+    // What goes wrong after the last finish takes nothing from the answer.
+    if (this.#reader.finished) {
+      this.#complete();
+      return;
+    }
     this.#stop();
     this.#owner.broken(failure);
   }
@@ -219,4 +245,17 @@ export class ChatStream implements SseSink {
     this.#over = true;
     this.#decoder.stop();
   }
+}
+
+/** Small buffers share their memory with others that have nothing to do with them. */
+function isWithin(inner: Buffer, outer: Buffer): boolean {
+  return (
+    inner.buffer === outer.buffer &&
+    inner.byteOffset >= outer.byteOffset &&
+    inner.byteOffset + inner.length <= outer.byteOffset + outer.length
+  );
+}
+
+function malformed(error: unknown): string {
+  return `malformed stream: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -1,4 +1,4 @@
-import type { Transform } from 'node:stream';
+import { Transform, type TransformCallback } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
@@ -34,25 +34,69 @@ export function contentCoding(headers: WireHeaders): Coding | 'unknown' | null {
 const UNPACKERS = {
   gzip: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
   deflate: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate),
+  bareDeflate: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflateRaw),
   br: promisify<Buffer, zlib.BrotliOptions, Buffer>(zlib.brotliDecompress),
   zstd: promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress),
 };
 
 /** Unpacks a whole body. Rejects when it is damaged, cut short, or larger than MAX_ANSWER. */
 export function unpack(coding: Coding, packed: Buffer): Promise<Buffer> {
-  return UNPACKERS[coding](packed, { maxOutputLength: MAX_ANSWER });
+  const way = coding === 'deflate' && isBare(packed) ? 'bareDeflate' : coding;
+  return UNPACKERS[way](packed, { maxOutputLength: MAX_ANSWER });
 }
+
+/** What ends before its packing does is no error here: an error would throw away what is unpacked and not read yet. Whether a stream is whole, its events tell. */
+const LENIENT = { finishFlush: zlib.constants.Z_SYNC_FLUSH };
 
 /** Unpacks a stream as it comes. */
 export function unpackStream(coding: Coding): Transform {
   switch (coding) {
     case 'gzip':
-      return zlib.createGunzip();
+      return zlib.createGunzip(LENIENT);
     case 'deflate':
-      return zlib.createInflate();
+      return new Inflate();
     case 'br':
-      return zlib.createBrotliDecompress();
+      return zlib.createBrotliDecompress({ finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH });
     case 'zstd':
-      return zlib.createZstdDecompress();
+      return zlib.createZstdDecompress({ finishFlush: zlib.constants.ZSTD_e_flush });
+  }
+}
+
+/** `deflate` means zlib's format; some servers leave out its frame. Does this begin without it? */
+function isBare(packed: Buffer): boolean {
+  return packed.length > 0 && ((packed[0] as number) & 0x0f) !== 8;
+}
+
+/** Inflates with or without zlib's frame, as the first byte tells. */
+class Inflate extends Transform {
+  #inner: zlib.Inflate | zlib.InflateRaw | null = null;
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.#inner ??= this.#open(chunk);
+    this.#inner.write(chunk, () => done());
+  }
+
+  override _flush(done: TransformCallback): void {
+    if (this.#inner === null) done();
+    else this.#inner.once('end', () => done()).end();
+  }
+
+  override _read(size: number): void {
+    this.#inner?.resume();
+    super._read(size);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#inner?.destroy();
+    done(error);
+  }
+
+  #open(first: Buffer): zlib.Inflate | zlib.InflateRaw {
+    const inner = isBare(first) ? zlib.createInflateRaw(LENIENT) : zlib.createInflate(LENIENT);
+    // What nobody reads is not unpacked.
+    inner.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) inner.pause();
+    });
+    return inner.on('error', (error) => this.destroy(error));
   }
 }

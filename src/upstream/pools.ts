@@ -1,5 +1,20 @@
+import type { Socket } from 'node:net';
 import tls from 'node:tls';
-import { type Dispatcher, EnvHttpProxyAgent, Pool, ProxyAgent } from 'undici';
+import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
+import {
+  type AbortableConnector,
+  EnvironmentProxies,
+  forwarding,
+  parseProxy,
+  toProxy,
+  tunnel,
+} from './proxy.ts';
+
+/**
+ * An idle socket is kept this long where the host does not say: new ones cost a TLS handshake, and the usual hosts keep theirs for a
+ * minute or more. One that was closed meanwhile costs a retry. Milliseconds.
+ */
+const KEEP_ALIVE = 30_000;
 
 /** How to reach one host. Two providers with the same options share sockets. */
 export interface PoolOptions {
@@ -15,20 +30,17 @@ export interface PoolOptions {
   proxy: string | null;
 }
 
-/** Hosts on this machine are never reached through a proxy of the environment. */
-const LOOPBACK = 'localhost,127.0.0.1,::1';
-
 /**
  * The sockets to all upstreams, kept from one configuration to the next where nothing that concerns them changed.
  * undici's own timeouts are off: a try has its own (see attempt.ts). HTTP/2 is off: one socket a request keeps one
  * request's reset from ending the others.
  */
 export class Pools {
-  readonly #environment: NodeJS.ProcessEnv;
+  readonly #proxies: EnvironmentProxies;
   readonly #pools = new Map<string, Dispatcher>();
 
   constructor(environment: NodeJS.ProcessEnv) {
-    this.#environment = environment;
+    this.#proxies = new EnvironmentProxies(environment);
   }
 
   get(options: PoolOptions): Dispatcher {
@@ -41,14 +53,13 @@ export class Pools {
     return pool;
   }
 
-  /** Closes the pools that none of these options ask for, each when its last request has ended. */
+  /**
+   * Lets go of the pools that none of these options ask for. They are not closed: a request under way may come to need one for its next
+   * try. Their idle sockets end by themselves.
+   */
   keepOnly(used: readonly PoolOptions[]): void {
     const keys = new Set(used.map(poolKey));
-    for (const [key, pool] of this.#pools) {
-      if (keys.has(key)) continue;
-      this.#pools.delete(key);
-      pool.close().catch(() => {});
-    }
+    for (const key of this.#pools.keys()) if (!keys.has(key)) this.#pools.delete(key);
   }
 
   /** Ends every socket at once. */
@@ -58,34 +69,52 @@ export class Pools {
   }
 
   #open({ origin, connections, connectTimeout, ca, proxy }: PoolOptions): Dispatcher {
-    const trust = ca === null ? {} : { ca: [...tls.getCACertificates('default'), ca] };
-    const connect = { timeout: connectTimeout, ...trust };
-    const options = { connections, pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false };
-    if (proxy !== null) {
-      return new ProxyAgent({
-        ...options,
-        uri: proxy,
-        connectTimeout,
-        requestTls: connect,
-        proxyTls: connect,
-      });
-    }
-    const environment = this.#environment;
-    const httpProxy = environment['http_proxy'] || environment['HTTP_PROXY'];
-    const httpsProxy = environment['https_proxy'] || environment['HTTPS_PROXY'];
-    if (!(origin.startsWith('https:') ? httpsProxy : httpProxy))
-      return new Pool(origin, { ...options, connect });
-    const noProxy = environment['no_proxy'] || environment['NO_PROXY'];
-    return new EnvHttpProxyAgent({
-      ...options,
-      connect,
-      connectTimeout,
-      requestTls: connect,
-      ...(httpProxy ? { httpProxy } : {}),
-      ...(httpsProxy ? { httpsProxy } : {}),
-      noProxy: noProxy ? `${noProxy},${LOOPBACK}` : LOOPBACK,
-    });
+    const trusted = ca === null ? undefined : [...tls.getCACertificates('default'), ca];
+    // Made once: reading all certificates anew for every connection would take milliseconds each time.
+    const trust = trusted === undefined ? {} : { secureContext: tls.createSecureContext({ ca: trusted }) };
+    const options = {
+      connections,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      allowH2: false,
+    };
+    const direct = buildConnector({ ...trust, allowH2: false, timeout: 0 });
+    const via = proxy === null ? this.#proxies.for(origin) : parseProxy(proxy);
+    const open = (connect: AbortableConnector) => ({ ...options, connect: within(connectTimeout, connect) });
+    if (via === null) return new Pool(origin, open(abortable(direct)));
+    if (origin.startsWith('https:')) return new Pool(origin, open(tunnel(via, trusted, direct)));
+    return new Pool(via.url.origin, open(toProxy(via, abortable(direct)))).compose(forwarding(via));
   }
+}
+
+/** Opens sockets in time to the millisecond, all steps together: undici's own timer goes by the second, and may be one late. */
+function within(ms: number, connect: AbortableConnector): buildConnector.connector {
+  return (options, callback) => {
+    const controller = new AbortController();
+    let settled = false;
+    const done: buildConnector.Callback = (error, socket) => {
+      if (settled) return;
+      settled = true;
+      clearTimeout(timer);
+      if (error === null) callback(null, socket);
+      else callback(error, null);
+    };
+    const timer = setTimeout(() => {
+      done(new errors.ConnectTimeoutError(), null);
+      controller.abort();
+    }, ms);
+    connect(options, done, controller.signal);
+  };
+}
+
+function abortable(connect: buildConnector.connector): AbortableConnector {
+  return (options, callback, signal) => {
+    // It does give the socket back, though its types do not say so.
+    const socket = connect(options, callback) as unknown as Socket;
+    signal.addEventListener('abort', () => socket.destroy(), { once: true });
+  };
 }
 
 function poolKey({ origin, connections, connectTimeout, ca, proxy }: PoolOptions): string {

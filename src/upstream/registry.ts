@@ -58,35 +58,69 @@ export class UpstreamRegistry {
 
   /**
    * Takes over a configuration: makes every target callable, keeps what is known, forgets what is gone. Requests under way keep
-   * what they began with.
+   * what they began with. If it throws, nothing has changed.
    */
   load(
     providers: ReadonlyMap<string, ProviderSettings>,
     targets: Iterable<TargetSettings>,
   ): Map<TargetSettings, Target> {
     const before = { upstreams: this.#upstreams, keys: this.#keys, providers: this.#providers };
+    const named = [...before.upstreams.values()].filter(({ modelLabel }) => modelLabel !== '*');
+    for (const upstream of named) upstream.renew();
+    try {
+      return this.#load(providers, targets, before);
+    } catch (error) {
+      this.#upstreams = before.upstreams;
+      this.#keys = before.keys;
+      this.#providers = before.providers;
+      for (const upstream of named) upstream.revert();
+      throw error;
+    }
+  }
+
+  #load(
+    providers: ReadonlyMap<string, ProviderSettings>,
+    targets: Iterable<TargetSettings>,
+    before: { upstreams: ReadonlyMap<string, Upstream>; keys: ReadonlyMap<string, ProviderKey> },
+  ): Map<TargetSettings, Target> {
     this.#upstreams = new Map();
     this.#keys = new Map();
     this.#providers = providers;
-    this.#direct.clear();
-    for (const [identity, key] of before.keys) if (this.#isKnownKey(identity)) this.#keys.set(identity, key);
+    const numbers = this.#renewKeys(before.keys);
     const callable = new Map<TargetSettings, Target>();
     const pools: PoolOptions[] = [];
     for (const settings of targets) {
       callable.set(settings, this.#open(settings, settings.model, before.upstreams, pools));
     }
+    this.#keepTroubled(before.upstreams);
+    this.#direct.clear();
     this.#pools.keepOnly(pools);
+    for (const [key, number] of numbers) key.number = number;
     return callable;
+  }
+
+  /** The keys of the providers as they are now, old ones with what is known of them; returns each with its place in its pool. */
+  #renewKeys(known: ReadonlyMap<string, ProviderKey>): Map<ProviderKey, number> {
+    const numbers = new Map<ProviderKey, number>();
+    for (const provider of this.#providers.values()) {
+      for (const [index, secret] of provider.apiKeys.entries()) {
+        const identity = identityOfKey(provider, secret);
+        const key = this.#keys.get(identity) ?? known.get(identity) ?? new ProviderKey(index + 1, secret);
+        this.#keys.set(identity, key);
+        if (!numbers.has(key)) numbers.set(key, index + 1);
+      }
+    }
+    return numbers;
   }
 
   /** A target that no tree names. Its model does not become a label of its own. */
   direct(settings: TargetSettings): Target {
-    let target = this.#direct.get(settings.id);
-    if (target === undefined) {
-      if (this.#direct.size >= MAX_DIRECT_TARGETS) this.#dropIdle();
-      target = this.#open(settings, '*', this.#upstreams, []);
-      this.#direct.set(settings.id, target);
-    }
+    const known = this.#direct.get(settings.id);
+    if (known === undefined && this.#direct.size >= MAX_DIRECT_TARGETS) this.#dropIdle();
+    const target = known ?? this.#open(settings, '*', this.#upstreams, []);
+    // The last one used stands last.
+    this.#direct.delete(settings.id);
+    this.#direct.set(settings.id, target);
     return target;
   }
 
@@ -97,6 +131,15 @@ export class UpstreamRegistry {
   /** Ends every socket at once. */
   destroy(): Promise<void> {
     return this.#pools.destroy();
+  }
+
+  /** Of the upstreams that no tree names, those of which something is known that the next request must heed. */
+  #keepTroubled(before: ReadonlyMap<string, Upstream>): void {
+    const keys = new Set(this.#keys.values());
+    for (const [identity, upstream] of before) {
+      if (upstream.modelLabel !== '*' || !isTroubled(upstream) || this.#upstreams.has(identity)) continue;
+      if (keys.has(upstream.key)) this.#upstreams.set(identity, upstream);
+    }
   }
 
   #open(
@@ -116,8 +159,8 @@ export class UpstreamRegistry {
       proxy: provider.proxy,
     };
     pools.push(pool);
-    const lanes = provider.apiKeys.map((secret, index) => {
-      const upstream = this.#upstream(provider, settings.model, secret, index + 1, modelLabel, known);
+    const lanes = provider.apiKeys.map((secret) => {
+      const upstream = this.#upstream(provider, settings.model, secret, modelLabel, known);
       const guard = upstream.guard(settings.breaker, settings.retry.budget);
       return { upstream, guard, headers: requestHeaders(secret, provider.headers) };
     });
@@ -136,53 +179,52 @@ export class UpstreamRegistry {
     provider: ProviderSettings,
     model: string,
     secret: string | null,
-    number: number,
     modelLabel: string,
     known: ReadonlyMap<string, Upstream>,
   ): Upstream {
-    const keyIdentity = identityOfKey(provider, secret, number);
-    let key = this.#keys.get(keyIdentity);
-    if (key === undefined) {
-      key = new ProviderKey(number, secret);
-      this.#keys.set(keyIdentity, key);
-    }
+    const keyIdentity = identityOfKey(provider, secret);
+    const key = this.#keys.get(keyIdentity);
+    if (key === undefined) throw new Error(`provider ${provider.id} has no such key`);
     const identity = `${keyIdentity} ${model}`;
+    const here = this.#upstreams.get(identity);
+    if (here !== undefined) return here;
+    const before = known.get(identity);
+    // One that clients made up, and that a tree now names, gets a name in metrics: it begins anew.
     const upstream =
-      this.#upstreams.get(identity) ??
-      known.get(identity) ??
-      new Upstream(
-        { provider: provider.id, model, key, modelLabel },
-        this.#clock,
-        this.#chance,
-        this.#onTransition,
-      );
+      before !== undefined && before.modelLabel === modelLabel
+        ? before
+        : new Upstream(
+            { provider: provider.id, model, key, modelLabel },
+            this.#clock,
+            this.#chance,
+            this.#onTransition,
+          );
     this.#upstreams.set(identity, upstream);
     return upstream;
   }
 
-  #isKnownKey(identity: string): boolean {
-    for (const provider of this.#providers.values()) {
-      if (provider.apiKeys.some((secret, index) => identityOfKey(provider, secret, index + 1) === identity))
-        return true;
-    }
-    return false;
-  }
-
+  /** Makes room: the one not used for longest goes, rather one of which nothing is known that the next request must heed. */
   #dropIdle(): void {
-    for (const [id, target] of this.#direct) {
-      if (target.lanes.some(({ upstream }) => upstream.inFlight > 0)) continue;
-      this.#direct.delete(id);
-      for (const [identity, upstream] of this.#upstreams) {
-        if (target.lanes.some((lane) => lane.upstream === upstream) && upstream.modelLabel === '*') {
-          this.#upstreams.delete(identity);
-        }
+    const idle = [...this.#direct].filter(([, { lanes }]) =>
+      lanes.every(({ upstream }) => upstream.inFlight === 0),
+    );
+    const [id, target] =
+      idle.find(([, { lanes }]) => !lanes.some(({ upstream }) => isTroubled(upstream))) ?? idle[0] ?? [];
+    if (id === undefined || target === undefined) return;
+    this.#direct.delete(id);
+    for (const [identity, upstream] of this.#upstreams) {
+      if (upstream.modelLabel === '*' && target.lanes.some((lane) => lane.upstream === upstream)) {
+        this.#upstreams.delete(identity);
       }
-      return;
     }
   }
 }
 
-/** What makes a key another one: then nothing that was learnt of the old one holds. Stays in memory. */
-function identityOfKey(provider: ProviderSettings, secret: string | null, number: number): string {
-  return JSON.stringify([provider.id, provider.baseUrl, secret, number]);
+function isTroubled(upstream: Upstream): boolean {
+  return upstream.breakerState !== 'closed' || upstream.cooldownLeft() > 0;
+}
+
+/** What makes a key another one: then nothing that was learnt of the old one holds. Its place in the pool does not. Stays in memory. */
+function identityOfKey(provider: ProviderSettings, secret: string | null): string {
+  return JSON.stringify([provider.id, provider.baseUrl, secret]);
 }

@@ -1,10 +1,14 @@
 import type { Failure, FailureKind } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
+import { ProxyFailure } from './proxy.ts';
 
 /** A failure that no HTTP status stands for. */
 export function plainFailure(kind: FailureKind, message: string): Failure {
   return { kind, status: null, message, retryAfterMs: null, error: null };
 }
+
+const UNTRUSTED =
+  "its certificate comes from an authority that is not trusted here; name it with the provider's `ca`";
 
 /** Words for the codes that operators meet most; any other is shown as it is. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -16,6 +20,13 @@ const WORDS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'network unreachable',
   ETIMEDOUT: 'connection timed out',
   EPIPE: 'connection closed while sending',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_SOCKET: 'connection closed by the other side',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the body was not as long as its content-length said',
@@ -24,10 +35,18 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** What undici or a socket reported, as an outcome. `started`: an answer's headers had come. */
 export function transportFailure(error: unknown, started: boolean, redact: Redact): Failure {
-  const { code, text } = describeError(error);
-  const words = (code === null ? undefined : WORDS[code]) ?? redact(text);
+  const words = wordsFor(error, redact);
   if (started) return plainFailure('broken_body', `the answer broke off: ${words}`);
-  return plainFailure('connection_failed', words);
+  // A proxy that wants other credentials is a matter for the operator.
+  const misconfigured = error instanceof ProxyFailure && error.misconfigured;
+  return plainFailure(misconfigured ? 'target_misconfigured' : 'connection_failed', words);
+}
+
+function wordsFor(error: unknown, redact: Redact): string {
+  if (error instanceof ProxyFailure && error.cause !== undefined)
+    return `proxy: ${wordsFor(error.cause, redact)}`;
+  const { code, text } = describeError(error);
+  return (code === null ? undefined : WORDS[code]) ?? redact(text);
 }
 
 function describeError(error: unknown): { code: string | null; text: string } {

@@ -1,5 +1,11 @@
 import type { Chance, Clock } from '../core/clock.ts';
-import { type Failure, type FailureKind, OUTCOME_RULES } from '../core/outcome.ts';
+import {
+  describeFailure,
+  type Failure,
+  type FailureKind,
+  isClientsFault,
+  OUTCOME_RULES,
+} from '../core/outcome.ts';
 import { Breaker } from '../resilience/breaker.ts';
 import { RetryBudget } from '../resilience/retry-budget.ts';
 import type { BreakerSettings, RetryBudgetSettings } from '../resilience/settings.ts';
@@ -11,12 +17,16 @@ const REFUSED_KEY_COOLDOWN = 5 * 60 * 1000;
 const FIRST_COOLDOWN = 1000;
 const LONGEST_UNASKED_COOLDOWN = 60 * 1000;
 
+/** Of an error that an upstream wrote, as much as is kept for `/admin/upstreams`. Characters. */
+const LONGEST_LAST_ERROR = 500;
+
 /** One key of a provider's pool. All upstreams that use it share its cooldown. */
 export class ProviderKey {
   /** From 1, as in the ids of upstreams. */
-  readonly number: number;
+  number: number;
   readonly secret: string | null;
   cooldownUntil = 0;
+  cooldownWhy = '';
 
   constructor(number: number, secret: string | null) {
     this.number = number;
@@ -34,10 +44,6 @@ export type OnTransition = (upstream: Upstream, to: 'closed' | 'open' | 'half_op
 
 /** What a target talks to: one provider, one of its keys, one model. Outlives a reload that does not concern it. */
 export class Upstream {
-  /** `provider/model#key`. */
-  readonly id: string;
-  /** The id with what clients may make up left out, for metrics. */
-  readonly label: string;
   readonly provider: string;
   readonly model: string;
   readonly key: ProviderKey;
@@ -46,11 +52,13 @@ export class Upstream {
   inFlight = 0;
   lastError: string | null = null;
   readonly #clock: Clock;
-  readonly #chance: Chance;
-  readonly #onTransition: OnTransition;
-  readonly #guards = new Map<string, Guard>();
+  readonly #breakers: BySettings<BreakerSettings, Breaker>;
+  readonly #budgets: BySettings<RetryBudgetSettings, RetryBudget>;
   #cooldownUntil = 0;
+  #cooldownWhy = '';
+  /** Cooldowns in a row that no word of the upstream's bounded, and when the last began. */
   #unaskedCooldowns = 0;
+  #unaskedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     identity: { provider: string; model: string; key: ProviderKey; modelLabel: string },
@@ -58,31 +66,55 @@ export class Upstream {
     chance: Chance,
     onTransition: OnTransition,
   ) {
-    this.id = `${identity.provider}/${identity.model}#${identity.key.number}`;
-    this.label = `${identity.provider}/${identity.modelLabel}#${identity.key.number}`;
     this.provider = identity.provider;
     this.model = identity.model;
     this.key = identity.key;
     this.modelLabel = identity.modelLabel;
     this.#clock = clock;
-    this.#chance = chance;
-    this.#onTransition = onTransition;
+    this.#breakers = new BySettings(
+      (settings) => new Breaker(settings, clock, chance, (to, why) => onTransition(this, to, why)),
+    );
+    this.#budgets = new BySettings((settings) => new RetryBudget(settings, clock));
+  }
+
+  /** `provider/model#key`. */
+  get id(): string {
+    return `${this.provider}/${this.model}#${this.key.number}`;
+  }
+
+  /** The id with what clients may make up left out, for metrics. */
+  get label(): string {
+    return `${this.provider}/${this.modelLabel}#${this.key.number}`;
   }
 
   /** The breaker and the retry budget for nodes with these settings. */
   guard(breaker: BreakerSettings, budget: RetryBudgetSettings): Guard {
-    const key = JSON.stringify([breaker, budget]);
-    let guard = this.#guards.get(key);
-    if (guard === undefined) {
-      guard = {
-        breaker: new Breaker(breaker, this.#clock, this.#chance, (to, why) =>
-          this.#onTransition(this, to, why),
-        ),
-        budget: new RetryBudget(budget, this.#clock),
-      };
-      this.#guards.set(key, guard);
-    }
-    return guard;
+    return { breaker: this.#breakers.get(breaker), budget: this.#budgets.get(budget) };
+  }
+
+  /** Does no breaker stand in the way? One that opened under another node's settings does as well: the upstream is the same. */
+  admits(): boolean {
+    for (const breaker of this.#breakers.values()) if (!breaker.available()) return false;
+    return true;
+  }
+
+  /** Milliseconds until every breaker lets a probe through; 0 = now. */
+  opensIn(): number {
+    let wait = 0;
+    for (const breaker of this.#breakers.values()) wait = Math.max(wait, breaker.retryAfterMs() ?? 0);
+    return wait;
+  }
+
+  /** A new configuration is about to ask for its guards; what it does not ask for does not count any more. */
+  renew(): void {
+    this.#breakers.renew();
+    this.#budgets.renew();
+  }
+
+  /** That configuration is not taken over. */
+  revert(): void {
+    this.#breakers.revert();
+    this.#budgets.revert();
   }
 
   /** Milliseconds until neither the key nor this upstream is cooling down; 0 = now. */
@@ -90,34 +122,51 @@ export class Upstream {
     return Math.max(0, Math.max(this.#cooldownUntil, this.key.cooldownUntil) - this.#clock.now());
   }
 
+  /** What the cooldown follows from, such as "rate limited (HTTP 429)". */
+  get cooldownWhy(): string {
+    return this.key.cooldownUntil > this.#cooldownUntil ? this.key.cooldownWhy : this.#cooldownWhy;
+  }
+
   succeeded(): void {
     this.#unaskedCooldowns = 0;
   }
 
-  /** Takes note of a failure: its words, and the cooldown that follows from it. */
-  failed(failure: Failure): void {
-    this.lastError = `${failure.kind}: ${failure.message}`;
+  /** Takes note of a failure of a try that began at `startedAt` (on the clock's time): its words, and the cooldown that follows from it. */
+  failed(failure: Failure, startedAt: number): void {
+    if (!isClientsFault(failure))
+      this.lastError = `${failure.kind}: ${failure.message}`.slice(0, LONGEST_LAST_ERROR);
     const rule = OUTCOME_RULES[failure.kind].cooldown;
     // 403 is often about one model that the key may not use. It must not take the key from all the others.
-    if (rule === 'key' && failure.status === 403) this.#coolDown(REFUSED_KEY_COOLDOWN);
-    else if (rule === 'key') this.key.cooldownUntil = this.#clock.now() + REFUSED_KEY_COOLDOWN;
-    else if (rule === 'upstream') this.#coolDown(failure.retryAfterMs);
+    if (rule === 'key' && failure.status === 403) this.#coolDown(failure, REFUSED_KEY_COOLDOWN, startedAt);
+    else if (rule === 'key') {
+      this.key.cooldownUntil = this.#clock.now() + REFUSED_KEY_COOLDOWN;
+      this.key.cooldownWhy = describeFailure(failure);
+    } else if (rule === 'upstream') this.#coolDown(failure, failure.retryAfterMs, startedAt);
   }
 
-  #coolDown(askedMs: number | null): void {
-    const unasked = Math.min(
-      LONGEST_UNASKED_COOLDOWN,
-      FIRST_COOLDOWN * 2 ** Math.min(16, this.#unaskedCooldowns),
+  #coolDown(failure: Failure, askedMs: number | null, startedAt: number): void {
+    const now = this.#clock.now();
+    this.#cooldownWhy = describeFailure(failure);
+    this.#cooldownUntil = Math.max(
+      this.#cooldownUntil,
+      now + (askedMs ?? this.#unaskedCooldown(now, startedAt)),
     );
-    if (askedMs === null) this.#unaskedCooldowns++;
-    const until = this.#clock.now() + (askedMs ?? unasked);
-    this.#cooldownUntil = Math.max(this.#cooldownUntil, until);
+  }
+
+  #unaskedCooldown(now: number, startedAt: number): number {
+    // Tries that were under way together are refused together: that is one refusal, not many in a row.
+    if (startedAt > this.#unaskedAt) {
+      this.#unaskedCooldowns++;
+      this.#unaskedAt = now;
+    }
+    const doublings = Math.min(16, Math.max(0, this.#unaskedCooldowns - 1));
+    return Math.min(LONGEST_UNASKED_COOLDOWN, FIRST_COOLDOWN * 2 ** doublings);
   }
 
   /** The state that is furthest from healthy, under whichever settings. */
   get breakerState(): 'closed' | 'half_open' | 'open' {
     let worst: 'closed' | 'half_open' | 'open' = 'closed';
-    for (const { breaker } of this.#guards.values()) {
+    for (const breaker of this.#breakers.values()) {
       const state = breaker.state();
       if (state === 'open') return 'open';
       if (state === 'half_open') worst = 'half_open';
@@ -128,8 +177,40 @@ export class Upstream {
   /** How often a breaker opened. */
   get opens(): number {
     let opens = 0;
-    for (const { breaker } of this.#guards.values()) opens += breaker.opens;
+    for (const breaker of this.#breakers.values()) opens += breaker.opens;
     return opens;
+  }
+}
+
+/** One of a kind for each set of settings, kept over a reload that asks for the same. */
+class BySettings<S, T> {
+  readonly #make: (settings: S) => T;
+  #known = new Map<string, T>();
+  /** Those of the configuration before. */
+  #former: ReadonlyMap<string, T> = new Map();
+
+  constructor(make: (settings: S) => T) {
+    this.#make = make;
+  }
+
+  get(settings: S): T {
+    const key = JSON.stringify(settings);
+    const found = this.#known.get(key) ?? this.#former.get(key) ?? this.#make(settings);
+    this.#known.set(key, found);
+    return found;
+  }
+
+  values(): Iterable<T> {
+    return this.#known.values();
+  }
+
+  renew(): void {
+    this.#former = this.#known;
+    this.#known = new Map();
+  }
+
+  revert(): void {
+    this.#known = new Map(this.#former);
   }
 }
 

@@ -24,7 +24,7 @@ export interface CallContext {
   passedHeaders: readonly string[];
   /** Unique to the request; each try's own id is made from it. */
   requestId: string;
-  /** When the request began, on the clock's monotonic time. */
+  /** When the request had come whole, on the clock's monotonic time. */
   startedAt: number;
   cancellation: Cancellation;
   /** Every try of the request, in order. */
@@ -56,12 +56,19 @@ export type Answer =
 
 export type Visit =
   | { kind: 'answered'; answer: Answer }
-  | { kind: 'failed'; failure: Failure; tries: number }
+  /** `readyInMs`: when the target may be asked again, by its keys' cooldowns, its breakers and its own word. */
+  | { kind: 'failed'; failure: Failure; tries: number; readyInMs: number }
   /** No key could be used. `coolsInMs`: when one may be again, if it is only cooling down; `opensInMs`: when a breaker lets a probe through. */
-  | { kind: 'skipped'; coolsInMs: number | null; opensInMs: number | null };
+  | {
+      kind: 'skipped';
+      coolsInMs: number | null;
+      opensInMs: number | null;
+      /** What the cooldown follows from, in words; null if it is a breaker that stands in the way. */
+      why: string | null;
+    };
 
 /** Calls one target, and again as its retry settings, its keys, the breakers and the clock allow. */
-export async function visit(target: Target, context: CallContext): Promise<Visit> {
+export function visit(target: Target, context: CallContext): Promise<Visit> {
   return new Visitor(target, context).run();
 }
 
@@ -73,11 +80,18 @@ export async function pause(context: CallContext, ms: number): Promise<boolean> 
   return passed;
 }
 
+/** Why a wait was broken off. */
+export function cancelledFailure({ cancellation }: CallContext): Failure {
+  return cancellation.reason === 'client_gone'
+    ? plainFailure('client_gone', 'the client went away')
+    : plainFailure('shutdown', 'the gateway is shutting down');
+}
+
 class Visitor {
   readonly #target: Target;
   readonly #context: CallContext;
   readonly #deadline: number;
-  /** Keys that this visit has used, with when each may be asked again (on the clock's time). */
+  /** Keys that this visit has used, with when each may be asked again (on the clock's time; Infinity: not by this request). */
   readonly #used = new Map<Lane, number>();
   #retries = 0;
   #tries = 0;
@@ -91,6 +105,9 @@ class Visitor {
   }
 
   async run(): Promise<Visit> {
+    if (this.#context.clock.now() >= this.#deadline) {
+      return this.#failed(plainFailure('deadline', 'the time for the whole request was over'));
+    }
     let lane = this.#freshLane();
     if (lane === null) return this.#skipped();
     let last: Failure | null = null;
@@ -108,18 +125,27 @@ class Visitor {
   }
 
   #failed(failure: Failure): Visit {
-    return { kind: 'failed', failure, tries: this.#tries };
+    const lanes = this.#target.lanes.map(({ upstream }) =>
+      Math.max(upstream.cooldownLeft(), upstream.opensIn()),
+    );
+    // A 429 is about one key, and its cooldown says it already; any other wait that was asked for is about the host.
+    const asked = failure.kind === 'rate_limited' ? 0 : (failure.retryAfterMs ?? 0);
+    return { kind: 'failed', failure, tries: this.#tries, readyInMs: Math.max(asked, Math.min(...lanes)) };
   }
 
   #skipped(): Visit {
     let coolsInMs: number | null = null;
     let opensInMs: number | null = null;
-    for (const { upstream, guard } of this.#target.lanes) {
-      const opens = guard.breaker.available() ? null : (guard.breaker.retryAfterMs() ?? 0);
-      if (opens !== null) opensInMs = Math.min(opensInMs ?? opens, opens);
-      else coolsInMs = Math.min(coolsInMs ?? Infinity, upstream.cooldownLeft());
+    let why: string | null = null;
+    for (const { upstream } of this.#target.lanes) {
+      if (!upstream.admits()) {
+        opensInMs = Math.min(opensInMs ?? Infinity, upstream.opensIn());
+      } else if (coolsInMs === null || upstream.cooldownLeft() < coolsInMs) {
+        coolsInMs = upstream.cooldownLeft();
+        why = upstream.cooldownWhy;
+      }
     }
-    return { kind: 'skipped', coolsInMs, opensInMs };
+    return { kind: 'skipped', coolsInMs, opensInMs, why };
   }
 
   /** The next key in turn that can be used and has not been in this visit; null if there is none. */
@@ -128,8 +154,7 @@ class Visitor {
     for (let i = 0; i < lanes.length; i++) {
       const index = (this.#target.nextLane + i) % lanes.length;
       const lane = lanes[index] as Lane;
-      if (this.#used.has(lane) || lane.upstream.cooldownLeft() > 0 || !lane.guard.breaker.available())
-        continue;
+      if (this.#used.has(lane) || lane.upstream.cooldownLeft() > 0 || !lane.upstream.admits()) continue;
       this.#target.nextLane = (index + 1) % lanes.length;
       return lane;
     }
@@ -155,22 +180,22 @@ class Visitor {
       return null;
     }
     this.#retries++;
-    this.#lastDelay = wait;
-    if (await pause(this.#context, wait)) return again;
-    return this.#context.cancellation.reason === 'client_gone'
-      ? plainFailure('client_gone', 'the client went away')
-      : plainFailure('shutdown', 'the gateway is shutting down');
+    if (await pause(this.#context, wait)) return this.#laneToAskAgain(again, failure);
+    return cancelledFailure(this.#context);
   }
 
-  /** The same key, or after a 429 the one that may be asked soonest; another one where the breaker has opened meanwhile. */
+  /**
+   * The same key, or after a 429 the one that may be asked soonest; another one where other requests have meanwhile opened the
+   * breaker, or been told to leave the key alone.
+   */
   #laneToAskAgain(lane: Lane, failure: Failure): Lane | null {
     let best = lane;
     if (failure.kind === 'rate_limited') {
       for (const [other, readyAt] of this.#used) {
-        if (readyAt < (this.#used.get(best) ?? Infinity) && other.guard.breaker.available()) best = other;
+        if (readyAt < (this.#used.get(best) ?? Infinity) && other.upstream.admits()) best = other;
       }
-    }
-    return best.guard.breaker.available() ? best : this.#freshLane();
+    } else if (lane.upstream.cooldownLeft() > 0) return this.#freshLane();
+    return best.upstream.admits() ? best : this.#freshLane();
   }
 
   /** Milliseconds to wait, or null if that is too long. */
@@ -179,10 +204,17 @@ class Visitor {
     const { clock, chance } = this.#context;
     const bound = failure.status === null ? undefined : retry.maxDelayByStatus[String(failure.status)];
     const backoff = backoffDelay(retry.backoff, this.#retries + 1, this.#lastDelay, chance, bound);
-    const asked = retry.respectRetryAfter ? Math.max(0, (this.#used.get(lane) ?? 0) - clock.now()) : 0;
+    const asked = retry.respectRetryAfter ? this.#askedToWait(lane, failure) : 0;
     if (asked > retry.maxRetryAfter) return null;
+    this.#lastDelay = backoff;
     const wait = Math.max(backoff, asked);
     return clock.now() + wait < this.#deadline ? wait : null;
+  }
+
+  /** Milliseconds until the upstream wants to be asked again, by its own word or, after a 429 without one, by its cooldown. */
+  #askedToWait(lane: Lane, failure: Failure): number {
+    const asked = (this.#used.get(lane) ?? 0) - this.#context.clock.now();
+    return Math.max(0, asked, failure.kind === 'rate_limited' ? lane.upstream.cooldownLeft() : 0);
   }
 
   async #try(lane: Lane, permit: Permit): Promise<Answer | Failure> {
@@ -194,7 +226,7 @@ class Visitor {
     const record: TryRecord = { target: this.#target.settings.id, outcome: 'ok', status: null, ms: 0 };
     tries.push(record);
     upstream.inFlight++;
-    const over = (failure: Failure | null) => {
+    const over = (failure: Failure | null, heldUp = false) => {
       upstream.inFlight--;
       record.ms = clock.now() - startedAt;
       if (failure === null) {
@@ -202,10 +234,11 @@ class Visitor {
         upstream.succeeded();
       } else {
         record.outcome = failure.kind;
-        if (countsAgainst(failure.kind, record.ms, this.#target.settings.timeouts.firstToken))
-          permit.failure();
+        const { firstToken } = this.#target.settings.timeouts;
+        if (!heldUp && countsAgainst(failure.kind, record.ms, firstToken)) permit.failure();
         else permit.release();
-        if (failure.kind !== 'client_gone' && failure.kind !== 'shutdown') upstream.failed(failure);
+        if (!heldUp && failure.kind !== 'client_gone' && failure.kind !== 'shutdown')
+          upstream.failed(failure, startedAt);
       }
       events.tried(upstream, record.outcome, failure);
     };
@@ -222,19 +255,26 @@ class Visitor {
         return { kind: 'stream', target: this.#target, stream: end.stream };
       case 'failed':
         record.status = end.failure.status;
-        over(end.failure);
-        this.#used.set(lane, clock.now() + (end.failure.retryAfterMs ?? 0));
+        over(end.failure, end.heldUp);
+        this.#used.set(
+          lane,
+          OUTCOME_RULES[end.failure.kind].cooldown === 'key'
+            ? Infinity
+            : clock.now() + (end.failure.retryAfterMs ?? 0),
+        );
         return end.failure;
     }
   }
 
-  #send(lane: Lane, upstream: Upstream, over: (failure: Failure | null) => void) {
+  #send(lane: Lane, upstream: Upstream, over: (failure: Failure | null, heldUp: boolean) => void) {
     const { body, streaming, wantsUsage, clock, cancellation, redact, events, requestId, tries } =
       this.#context;
     const { settings, dispatcher, origin, path, quirks } = this.#target;
     const params = { model: settings.model, overrideParams: settings.overrideParams, quirks };
     this.#body ??= body.with(chatChanges(body.value, streaming, params));
-    const choices = settings.overrideParams['n'] ?? body.value['n'];
+    const choices = Object.hasOwn(settings.overrideParams, 'n')
+      ? settings.overrideParams['n']
+      : body.value['n'];
     const stream = streaming
       ? { choices: typeof choices === 'number' && choices > 1 ? choices : 1, wantsUsage }
       : null;
@@ -251,17 +291,30 @@ class Visitor {
       cancellation,
       redact,
       dropped: () => events.dropped(upstream),
-      streamOver: (failure) => {
+      streamOver: (failure, heldUp) => {
         if (failure !== null && failure.kind !== 'client_gone') events.interrupted(upstream);
-        over(failure);
+        over(failure, heldUp);
       },
     });
   }
 
   #headers(lane: Lane, body: readonly Buffer[], tryId: string): string[] {
-    const headers = [...lane.headers, ...this.#context.passedHeaders, 'x-request-id', tryId];
+    const headers = [...lane.headers, 'x-request-id', tryId];
+    const { passedHeaders } = this.#context;
+    // The provider's own headers win, and none goes out twice.
+    for (let at = 0; at < passedHeaders.length; at += 2) {
+      const name = passedHeaders[at] as string;
+      if (!hasHeader(headers, name)) headers.push(name, passedHeaders[at + 1] as string);
+    }
+    if (!hasHeader(headers, 'user-agent')) headers.push('user-agent', 'spillway');
     if (body.length > 1)
       headers.push('content-length', String(body.reduce((sum, part) => sum + part.length, 0)));
     return headers;
   }
+}
+
+/** `headers`: name, value, name, value … Names in lower case. */
+function hasHeader(headers: readonly string[], name: string): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true;
+  return false;
 }
