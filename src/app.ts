@@ -8,15 +8,18 @@ import { HashedKeyring, OpenKeyring } from './auth/keyring.ts';
 import type { RuntimeConfig } from './config/runtime.ts';
 import type { Chance, Clock } from './core/clock.ts';
 import { ApiError } from './core/errors.ts';
+import { type Failure, isClientsFault } from './core/outcome.ts';
 import { makeRedact, type Redact } from './core/redact.ts';
 import { authenticate } from './pipeline/authenticate.ts';
 import { chat, refuseRequest, type Services } from './pipeline/chat.ts';
+import type { Exchange } from './pipeline/exchange.ts';
 import type { Live, LiveModel } from './pipeline/live.ts';
 import { models, usage } from './pipeline/models.ts';
 import { concernsOperator } from './pipeline/verdict.ts';
 import { mapTree, targetsOf } from './routing/map-tree.ts';
 import { adminListener, type UpstreamStatus } from './server/admin.ts';
 import { type ClientListener, clientListener } from './server/client.ts';
+import { type ListenerLimits, USUAL_LIMITS } from './server/limits.ts';
 import type { Address } from './server/settings.ts';
 import { UpstreamRegistry } from './upstream/registry.ts';
 import type { Upstream } from './upstream/upstream.ts';
@@ -31,6 +34,8 @@ export interface AppOptions {
   clock: Clock;
   chance: Chance;
   environment: NodeJS.ProcessEnv;
+  /** How long clients may take; the usual unless said. */
+  limits?: ListenerLimits;
 }
 
 /** After the drain timeout: how long clients have to take the last bytes, the word that their stream was cut. Milliseconds. */
@@ -46,6 +51,8 @@ export class App {
   readonly #admin: FastifyInstance;
   #config: RuntimeConfig;
   #live: Live;
+  /** Of every configuration so far: a request under way may still use a key that has gone from the file. */
+  readonly #secrets: Set<string>;
   #redact: Redact;
   #listening = false;
   #draining = false;
@@ -54,6 +61,7 @@ export class App {
     const { config, clock, chance, log } = options;
     this.#options = options;
     this.#config = config;
+    this.#secrets = new Set(config.secrets);
     this.#redact = makeRedact(config.secrets);
     this.#metrics = new Metrics({
       inFlight: () => this.#client.inFlight(),
@@ -72,19 +80,24 @@ export class App {
       clock,
       chance,
       redact: (text) => this.#redact(text),
-      book: new Book(this.#metrics, clock, (line) => log.line(line)),
+      book: new Book(this.#metrics, clock, log),
       events: this.#callEvents(),
       newId,
     };
-    this.#client = clientListener(() => this.#config.server, this.#clientHandlers(), { clock, newId });
-    this.#admin = adminListener(this.#adminHandlers());
+    const { limits = USUAL_LIMITS } = options;
+    this.#client = clientListener(() => this.#config.server, this.#clientHandlers(), {
+      clock,
+      newId,
+      limits,
+    });
+    this.#admin = adminListener(this.#adminHandlers(), newId);
   }
 
   /** Opens both listeners; resolves to their URLs with the real ports. */
   async listen(): Promise<{ listen: string; admin: string }> {
     const { listen, admin, server } = this.#config;
-    await this.#admin.listen(admin.listen);
-    await this.#client.fastify.listen(listen);
+    await this.#admin.listen(boundTo(admin.listen));
+    await this.#client.fastify.listen(boundTo(listen));
     this.#listening = true;
     return {
       listen: urlOf(this.#client.fastify, listen, server.tls === null ? 'http' : 'https'),
@@ -102,11 +115,19 @@ export class App {
       return { ok: false, problems };
     }
     const { config } = read;
-    const live = this.#bringToLife(config);
+    let live: Live;
+    try {
+      live = this.#bringToLife(config);
+    } catch (error) {
+      // What the check of the file let through: nothing of it has been taken over.
+      log.error({ err: error }, 'the configuration was not reloaded: the running one stays');
+      return { ok: false, problems: [`it cannot be run: ${(error as Error).message}`] };
+    }
     if (config.server.tls !== null && 'setSecureContext' in this.#client.fastify.server) {
       (this.#client.fastify.server as import('node:https').Server).setSecureContext(config.server.tls);
     }
-    this.#redact = makeRedact([...config.secrets, ...this.#config.secrets]);
+    for (const secret of config.secrets) this.#secrets.add(secret);
+    this.#redact = makeRedact([...this.#secrets]);
     this.#config = config;
     this.#live = live;
     log.setLevel(config.log.level);
@@ -119,9 +140,8 @@ export class App {
     if (this.#draining) return;
     this.#draining = true;
     const { clock, log } = this.#options;
-    this.#client.drain();
     log.info({ in_flight: this.#client.inFlight() }, 'draining');
-    const closed = this.#client.fastify.close();
+    const closed = this.#client.drain();
     let timer = clock.schedule(this.#config.server.drainTimeout, () => {
       log.warn({ in_flight: this.#client.inFlight() }, 'the drain timeout is over: cutting off what is left');
       this.#client.cancelAll();
@@ -158,9 +178,11 @@ export class App {
       loadedAt: Math.floor(this.#options.clock.wall() / 1000),
       keyring: config.auth === 'keys' ? new HashedKeyring(config.tenants) : new OpenKeyring(config.tenants),
       models: new Map(live),
+      isDirect: (name) => config.directModel(name) !== null,
       direct: (name) => {
         const entry = config.directModel(name);
-        if (entry === null) return null;
+        // A request that began before a reload may ask for a provider that has gone with it.
+        if (entry === null || this.#config.directModel(name) === null) return null;
         const tree = mapTree(entry.tree, (settings) => this.#registry.direct(settings));
         return { name, label: `${name.split('/')[0]}/*`, tree };
       },
@@ -187,7 +209,7 @@ export class App {
   #clientHandlers() {
     const failed = (error: unknown) => this.#failed(error);
     return {
-      authenticate: (exchange: Parameters<typeof authenticate>[0]) => {
+      authenticate: (exchange: Exchange) => {
         try {
           authenticate(exchange, this.#live);
           return null;
@@ -196,11 +218,10 @@ export class App {
           throw error;
         }
       },
-      chat: (exchange: Parameters<typeof chat>[0]) => chat(exchange, this.#live, this.#services),
-      models: (exchange: Parameters<typeof models>[0], id: string | null) => models(exchange, this.#live, id),
-      usage: (exchange: Parameters<typeof usage>[0]) => usage(exchange, this.#live),
-      refuse: (exchange: Parameters<typeof chat>[0], error: ApiError) =>
-        refuseRequest(exchange, this.#services, error),
+      chat: (exchange: Exchange) => chat(exchange, exchange.live ?? this.#live, this.#services),
+      models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
+      usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live),
+      refuse: (exchange: Exchange, error: ApiError) => refuseRequest(exchange, this.#services, error),
       failed,
     };
   }
@@ -259,13 +280,7 @@ export class App {
     return {
       tried: (upstream, outcome, failure) => {
         seriesOf(upstream).tried(outcome);
-        if (failure !== null && concernsOperator(failure)) {
-          const { kind, status, message } = failure;
-          this.#options.log.error(
-            { upstream: upstream.id, outcome: kind, status, error: message },
-            'upstream refuses us',
-          );
-        }
+        if (failure !== null) this.#logFailure(upstream, failure);
       },
       firstToken: (upstream, ms) => seriesOf(upstream).firstToken.observe(ms / 1000),
       retryDenied: (upstream) => {
@@ -274,6 +289,17 @@ export class App {
       interrupted: (upstream) => seriesOf(upstream).interrupted(),
       dropped: (upstream) => seriesOf(upstream).droppedEvent(),
     };
+  }
+
+  /** Why a try failed is for whoever looks into it; that an upstream refuses us is for whoever runs the gateway. */
+  #logFailure({ id }: Upstream, failure: Failure): void {
+    const { log } = this.#options;
+    const { kind, status, message } = failure;
+    // What an upstream finds wrong with a prompt may quote it.
+    const error = isClientsFault(failure) && !this.#config.log.requestBodies ? undefined : message;
+    const fields = { upstream: id, outcome: kind, status, error };
+    if (concernsOperator(failure)) log.error(fields, 'upstream refuses us');
+    else if (log.writes('debug')) log.debug(fields, 'try failed');
   }
 
   #failed(error: unknown): void {
@@ -286,6 +312,11 @@ function idMaker(): () => string {
   const prefix = randomUUID().replaceAll('-', '').slice(0, 16);
   let count = 0;
   return () => `${prefix}${(count++).toString(36).padStart(7, '0')}`;
+}
+
+/** For `localhost`, fastify would open a second server beside the one that we know. */
+function boundTo({ host, port }: Address): Address {
+  return { host: host === 'localhost' ? '127.0.0.1' : host, port };
 }
 
 function sameAddress(a: Address, b: Address): boolean {

@@ -2,6 +2,7 @@ import type { Principal } from '../auth/keyring.ts';
 import type { Clock } from '../core/clock.ts';
 import type { OutcomeKind, TryRecord } from '../core/outcome.ts';
 import type { Usage } from '../core/usage.ts';
+import type { Log } from './log.ts';
 import { type Metrics, RequestSeries } from './metrics.ts';
 
 /** All that is known of one request when it is over. */
@@ -21,7 +22,7 @@ export interface RequestEntry {
   stream: boolean;
   tries: readonly TryRecord[];
   firstTokenMs: number | null;
-  /** Milliseconds with upstreams and between tries. */
+  /** Milliseconds with upstreams, between tries, and for the client's body. */
   waitedMs: number;
   startedAt: number;
   usage: Usage | null;
@@ -33,14 +34,13 @@ export interface RequestEntry {
 export class Book {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
-  readonly #writeLine: ((line: string) => void) | null;
+  readonly #log: Pick<Log, 'line' | 'writes'>;
   readonly #series = new Map<string, RequestSeries>();
 
-  /** `writeLine` takes one line of JSON with its line end; null = no request log. */
-  constructor(metrics: Metrics, clock: Clock, writeLine: ((line: string) => void) | null) {
+  constructor(metrics: Metrics, clock: Clock, log: Pick<Log, 'line' | 'writes'>) {
     this.#metrics = metrics;
     this.#clock = clock;
-    this.#writeLine = writeLine;
+    this.#log = log;
   }
 
   close(entry: RequestEntry): void {
@@ -51,7 +51,7 @@ export class Book {
     series.duration.observe(ms / 1000);
     if (entry.usage !== null) series.used(entry.usage);
     this.#metrics.gatewayTime.observe(gatewayMs / 1000);
-    this.#writeLine?.(this.#line(entry, ms, gatewayMs));
+    if (this.#log.writes('info')) this.#log.line(this.#line(entry, ms, gatewayMs));
   }
 
   #seriesOf(tenant: string, model: string): RequestSeries {

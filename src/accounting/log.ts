@@ -5,6 +5,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 
 /** The log of the process: JSON lines on standard output. */
 export interface Log {
+  debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
@@ -18,13 +19,15 @@ export interface Log {
   flush(): void;
 }
 
-/** Lines are gathered up to this before they are written: one system call for many requests. Bytes. */
-const GATHER = 4096;
+/** Lines are gathered up to this before they are written: one system call for many requests. The destination writes 16 KB at a time at most. Bytes. */
+const GATHER = 12 * 1024;
 /** And written after this long in any case. Milliseconds. */
 const FLUSH_EVERY = 100;
+/** If whoever reads them is too slow, so much is kept; what comes then is lost. Bytes. */
+const KEEP = 16 * 1024 * 1024;
 
 export function openLog(level: LogLevel): Log {
-  const destination = pino.destination({ dest: 1, sync: false, minLength: GATHER });
+  const destination = pino.destination({ dest: 1, sync: false, minLength: GATHER, maxLength: KEEP });
   // Whoever read the log has gone; requests are still to be served.
   destination.on('error', () => {});
   const logger = pino({ level, base: null }, destination);
@@ -34,6 +37,7 @@ export function openLog(level: LogLevel): Log {
     destination.flush();
   };
   return {
+    debug: write(logger.debug),
     info: write(logger.info),
     warn: write(logger.warn),
     error: write(logger.error),

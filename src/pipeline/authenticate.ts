@@ -6,6 +6,7 @@ import type { Live } from './live.ts';
 /** Finds out who asks, once for each exchange. Throws an ApiError for a key that is missing or not known. */
 export function authenticate(exchange: Exchange, live: Live): Principal {
   const authorization = exchange.header('authorization');
+  exchange.live ??= live;
   exchange.principal ??= live.keyring.find(authorization);
   if (exchange.principal !== null) return exchange.principal;
   throw new ApiError(

@@ -8,7 +8,14 @@ import type { Redact } from '../core/redact.ts';
 import { readUsage } from '../providers/openai/chunk.ts';
 import { walk } from '../routing/walk.ts';
 import type { Target } from '../upstream/registry.ts';
-import { type Answer, type CallContext, type CallEvents, pause, visit } from '../upstream/visit.ts';
+import {
+  type Answer,
+  type CallContext,
+  type CallEvents,
+  cancelledFailure,
+  pause,
+  visit,
+} from '../upstream/visit.ts';
 import { authenticate } from './authenticate.ts';
 import { type ChatRequest, readChatRequest } from './chat-request.ts';
 import { deliverStream } from './deliver.ts';
@@ -40,9 +47,9 @@ export async function chat(exchange: Exchange, live: Live, services: Services): 
     const principal = authenticate(exchange, live);
     const request = readChatRequest(exchange.body);
     entry.stream = request.streaming;
-    entry.model = request.model;
-    if (live.logBodies) entry.prompt = exchange.body.toString();
-    const model = findModel(request.model, principal, live);
+    entry.model = shortened(request.model);
+    if (live.logBodies) entry.prompt = services.redact(exchange.body.toString());
+    const model = findModel(request.model, principal, live, entry);
     entry.modelLabel = model.label;
     await route(exchange, live, services, { principal, request, model, entry });
   } catch (error) {
@@ -65,27 +72,34 @@ function newEntry(exchange: Exchange): RequestEntry {
     stream: false,
     tries: [],
     firstTokenMs: null,
-    waitedMs: 0,
+    waitedMs: exchange.readAt - exchange.startedAt,
     startedAt: exchange.startedAt,
     usage: null,
   };
 }
 
-function findModel(name: string, principal: Principal, live: Live): LiveModel {
-  const model = live.models.get(name) ?? live.direct(name);
-  if (model === null) {
-    throw new ApiError(
-      'model_not_found',
-      `The model '${name}' does not exist here. GET /v1/models lists those that do.`,
-      {
-        param: 'model',
-      },
-    );
+/** A name that a key may not use opens nothing: no upstream of its own, above all. */
+function findModel(name: string, principal: Principal, live: Live, entry: RequestEntry): LiveModel {
+  const listed = live.models.get(name);
+  if (listed !== undefined) entry.modelLabel = listed.label;
+  if (!mayUse(principal, name) && (listed !== undefined || live.isDirect(name))) {
+    const message = `Your key may not use the model '${name}'.`;
+    throw new ApiError('model_not_allowed', message, { param: 'model' });
   }
-  if (!mayUse(principal, name)) {
-    throw new ApiError('model_not_allowed', `Your key may not use the model '${name}'.`, { param: 'model' });
-  }
-  return model;
+  const model = listed ?? live.direct(name);
+  if (model !== null) return model;
+  throw new ApiError(
+    'model_not_found',
+    `The model '${shortened(name)}' does not exist here. GET /v1/models lists those that do.`,
+    { param: 'model' },
+  );
+}
+
+/** No model's name is longer, and what a client makes up is not to fill the log. Characters. */
+const LONGEST_NAME = 256;
+
+function shortened(name: string): string {
+  return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME)}…`;
 }
 
 interface Job {
@@ -101,7 +115,8 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
   entry.tries = context.tries;
   const unanswered: Unanswered[] = [];
   const answer = await walk<Target, Answer>(model.tree, {
-    facts: requestFacts(job.principal, request.body.value, exchange.header('x-spillway-metadata')),
+    facts: () => requestFacts(job.principal, request.body.value, exchange.header('x-spillway-metadata')),
+    clock: services.clock,
     chance: services.chance,
     async call(target) {
       const end = await visit(target, context);
@@ -111,15 +126,18 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
     async waitFor({ settings }, ms) {
       const deadline = context.startedAt + settings.timeouts.total;
       if (ms > settings.retry.maxRetryAfter || context.clock.now() + ms >= deadline) return false;
-      return pause(context, ms);
+      if (await pause(context, ms)) return true;
+      const failure = cancelledFailure(context);
+      unanswered.push({ target: settings.id, end: { kind: 'failed', failure, tries: 0, readyInMs: 0 } });
+      return false;
     },
   });
   try {
     if (answer === null) answerWithoutAnswer(exchange, job, unanswered);
-    else if (answer.kind === 'plain') answerPlain(exchange, live, answer, entry);
+    else if (answer.kind === 'plain') answerPlain(exchange, live, services, answer, entry);
     else await answerStream(exchange, live, services, answer, entry);
   } finally {
-    entry.waitedMs = context.sleptMs + context.tries.reduce((sum, { ms }) => sum + ms, 0);
+    entry.waitedMs += context.sleptMs + context.tries.reduce((sum, { ms }) => sum + ms, 0);
   }
 }
 
@@ -130,7 +148,7 @@ function callContext(exchange: Exchange, live: Live, services: Services, { reque
     wantsUsage: request.wantsUsage,
     passedHeaders: passedHeaders(exchange, live, request.streaming),
     requestId: services.newId(),
-    startedAt: exchange.startedAt,
+    startedAt: exchange.readAt,
     cancellation: exchange.cancellation,
     tries: [],
     sleptMs: 0,
@@ -166,6 +184,7 @@ function answerHeaders(entry: RequestEntry): Headers {
 function answerPlain(
   exchange: Exchange,
   live: Live,
+  services: Services,
   answer: Answer & { kind: 'plain' },
   entry: RequestEntry,
 ): void {
@@ -174,7 +193,7 @@ function answerPlain(
   entry.outcome = 'ok';
   const usage = answer.value['usage'];
   if (isJsonObject(usage)) entry.usage = readUsage(usage);
-  if (live.logBodies) entry.answer = answer.body.toString();
+  if (live.logBodies) entry.answer = services.redact(answer.body.toString());
   exchange.send(200, { 'content-type': 'application/json', ...answerHeaders(entry) }, answer.body);
 }
 
@@ -187,10 +206,27 @@ async function answerStream(
 ): Promise<void> {
   entry.target = target.settings.id;
   entry.status = 200;
-  entry.firstTokenMs = services.clock.now() - entry.startedAt;
-  const failure = await deliverStream(stream, exchange, answerHeaders(entry), live.heartbeat, services.clock);
+  entry.firstTokenMs = services.clock.now() - exchange.readAt;
+  const kept: Buffer[] = [];
+  const to = live.logBodies ? recorded(exchange, kept) : exchange;
+  const failure = await deliverStream(stream, to, answerHeaders(entry), live.heartbeat, services.clock);
   entry.outcome = failure === null ? 'ok' : failure.kind;
   entry.usage = stream.usage;
+  if (live.logBodies) entry.answer = services.redact(Buffer.concat(kept).toString());
+}
+
+/** The same exchange, which keeps what is streamed, for the log. */
+function recorded(exchange: Exchange, kept: Buffer[]): Pick<Exchange, 'stream'> {
+  return {
+    stream(headers, onDrain) {
+      const response = exchange.stream(headers, onDrain);
+      const write = (bytes: Buffer) => {
+        kept.push(bytes);
+        return response.write(bytes);
+      };
+      return { write, end: () => response.end() };
+    },
+  };
 }
 
 function answerWithoutAnswer(
@@ -245,6 +281,10 @@ function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
     error instanceof ApiError
       ? error
       : new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
-  entry.status = exchange.cancellation.reason === 'client_gone' ? 499 : known.status;
+  entry.status = known.status;
+  if (exchange.cancellation.reason === 'client_gone') {
+    entry.status = 499;
+    entry.outcome = 'client_gone';
+  }
   sendError(exchange, known, { 'x-request-id': entry.id });
 }

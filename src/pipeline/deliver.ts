@@ -5,6 +5,9 @@ import { DONE_EVENT, encodeData, PING_COMMENT } from '../sse/encoder.ts';
 import type { ChatStream } from '../upstream/chat-stream.ts';
 import type { Exchange, Headers } from './exchange.ts';
 
+/** Of an upstream's own words, as much as goes into our error. Characters. */
+const LONGEST_REASON = 1000;
+
 const STREAM_HEADERS: Headers = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
@@ -18,7 +21,7 @@ const STREAM_HEADERS: Headers = {
  */
 export function deliverStream(
   stream: ChatStream,
-  exchange: Exchange,
+  exchange: Pick<Exchange, 'stream'>,
   headers: Headers,
   heartbeat: number,
   clock: Clock,
@@ -61,7 +64,7 @@ export function deliverStream(
 
 function interruption(failure: Failure): string {
   return errorBody({
-    message: `The stream was interrupted: ${failure.message}. What came before is not the whole answer.`,
+    message: `The stream was interrupted: ${failure.message.slice(0, LONGEST_REASON)}. What came before is not the whole answer.`,
     type: ERROR_CODES.stream_interrupted.type,
     param: null,
     code: 'stream_interrupted',

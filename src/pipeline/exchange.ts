@@ -1,5 +1,6 @@
 import type { Principal } from '../auth/keyring.ts';
 import type { Cancellation } from '../core/cancellation.ts';
+import type { Live } from './live.ts';
 
 /** One request of a client and the way to answer it: what the pipeline sees of HTTP. */
 export interface Exchange {
@@ -8,10 +9,14 @@ export interface Exchange {
   body: Buffer;
   /** Who asks: set by `authenticate`, before the body is read. */
   principal: Principal | null;
+  /** The configuration that it began with, and is served with to its end: set with `principal`. */
+  live: Live | null;
   /** The id of this exchange that the client sees. */
   requestId: string;
-  /** On the clock's monotonic time. */
+  /** When its headers had come, on the clock's monotonic time. */
   startedAt: number;
+  /** When its body had come whole: what the client takes to send it is not the gateway's time, nor a target's. */
+  readAt: number;
   /** Cancelled when the client leaves, or the process must end. */
   cancellation: Cancellation;
   /** Answers whole. Once, instead of `stream`. */

@@ -9,7 +9,9 @@ export interface Live {
   keyring: Keyring;
   /** By the names that clients send, aliases included. */
   models: ReadonlyMap<string, LiveModel>;
-  /** A `provider/model` that no tree names, where such are allowed; else null. */
+  /** Is this a `provider/model` that may be asked for though no tree names it? */
+  isDirect(name: string): boolean;
+  /** Makes ready what `isDirect` says yes to; null for all else. */
   direct(name: string): LiveModel | null;
   /** Client headers that go on to the upstream, in lower case. */
   forwardHeaders: readonly string[];

@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/keyring.ts';
 import { ApiError } from '../core/errors.ts';
 import { authenticate } from './authenticate.ts';
 import { sendError } from './errors.ts';
@@ -9,11 +10,10 @@ export function models(exchange: Exchange, live: Live, id: string | null): void 
   answerJson(exchange, () => {
     const principal = authenticate(exchange, live);
     if (id === null) {
-      const names = [...live.models.keys()].filter((name) => mayUse(principal, name));
+      const names = namesFor(principal, live);
       return { object: 'list', data: names.map((name) => describe(name, live)) };
     }
-    const known = live.models.has(id) || live.direct(id) !== null;
-    if (!known || !mayUse(principal, id)) {
+    if (!mayUse(principal, id) || !isKnown(id, live)) {
       throw new ApiError(
         'model_not_found',
         `The model '${id}' does not exist here, or your key may not use it.`,
@@ -24,6 +24,16 @@ export function models(exchange: Exchange, live: Live, id: string | null): void 
     }
     return describe(id, live);
   });
+}
+
+/** All names there are, or the tenant's own: among those may be some of `provider/model`, which stand in no list. */
+function namesFor(principal: Principal, live: Live): string[] {
+  const own = principal.tenant.models;
+  return own === null ? [...live.models.keys()] : [...own].filter((name) => isKnown(name, live));
+}
+
+function isKnown(name: string, live: Live): boolean {
+  return live.models.has(name) || live.isDirect(name);
 }
 
 /** `GET /v1/usage`: the caller's own quotas. There are none yet. */

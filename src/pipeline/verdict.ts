@@ -1,5 +1,5 @@
 import { ApiError, type ErrorCode } from '../core/errors.ts';
-import { type Failure, OUTCOME_RULES } from '../core/outcome.ts';
+import { describeFailure, type Failure, isClientsFault, OUTCOME_RULES } from '../core/outcome.ts';
 import type { Visit } from '../upstream/visit.ts';
 
 /** One call to a target that did not answer, in the order of the calls. */
@@ -41,7 +41,7 @@ export function judge(model: string, calls: readonly Unanswered[]): Verdict {
   const last = kinds.at(-1);
   if (kinds.length > 0 && kinds.every((kind) => kind === 'rate_limited')) {
     const wait = shortestWait(calls);
-    return own('upstream_rate_limited', `Every target of '${model}' is rate limited. ${story}`, {
+    return own('upstream_rate_limited', `The targets of '${model}' are rate limited. ${story}`, {
       retryAfterMs: wait,
       shouldRetry: wait > LONGEST_CLIENT_WAIT ? false : null,
     });
@@ -69,10 +69,6 @@ function own(
   return { kind: 'own', error: new ApiError(code, message, details) };
 }
 
-function isClientsFault({ kind }: Failure): boolean {
-  return kind === 'invalid_request' || kind === 'context_too_long' || kind === 'content_filtered';
-}
-
 /** Too long is said in one way, whoever said it; the rest in the upstream's own words. */
 function clientsFault({ target, failure }: { target: string; failure: Failure }): Verdict {
   if (failure.kind === 'context_too_long') {
@@ -92,24 +88,37 @@ function codeOf502(kinds: readonly Failure['kind'][]): ErrorCode {
   return 'upstream_error';
 }
 
-/** Milliseconds until the first of the targets may be asked again; a second where none said. */
+/** No client is called back sooner. Milliseconds. */
+const SHORTEST_WAIT = 1000;
+
+/** Milliseconds until the first of the targets may be asked again, by what is last known of each. */
 function shortestWait(calls: readonly Unanswered[]): number {
-  const waits = calls.flatMap(({ end }) => {
-    const wait = end.kind === 'failed' ? end.failure.retryAfterMs : (end.coolsInMs ?? end.opensInMs);
-    return wait === null ? [] : [wait];
-  });
-  return waits.length === 0 ? 1000 : Math.max(1000, Math.min(...waits));
+  const known = new Map(calls.map(({ target, end }) => [target, end]));
+  const waits = [...known.values()].map((end) =>
+    end.kind === 'failed' ? end.readyInMs : Math.min(end.coolsInMs ?? Infinity, end.opensInMs ?? Infinity),
+  );
+  return Math.max(SHORTEST_WAIT, Math.min(...waits));
 }
 
-/** "Tried openai/gpt-6-sol: 3 tries, last overloaded (HTTP 503); skipped deepseek/deepseek-flash: breaker open." */
+/**
+ * "Tried: openai/gpt-6-sol: 3 tries, overloaded (HTTP 503); deepseek/deepseek-flash: skipped, its circuit breaker is open." Each
+ * target once: one may be called a second time when its cooldown is over.
+ */
 function tellStory(calls: readonly Unanswered[]): string {
-  const parts = calls.map(({ target, end }) => {
-    if (end.kind === 'skipped') {
-      return `${target}: skipped, ${end.coolsInMs === null ? 'its circuit breaker is open' : 'its keys are cooling down'}`;
+  const told = new Map<string, { tries: number; how: string }>();
+  for (const { target, end } of calls) {
+    const before = told.get(target);
+    if (end.kind === 'failed') {
+      told.set(target, { tries: (before?.tries ?? 0) + end.tries, how: describeFailure(end.failure) });
+    } else if (before === undefined) {
+      const why =
+        end.why === null ? 'its circuit breaker is open' : `its keys are cooling down after: ${end.why}`;
+      told.set(target, { tries: 0, how: `skipped, ${why}` });
     }
-    const tries = end.tries === 1 ? '1 try' : `${end.tries} tries`;
-    const status = end.failure.status === null ? '' : ` (HTTP ${end.failure.status})`;
-    return `${target}: ${tries}, ${end.failure.kind.replaceAll('_', ' ')}${status}`;
+  }
+  const parts = [...told].map(([target, { tries, how }]) => {
+    if (tries === 0) return `${target}: ${how}`;
+    return `${target}: ${tries === 1 ? '1 try' : `${tries} tries`}, ${how}`;
   });
   return `Tried: ${parts.join('; ')}.`;
 }

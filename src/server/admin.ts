@@ -1,8 +1,11 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { bearerToken } from '../auth/keyring.ts';
 import { ApiError, errorBody } from '../core/errors.ts';
 import { errorHeaders } from '../pipeline/errors.ts';
+import { answerSocket, brokenHttp } from './broken-http.ts';
+import { USUAL_LIMITS } from './limits.ts';
+import { requestIdOf } from './request-id.ts';
 
 /** One row of `/admin/upstreams`. */
 export interface UpstreamStatus {
@@ -29,10 +32,32 @@ export interface AdminHandlers {
   failed(error: unknown): void;
 }
 
-/** The listener that operators, Prometheus and Kubernetes talk to. */
-export function adminListener(handlers: AdminHandlers): FastifyInstance {
-  const fastify = Fastify({ logger: false, forceCloseConnections: true });
+const ALLOWED: Readonly<Record<string, 'GET' | 'POST'>> = {
+  '/livez': 'GET',
+  '/readyz': 'GET',
+  '/metrics': 'GET',
+  '/admin/upstreams': 'GET',
+  '/admin/reload': 'POST',
+};
 
+/** The listener that operators, Prometheus and Kubernetes talk to. */
+export function adminListener(handlers: AdminHandlers, newId: () => string): FastifyInstance {
+  const fastify = Fastify({
+    logger: false,
+    forceCloseConnections: true,
+    requestTimeout: USUAL_LIMITS.request,
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => {
+      if (!socket.writable) socket.destroy();
+      else answerSocket(socket, brokenHttp(error), newId());
+    },
+    frameworkErrors: (error, _request, reply) => void answerError(error, reply),
+  });
+
+  fastify.addHook('onRequest', (request, reply, next) => {
+    reply.header('x-request-id', requestIdOf(request.raw, newId));
+    next();
+  });
   fastify.get('/livez', (_request, reply) => reply.send({ status: 'alive' }));
   fastify.get('/readyz', (_request, reply) => {
     const why = handlers.notReady();
@@ -66,23 +91,44 @@ export function adminListener(handlers: AdminHandlers): FastifyInstance {
     done(null);
   });
   fastify.setNotFoundHandler((request, reply) => {
-    const error = new ApiError(
-      'unknown_url',
-      `There is nothing at ${request.method} ${request.url.split('?')[0]}.`,
-    );
-    return reply.code(404).type('application/json').send(errorBody(error));
+    const path = request.url.split('?')[0] ?? '';
+    const allow = Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
+    const error =
+      allow === undefined
+        ? new ApiError('unknown_url', `There is nothing at ${request.method} ${path}.`)
+        : new ApiError('method_not_allowed', `${request.method} is not allowed here; use ${allow}.`, {
+            headers: { allow },
+          });
+    return answer(error, reply);
   });
-  fastify.setErrorHandler((error, _request, reply) => {
-    const known = error instanceof ApiError ? error : null;
-    if (known === null) handlers.failed(error);
-    const shown = known ?? new ApiError('internal_error', 'Something went wrong; the log says what.');
-    return reply
-      .code(shown.status)
-      .headers(errorHeaders(shown))
-      .type('application/json')
-      .send(errorBody(shown));
-  });
+  fastify.setErrorHandler((error, _request, reply) => answerError(error, reply));
   return fastify;
+
+  function answerError(error: unknown, reply: FastifyReply): FastifyReply {
+    return answer(knownError(error) ?? mistake(error), reply);
+  }
+
+  function mistake(error: unknown): ApiError {
+    handlers.failed(error);
+    return new ApiError('internal_error', 'Something went wrong; the log says what.');
+  }
+
+  function answer(error: ApiError, reply: FastifyReply): FastifyReply {
+    if (!reply.hasHeader('x-request-id')) reply.header('x-request-id', newId());
+    return reply
+      .code(error.status)
+      .headers(errorHeaders(error))
+      .type('application/json')
+      .send(errorBody(error));
+  }
+}
+
+/** What is the client's own fault; null for all else. */
+function knownError(error: unknown): ApiError | null {
+  if (error instanceof ApiError) return error;
+  const { statusCode, message } = error as { statusCode?: number; message?: string };
+  if (statusCode === undefined || statusCode < 400 || statusCode > 499) return null;
+  return new ApiError('invalid_value', `The request cannot be read: ${message}.`);
 }
 
 /** Compares hashes, so that the time it takes says nothing of the token. */

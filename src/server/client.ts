@@ -2,20 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../core/clock.ts';
-import { ApiError, errorBody } from '../core/errors.ts';
+import { ApiError } from '../core/errors.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
-import { HttpExchange } from './http-exchange.ts';
+import { answerSocket, brokenHttp } from './broken-http.ts';
+import { type ExchangeOwner, HttpExchange } from './http-exchange.ts';
+import type { ListenerLimits } from './limits.ts';
+import { requestIdOf } from './request-id.ts';
 import type { ServerSettings } from './settings.ts';
-
-/** A client that has not sent its whole request by then is cut off. Milliseconds. */
-const REQUEST_TIMEOUT = 60_000;
-/** The same for the headers alone. */
-const HEADERS_TIMEOUT = 15_000;
-/** An idle connection is kept this long: longer than the 60 s of the usual load balancers, which must not find it just closed. */
-const KEEP_ALIVE = 72_000;
-
-/** What a request id of the client's may look like. */
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 
 /** What the listener hands each request to. */
 export interface ClientHandlers {
@@ -35,98 +28,145 @@ export interface ClientListener {
   fastify: FastifyInstance;
   /** Requests under way. */
   inFlight(): number;
-  /** From now on every new request is refused, and connections close after their answer. */
-  drain(): void;
+  /** No more connections and no new requests. Resolves when the requests under way have ended, and all connections with them. */
+  drain(): Promise<void>;
   /** Cuts off what is still under way: streams are told so. */
   cancelAll(): void;
+  /** Ends every connection at once. */
   destroyAll(): void;
 }
+
+/** What is served, beside HEAD where GET is. A path that ends in a slash stands for all below it. */
+const ALLOWED = [
+  { path: '/v1/chat/completions', method: 'POST' },
+  { path: '/v1/models', method: 'GET' },
+  { path: '/v1/models/', method: 'GET' },
+  { path: '/v1/usage', method: 'GET' },
+] as const;
 
 /** The listener that clients talk to: HTTP in, exchanges out. */
 export function clientListener(
   settings: () => ServerSettings,
   handlers: ClientHandlers,
-  options: { clock: Clock; newId: () => string },
+  options: { clock: Clock; newId: () => string; limits: ListenerLimits },
 ): ClientListener {
+  const { clock, newId, limits } = options;
   const exchanges = new OpenExchanges();
+  /** Answered, but their clients are still sending. */
+  const lingering = new Set<HttpExchange>();
   let draining = false;
   const { tls, maxBody } = settings();
+  // A request without a Host is refused by us, in our own words.
+  const http = { connectionsCheckingInterval: limits.checkEvery, requireHostHeader: false };
   const fastify = Fastify({
     logger: false,
     bodyLimit: maxBody,
-    requestTimeout: REQUEST_TIMEOUT,
-    keepAliveTimeout: KEEP_ALIVE,
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.keepAlive,
     routerOptions: { maxParamLength: 1024 },
-    // New requests are refused by us while draining, in our own words.
+    // And so are new requests while draining.
     return503OnClosing: false,
-    clientErrorHandler: answerBrokenHttp,
+    clientErrorHandler: (error, socket) => onBrokenHttp(error, socket),
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
-    ...(tls === null ? {} : { https: { cert: tls.cert, key: tls.key } }),
+    ...(tls === null ? { http } : { https: { ...http, cert: tls.cert, key: tls.key } }),
   }) as FastifyInstance;
-  fastify.server.headersTimeout = HEADERS_TIMEOUT;
+  const { server } = fastify;
+  server.headersTimeout = limits.headers;
   fastify.decorateRequest('exchange', null as unknown as HttpExchange);
 
-  // What a body means is the pipeline's business, whatever type the client gave it (curl -d gives a wrong one).
+  /** Clients that send their body only when they are told to. */
+  const waitingToSend = new WeakSet<IncomingMessage>();
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    waitingToSend.add(request);
+    server.emit('request', request, response);
+  });
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    server.emit('request', request, response);
+  });
+  server.on('connection', (socket: Socket) => {
+    if (draining) socket.destroy();
+  });
+
+  const owner: ExchangeOwner = {
+    clock,
+    isDraining: () => draining,
+    lingers: (exchange) => {
+      exchanges.remove(exchange);
+      lingering.add(exchange);
+    },
+    over: (exchange) => {
+      exchanges.remove(exchange);
+      lingering.delete(exchange);
+      // Connections that wait for another request would keep the listener open until they are tired of it.
+      if (draining && exchanges.count === 0) setImmediate(() => server.closeAllConnections());
+    },
+    lingerFor: limits.linger,
+    unreadFor: limits.unread,
+  };
+
+  // What a body means is the pipeline's business.
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
   fastify.addHook('onRequest', (request, reply, next) => {
-    const exchange = open(request.raw, reply.raw);
+    const { raw } = request;
+    const exchange = open(raw, reply.raw);
     request.exchange = exchange;
-    const isOpen = request.is404 || request.routeOptions.config.refuses === true;
-    const refusal = refusalOf(request.raw) ?? (isOpen ? null : handlers.authenticate(exchange));
-    if (refusal === null) return next();
-    reply.hijack();
-    handlers.refuse(exchange, refusal);
+    const refusal =
+      refusalOf(raw) ??
+      (request.is404 ? nothingThere(request) : null) ??
+      handlers.authenticate(exchange) ??
+      refusalOfBody(raw);
+    if (refusal !== null) return refuse(exchange, reply, refusal);
+    if (waitingToSend.has(raw)) reply.raw.writeContinue();
+    // Whatever type the client gave it: curl -d gives a wrong one, and fastify refuses what has not the form of a type.
+    raw.headers['content-type'] = 'application/json';
+    next();
   });
 
   fastify.post('/v1/chat/completions', (request, reply) => {
     reply.hijack();
     const { exchange } = request;
     if (Buffer.isBuffer(request.body)) exchange.body = request.body;
+    exchange.readAt = clock.now();
     handlers.chat(exchange).catch(handlers.failed);
   });
-  route('GET', '/v1/models', (exchange) => handlers.models(exchange, null));
-  route('GET', '/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
-  route('GET', '/v1/usage', (exchange) => handlers.usage(exchange));
-  refuseOtherMethods();
-
-  fastify.setNotFoundHandler((request, reply) => {
-    reply.hijack();
-    const path = request.url.split('?')[0];
-    handlers.refuse(
-      request.exchange,
-      new ApiError('unknown_url', `There is nothing at ${request.method} ${path}.`),
-    );
-  });
+  get('/v1/models', (exchange) => handlers.models(exchange, null));
+  get('/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
+  get('/v1/usage', (exchange) => handlers.usage(exchange));
+  fastify.setNotFoundHandler((request, reply) => refuse(request.exchange, reply, nothingThere(request)));
   fastify.setErrorHandler((error, request, reply) => answerError(error, request, reply));
 
   return {
     fastify,
     inFlight: () => exchanges.count,
-    drain: () => {
+    drain: async () => {
       draining = true;
+      const closed = fastify.close();
+      if (exchanges.count === 0) server.closeAllConnections();
+      await closed;
     },
     cancelAll: () => {
       for (const exchange of exchanges.all()) exchange.cancel('shutdown');
     },
     destroyAll: () => {
       for (const exchange of exchanges.all()) exchange.destroy();
+      server.closeAllConnections();
     },
   };
 
   function open(request: IncomingMessage, response: ServerResponse): HttpExchange {
-    const brought = request.headers['x-request-id'];
-    const exchange = new HttpExchange(request, response, {
-      requestId: typeof brought === 'string' && REQUEST_ID.test(brought) ? brought : options.newId(),
-      startedAt: options.clock.now(),
-      lastOnConnection: () => draining || (hasBody(request) && !request.complete),
-      onOver: (over) => exchanges.remove(over),
-    });
+    const exchange = new HttpExchange(request, response, requestIdOf(request, newId), owner);
     exchanges.add(exchange);
     return exchange;
   }
 
+  function refuse(exchange: HttpExchange, reply: FastifyReply, error: ApiError): void {
+    reply.hijack();
+    handlers.refuse(exchange, error);
+  }
+
+  /** What stands against a request, whoever sends it. */
   function refusalOf(request: IncomingMessage): ApiError | null {
     if (draining) {
       return new ApiError('server_shutting_down', 'This gateway is shutting down; try again.', {
@@ -138,64 +178,77 @@ export function clientListener(
       const message = `This gateway already has ${maxInFlight} requests under way; try again shortly.`;
       return new ApiError('server_is_overloaded', message, { retryAfterMs: 1000 });
     }
-    const coding = request.headers['content-encoding'];
-    if (coding !== undefined && coding !== 'identity') {
+    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+      return new ApiError('invalid_value', 'A request needs a Host header.');
+    }
+    return null;
+  }
+
+  /** What its headers already say of a body that will not do. */
+  function refusalOfBody({ headers }: IncomingMessage): ApiError | null {
+    const coding = headers['content-encoding'];
+    if (coding !== undefined && coding.toLowerCase() !== 'identity') {
       return new ApiError(
         'unsupported_media_type',
         `Send the body without content-encoding; '${coding}' is not read here.`,
       );
     }
-    return null;
+    return Number(headers['content-length'] ?? 0) > maxBody ? tooLarge(maxBody) : null;
   }
 
-  function route(method: 'GET', url: string, handle: (exchange: Exchange, rest: string) => void): void {
-    fastify.route({
-      method,
-      url,
-      handler: (request, reply) => {
-        reply.hijack();
-        handle(request.exchange, (request.params as Record<string, string>)['*'] ?? '');
-      },
+  function get(url: string, handle: (exchange: Exchange, rest: string) => void): void {
+    fastify.get(url, (request, reply) => {
+      reply.hijack();
+      handle(request.exchange, (request.params as Record<string, string>)['*'] ?? '');
     });
   }
 
-  function refuseOtherMethods(): void {
-    const allowed = {
-      '/v1/chat/completions': 'POST',
-      '/v1/models': 'GET',
-      '/v1/models/*': 'GET',
-      '/v1/usage': 'GET',
-    };
-    for (const [url, allow] of Object.entries(allowed)) {
-      fastify.route({
-        method: fastify.supportedMethods.filter(
-          (method) => method !== allow && !(allow === 'GET' && method === 'HEAD'),
-        ),
-        url,
-        config: { refuses: true },
-        handler: (request, reply) => {
-          reply.hijack();
-          const message = `${request.method} is not allowed here; use ${allow}.`;
-          handlers.refuse(
-            request.exchange,
-            new ApiError('method_not_allowed', message, { headers: { allow } }),
-          );
-        },
-      });
-    }
-  }
-
   function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    reply.hijack();
     const exchange = request.exchange ?? open(request.raw, reply.raw);
     const known = knownError(error, maxBody);
     if (known === null) handlers.failed(error);
-    handlers.refuse(
-      exchange,
-      known ??
-        new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.'),
-    );
+    if (isGone(error)) exchange.cancel('client_gone');
+    // One that was cut off has been told why.
+    if (exchange.cutOff) reply.hijack();
+    else refuse(exchange, reply, known ?? internalError());
   }
+
+  /** Something came on a socket that is no HTTP, or a request did not come in time. */
+  function onBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
+    const here = [...exchanges.all(), ...lingering].filter((exchange) => exchange.isOn(socket));
+    const [exchange] = here;
+    if (exchange === undefined) answerSocket(socket, brokenHttp(error), newId());
+    else if (here.length === 1 && exchange.isReadFrom(socket) && !exchange.answered && socket.writable) {
+      exchange.cutOff = true;
+      // The connection ended in the middle of the request.
+      if (error.code === 'HPE_INVALID_EOF_STATE') exchange.cancel('client_gone');
+      handlers.refuse(exchange, brokenHttp(error));
+    } else socket.destroy();
+  }
+}
+
+/** Nothing is served at this path, or not by this method. */
+function nothingThere({ method, url }: FastifyRequest): ApiError {
+  const path = url.split('?')[0] ?? '';
+  const served = ALLOWED.find((one) =>
+    one.path.endsWith('/') ? path.startsWith(one.path) : path === one.path,
+  );
+  if (served === undefined) return new ApiError('unknown_url', `There is nothing at ${method} ${path}.`);
+  const allow = served.method;
+  return new ApiError('method_not_allowed', `${method} is not allowed here; use ${allow}.`, {
+    headers: { allow },
+  });
+}
+
+function tooLarge(maxBody: number): ApiError {
+  return new ApiError(
+    'request_too_large',
+    `The body is larger than the ${maxBody} bytes that are allowed here.`,
+  );
+}
+
+function internalError(): ApiError {
+  return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
 }
 
 /**
@@ -216,10 +269,13 @@ class OpenExchanges {
 
   /** The last one takes the place of the one that goes. */
   remove(exchange: HttpExchange): void {
+    const { slot } = exchange;
+    if (slot < 0) return;
+    exchange.slot = -1;
     const last = this.#list.pop();
     if (last === undefined || last === exchange) return;
-    this.#list[exchange.slot] = last;
-    last.slot = exchange.slot;
+    this.#list[slot] = last;
+    last.slot = slot;
   }
 
   /** As they are now, whatever happens to them next. */
@@ -232,61 +288,22 @@ declare module 'fastify' {
   interface FastifyRequest {
     exchange: HttpExchange;
   }
-  interface FastifyContextConfig {
-    /** A route that only says no: it asks for no key. */
-    refuses?: boolean;
-  }
-}
-
-/** Answered before it was read, it would be in the way of the connection's next request. */
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** What fastify finds wrong with a request before a handler sees it; null for what is no fault of the client's. */
 function knownError(error: unknown, maxBody: number): ApiError | null {
   if (error instanceof ApiError) return error;
-  const { code, statusCode } = error as { code?: string; statusCode?: number };
-  if (statusCode === 413) {
-    return new ApiError(
-      'request_too_large',
-      `The body is larger than the ${maxBody} bytes that are allowed here.`,
-    );
-  }
-  if (
-    code === 'ECONNRESET' ||
-    code === 'ERR_STREAM_PREMATURE_CLOSE' ||
-    (error as Error).message === 'aborted'
-  ) {
-    return new ApiError('invalid_value', 'The request ended before its body was whole.');
-  }
+  const { statusCode } = error as { statusCode?: number };
+  if (statusCode === 413) return tooLarge(maxBody);
+  if (isGone(error)) return new ApiError('invalid_value', 'The request ended before its body was whole.');
   if (typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500) {
     return new ApiError('invalid_value', `The request cannot be read: ${(error as Error).message}.`);
   }
   return null;
 }
 
-/** Bytes that are no HTTP, or that came too slowly: there is no request to answer, only a socket. */
-function answerBrokenHttp(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const large = error.code === 'HPE_HEADER_OVERFLOW';
-  const status = late
-    ? '408 Request Timeout'
-    : large
-      ? '431 Request Header Fields Too Large'
-      : '400 Bad Request';
-  const message = late
-    ? 'The request did not come in time.'
-    : large
-      ? 'The headers are too large.'
-      : 'This is not valid HTTP.';
-  const code = late ? 'request_timeout' : 'invalid_value';
-  const body = errorBody({ message, type: 'invalid_request_error', param: null, code });
-  socket.end(
-    `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  );
+/** The client left in the middle of its body. */
+function isGone(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'aborted';
 }

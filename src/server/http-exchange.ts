@@ -1,46 +1,62 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Principal } from '../auth/keyring.ts';
 import { Cancellation, type CancelReason } from '../core/cancellation.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Exchange, Headers, ResponseStream } from '../pipeline/exchange.ts';
+import type { Live } from '../pipeline/live.ts';
 
 /** Up to here, copying a body costs less than a write of its own. Bytes. */
 const ONE_WRITE = 16 * 1024;
 
+/** Up to here, reading over a body costs less than another connection. Bytes. */
+const SHORT_BODY = 64 * 1024;
+
 const EMPTY = Buffer.alloc(0);
+
+/** What all the exchanges of a listener share. */
+export interface ExchangeOwner {
+  clock: Clock;
+  /** Connections close after their answer. */
+  isDraining(): boolean;
+  /** The client has all that it will get, though it may still be sending. Not called for one that ends as usual. */
+  lingers(exchange: HttpExchange): void;
+  /** Called once, last. */
+  over(exchange: HttpExchange): void;
+  /** Milliseconds for a client to send the rest of a body that is not wanted any more. */
+  lingerFor: number;
+  /** Milliseconds for a client to take some of what is waiting for it. */
+  unreadFor: number;
+}
 
 /** An exchange over node's own request and response. It is over when the response is closed, however that came about. */
 export class HttpExchange implements Exchange {
   readonly requestId: string;
   readonly startedAt: number;
+  readAt: number;
   readonly cancellation = new Cancellation();
   body: Buffer = EMPTY;
   principal: Principal | null = null;
-  /** Its place among the exchanges under way. */
-  slot = 0;
+  live: Live | null = null;
+  /** Its place among the exchanges under way; -1 = it is none of them any more. */
+  slot = -1;
+  /** What the client still sends is not waited for. */
+  cutOff = false;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #lastOnConnection: () => boolean;
+  readonly #owner: ExchangeOwner;
   #ended = false;
 
-  /** `lastOnConnection`: whether the connection is to be closed after the answer. `onOver` is called once. */
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    options: {
-      requestId: string;
-      startedAt: number;
-      lastOnConnection: () => boolean;
-      onOver: (exchange: HttpExchange) => void;
-    },
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, owner: ExchangeOwner) {
     this.#request = request;
     this.#response = response;
-    this.requestId = options.requestId;
-    this.startedAt = options.startedAt;
-    this.#lastOnConnection = options.lastOnConnection;
+    this.requestId = requestId;
+    this.startedAt = owner.clock.now();
+    this.readAt = this.startedAt;
+    this.#owner = owner;
     response.on('close', () => {
       if (!this.#ended) this.cancellation.cancel('client_gone');
-      options.onOver(this);
+      owner.over(this);
     });
     // Writing to a client that has left is no error: `close` tells.
     response.on('error', () => {});
@@ -51,27 +67,52 @@ export class HttpExchange implements Exchange {
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
+  /** Its answer has begun, or nobody is there to take one. */
+  get answered(): boolean {
+    return this.#response.headersSent || this.#response.destroyed;
+  }
+
+  /** Is this the request whose body comes on that socket? */
+  isReadFrom(socket: Socket): boolean {
+    return this.#request.socket === socket && !this.#request.complete;
+  }
+
+  isOn(socket: Socket): boolean {
+    return this.#request.socket === socket;
+  }
+
   send(status: number, headers: Headers, body: Buffer | string): void {
-    if (this.#gone()) return;
+    if (this.answered) return;
+    const response = this.#response;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     this.#ended = true;
-    this.#response.writeHead(status, this.#closing({ ...headers, 'content-length': String(bytes.length) }));
+    const closes = this.#isUnread(status);
+    const all = { ...headers, 'content-length': String(bytes.length) };
+    response.writeHead(status, this.#closing(all, closes));
+    if (closes && !this.cutOff) {
+      response.write(bytes);
+      this.#linger();
+      return;
+    }
     // As text, Node sends a body together with the headers in one write; latin1 keeps every byte as it is.
-    if (bytes.length <= ONE_WRITE) this.#response.end(bytes.toString('latin1'), 'latin1');
-    else this.#response.end(bytes);
+    if (bytes.length <= ONE_WRITE) response.end(bytes.toString('latin1'), 'latin1');
+    else response.end(bytes);
+    if (response.writableLength > 0) this.#bound();
   }
 
   stream(headers: Headers, onDrain: () => void): ResponseStream {
     const response = this.#response;
-    if (!this.#gone()) response.writeHead(200, this.#closing(headers));
-    response.on('drain', onDrain);
-    return {
-      write: (bytes) => response.destroyed || response.write(bytes),
-      end: () => {
+    if (!this.answered) response.writeHead(200, this.#closing(headers, false));
+    response.on('drain', () => {
+      response.setTimeout(0);
+      onDrain();
+    });
+    return new BatchedStream(response, {
+      ended: () => {
         this.#ended = true;
-        response.end();
       },
-    };
+      backlog: () => this.#bound(),
+    });
   }
 
   /** Ends the request's work, and the connection if the client does not take what is left. */
@@ -83,11 +124,80 @@ export class HttpExchange implements Exchange {
     this.#response.destroy();
   }
 
-  #gone(): boolean {
-    return this.#response.headersSent || this.#response.destroyed;
+  #closing(headers: Headers, closes: boolean): Headers {
+    return closes || this.#owner.isDraining() ? { ...headers, connection: 'close' } : headers;
   }
 
-  #closing(headers: Headers): Headers {
-    return this.#lastOnConnection() ? { ...headers, connection: 'close' } : headers;
+  /**
+   * Answered before it was read, a body is in the way of the connection's next request. Node reads over one that is short; one that may
+   * never come, or of which there has been too much already, is not worth waiting for.
+   */
+  #isUnread(status: number): boolean {
+    const { headers, complete } = this.#request;
+    if (complete) return false;
+    if (headers['transfer-encoding'] !== undefined) return true;
+    const length = Number(headers['content-length'] ?? 0);
+    return (
+      length > SHORT_BODY || (length > 0 && (this.cutOff || status === 413 || headers.expect !== undefined))
+    );
+  }
+
+  /**
+   * Reads over what is left of the body before the connection is closed. Closed at once, it would be reset under a client that is still
+   * sending, and many of those never look at their answer then.
+   */
+  #linger(): void {
+    const end = () => {
+      timer.cancel();
+      this.#response.end();
+    };
+    const timer = this.#owner.clock.schedule(this.#owner.lingerFor, end);
+    this.#request.once('end', end).once('close', end).resume();
+    this.#owner.lingers(this);
+  }
+
+  /** A client that takes nothing of what is written for so long is cut off: it holds memory, and a place. */
+  #bound(): void {
+    this.#response.setTimeout(this.#owner.unreadFor);
+  }
+}
+
+/** What came from the upstream in one read goes to the client in one write: each costs a system call and three small ones besides. */
+class BatchedStream implements ResponseStream {
+  readonly #response: ServerResponse;
+  readonly #told: { ended(): void; backlog(): void };
+  readonly #flushNow = () => this.#flush();
+  #batch: Buffer[] = [];
+
+  /** `backlog`: bytes are waiting for the client to take them. */
+  constructor(response: ServerResponse, told: { ended(): void; backlog(): void }) {
+    this.#response = response;
+    this.#told = told;
+  }
+
+  write(bytes: Buffer): boolean {
+    if (this.#response.destroyed) return true;
+    if (this.#batch.push(bytes) === 1) process.nextTick(this.#flushNow);
+    return !this.#response.writableNeedDrain;
+  }
+
+  end(): void {
+    const rest = this.#take();
+    this.#told.ended();
+    if (rest === null) this.#response.end();
+    else this.#response.end(rest);
+    if (this.#response.writableLength > 0) this.#told.backlog();
+  }
+
+  #flush(): void {
+    const bytes = this.#take();
+    if (bytes !== null && !this.#response.destroyed && !this.#response.write(bytes)) this.#told.backlog();
+  }
+
+  #take(): Buffer | null {
+    const batch = this.#batch;
+    if (batch.length === 0) return null;
+    this.#batch = [];
+    return batch.length === 1 ? (batch[0] as Buffer) : Buffer.concat(batch);
   }
 }
