@@ -1,12 +1,10 @@
-/** As many requests as CONNECTIONS connections carry, each sending its next one when it has its answer: wrk, or this process. */
+/** A number of connections, each sending its next request when it has its answer: wrk, or this process. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Answer, type Asked, Connection, requestBytes } from './client.ts';
-
-export const CONNECTIONS = 32;
 
 export interface LoopResult {
   requests: number;
@@ -15,22 +13,25 @@ export interface LoopResult {
   failed: number;
 }
 
-export type Loader = (asked: Asked, seconds: number) => Promise<LoopResult>;
+export type Loader = (asked: Asked, connections: number, seconds: number) => Promise<LoopResult>;
 
 /** wrk if it is installed. */
 export function chooseLoader(scratch: string): { name: string; load: Loader } {
   if (spawnSync('wrk', ['-v']).error)
     return { name: 'our own loader (wrk is not installed)', load: ownLoader };
-  return { name: `wrk -t1 -c${CONNECTIONS}`, load: (asked, seconds) => wrk(scratch, asked, seconds) };
+  return {
+    name: 'wrk -t1',
+    load: (asked, connections, seconds) => wrk(scratch, asked, connections, seconds),
+  };
 }
 
-async function wrk(scratch: string, asked: Asked, seconds: number): Promise<LoopResult> {
+async function wrk(scratch: string, asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
   const bodyFile = join(scratch, 'body.json');
   writeFileSync(bodyFile, asked.body);
   const headers = { 'content-type': 'application/json', ...asked.headers };
   const child = spawn(
     'wrk',
-    ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', join(import.meta.dirname, 'wrk.lua'), asked.url],
+    ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', join(import.meta.dirname, 'wrk.lua'), asked.url],
     {
       env: {
         ...process.env,
@@ -55,7 +56,7 @@ async function wrk(scratch: string, asked: Asked, seconds: number): Promise<Loop
   };
 }
 
-async function ownLoader(asked: Asked, seconds: number): Promise<LoopResult> {
+async function ownLoader(asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
   const request = requestBytes(asked);
   const port = Number(new URL(asked.url).port);
   const result: LoopResult = { requests: 0, seconds: 0, bytes: 0, failed: 0 };
@@ -79,7 +80,7 @@ async function ownLoader(asked: Asked, seconds: number): Promise<LoopResult> {
       };
       next();
     });
-  await Promise.all(Array.from({ length: CONNECTIONS }, oneAfterTheOther));
+  await Promise.all(Array.from({ length: connections }, oneAfterTheOther));
   result.seconds = (performance.now() - start) / 1000;
   return result;
 }

@@ -8,7 +8,8 @@ import type { Usage } from './process.ts';
 import type { LatencyRow, LoadRow, PacedRow } from './results.ts';
 
 export interface Plan {
-  contestants: ReadonlyMap<string, Started>;
+  /** One that ends by itself is taken out. */
+  contestants: Map<string, Started>;
   /** The upstream's own address, for what is measured without a gateway. */
   direct: string;
   rounds: number;
@@ -29,7 +30,7 @@ export async function measureLoad(plan: Plan, load: Load, loader: Loader): Promi
       plan.say(`${load.name}: ${name} left out, ${wrong}`);
       continue;
     }
-    await loader(asked(started, load), plan.warmUp);
+    await loader(asked(started, load), load.connections, plan.warmUp);
     rows.set(name, {
       load: load.name,
       contestant: name,
@@ -42,9 +43,14 @@ export async function measureLoad(plan: Plan, load: Load, loader: Loader): Promi
   }
   for (let round = 1; round <= plan.rounds; round++) {
     for (const [name, row] of rows) {
-      const started = plan.contestants.get(name) as Started;
+      const started = plan.contestants.get(name);
+      if (started === undefined) continue;
       const before = started.running.usage();
-      const result = await loader(asked(started, load), plan.seconds);
+      const result = await loader(asked(started, load), load.connections, plan.seconds);
+      if (ended(plan, name)) {
+        rows.delete(name);
+        continue;
+      }
       const after = started.running.usage();
       const spent = perRequest(before, after, result.requests);
       row.cpuMicros.push(spent.cpuMicros);
@@ -67,11 +73,18 @@ export async function measureLatency(plan: Plan, load: Load): Promise<LatencyRow
     p999: [],
     failed: 0,
   }));
-  for (let round = 1; round <= plan.rounds; round++) {
+  for (let round = 0; round <= plan.rounds; round++) {
     for (const row of rows) {
       const started = plan.contestants.get(row.contestant);
+      if (started === undefined && row.contestant !== 'direct') continue;
       const { url, headers } = target(plan, started, false);
-      const result = await openLoop({ url, headers, body: load.body }, LATENCY_RATE, plan.seconds);
+      const ask = (seconds: number) => openLoop({ url, headers, body: load.body }, LATENCY_RATE, seconds);
+      if (round === 0) {
+        await ask(plan.warmUp);
+        continue;
+      }
+      const result = await ask(plan.seconds);
+      if (ended(plan, row.contestant)) continue;
       row.p50.push(quantile(result.latencies, 0.5));
       row.p99.push(quantile(result.latencies, 0.99));
       row.p999.push(quantile(result.latencies, 0.999));
@@ -94,12 +107,19 @@ export async function measurePaced(plan: Plan): Promise<PacedRow[]> {
     firstP99: [],
     failed: 0,
   }));
-  for (let round = 1; round <= plan.rounds; round++) {
+  for (let round = 0; round <= plan.rounds; round++) {
     for (const row of rows) {
       const started = plan.contestants.get(row.contestant);
+      if (started === undefined && row.contestant !== 'direct') continue;
       const { url, headers } = target(plan, started, true);
+      const ask = (seconds: number) => openLoop({ url, headers, body: PACED_BODY }, PACED_RATE, seconds);
+      if (round === 0) {
+        await ask(plan.warmUp);
+        continue;
+      }
       const before = started?.running.usage();
-      const result = await openLoop({ url, headers, body: PACED_BODY }, PACED_RATE, plan.seconds);
+      const result = await ask(plan.seconds);
+      if (ended(plan, row.contestant)) continue;
       const after = started?.running.usage();
       const spent =
         before && after
@@ -121,6 +141,15 @@ function everyone(plan: Plan): string[] {
   return ['direct', ...plan.contestants.keys()];
 }
 
+/** A contestant that has ended by itself takes no further part. */
+function ended(plan: Plan, name: string): boolean {
+  const running = plan.contestants.get(name)?.running;
+  if (running === undefined || !running.ended) return false;
+  plan.say(`${name} has ended, no more of it: ${running.log.slice(-500)}`);
+  plan.contestants.delete(name);
+  return true;
+}
+
 function target(plan: Plan, started: Started | undefined, streamed: boolean) {
   if (started === undefined) return { url: `${plan.direct}/v1/chat/completions`, headers: {} };
   return { url: started.url(streamed), headers: started.headers };
@@ -131,6 +160,7 @@ function asked(started: Started, load: Load): Asked {
 }
 
 function perRequest(before: Usage, after: Usage, requests: number) {
+  if (requests === 0) return { cpuMicros: Number.NaN, reads: Number.NaN };
   return {
     cpuMicros: ((after.cpuSeconds - before.cpuSeconds) * 1e6) / requests,
     reads: (after.reads - before.reads) / requests,
@@ -139,13 +169,19 @@ function perRequest(before: Usage, after: Usage, requests: number) {
 
 /** What is wrong with a contestant's answer, or null: none is measured for errors that it makes quickly. */
 async function check({ url, headers, body }: Asked, streamed: boolean): Promise<string | null> {
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers },
-    body,
-    signal: AbortSignal.timeout(10_000),
-  });
-  const text = await answer.text();
+  let answer: Response;
+  let text: string;
+  try {
+    answer = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+      signal: AbortSignal.timeout(10_000),
+    });
+    text = await answer.text();
+  } catch (error) {
+    return `it did not answer: ${(error as Error).message}`;
+  }
   if (answer.status !== 200) return `it answered ${answer.status}: ${text.slice(0, 300)}`;
   if (streamed) {
     const events = text.split('\n\n').filter((event) => event.startsWith('data: {'));

@@ -6,7 +6,7 @@ import { type Answer, type Asked, Connection, requestBytes } from './client.ts';
 
 /** Beyond this many at once a request is not sent and counts as failed: the bench must end. */
 const MAX_IN_FLIGHT = 2000;
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 3000;
 /** The first requests open the connections: they are sent, and not timed. */
 const WARM_UP_MS = 300;
 
@@ -62,7 +62,7 @@ export function openLoop(asked: Asked, rate: number, seconds: number): Promise<O
     const tick = () => {
       const now = performance.now();
       while (sent < total && start + (sent * 1000) / rate <= now) {
-        lateness.push(now - start - (sent * 1000) / rate);
+        if (sent >= untimed) lateness.push(now - start - (sent * 1000) / rate);
         sent++;
         sendOne();
       }

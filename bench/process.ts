@@ -1,7 +1,7 @@
 /** Processes of the bench: started, told apart when ready, measured through /proc, ended. Linux only. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { dirname } from 'node:path';
 
@@ -15,6 +15,13 @@ export interface Program {
   env?: Record<string, string>;
   /** Where its output goes. It is emptied from time to time: what a bench logs adds up. */
   logFile: string;
+}
+
+const everyone = new Set<Running>();
+
+/** Ends all that was started and has not ended. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...everyone].map((running) => running.stop()));
 }
 
 export class Running {
@@ -31,10 +38,15 @@ export class Running {
     });
     this.#child.on('error', () => {});
     closeSync(log);
+    everyone.add(this);
   }
 
   get log(): string {
     return readFileSync(this.#logFile, 'utf8');
+  }
+
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
   }
 
   emptyLog(): void {
@@ -47,7 +59,7 @@ export class Running {
     for (;;) {
       const found = await look();
       if (found !== undefined) return found;
-      if (this.#child.exitCode !== null || this.#child.pid === undefined) {
+      if (this.ended) {
         throw new Error(`it ended at once: ${firstLines(this.log)}`);
       }
       if (performance.now() > giveUp) throw new Error(`it did not get ready: ${firstLines(this.log)}`);
@@ -78,7 +90,7 @@ export class Running {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.pid === undefined) return;
+    if (this.ended) return;
     const ended = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
     const patience = setTimeout(() => this.#child.kill('SIGKILL'), 3000);
@@ -88,7 +100,7 @@ export class Running {
 }
 
 export interface Usage {
-  /** User and system time since the start, from /proc/PID/stat. */
+  /** User and system time since the start, of all threads. */
   cpuSeconds: number;
   rssBytes: number;
   /** read() calls since the start, from /proc/PID/io: how far events of a stream were read apart. 0 if the kernel does not count them. */
@@ -105,7 +117,7 @@ function sum(pids: readonly number[], of: (pid: number) => number): number {
     try {
       total += of(pid);
     } catch {
-      // It has ended, or the kernel does not tell.
+      // It has ended meanwhile, or the kernel does not tell.
     }
   }
   return total;
@@ -117,7 +129,14 @@ function stat(pid: number): string[] {
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 }
 
+/** In nanoseconds where the kernel tells (summed over the threads), else in ticks of 10 ms. */
 function cpuSeconds(pid: number): number {
+  const tasks = `/proc/${pid}/task`;
+  if (existsSync(`${tasks}/${pid}/schedstat`)) {
+    const nanoseconds = (tid: number) =>
+      Number(readFileSync(`${tasks}/${tid}/schedstat`, 'latin1').split(' ')[0]);
+    return sum(readdirSync(tasks).map(Number), nanoseconds) / 1e9;
+  }
   const fields = stat(pid);
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
 }

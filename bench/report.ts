@@ -4,7 +4,9 @@ import { LOADS } from './loads.ts';
 import { difference, type LoadRow, median, perRound, type Results, ratio } from './results.ts';
 
 export function report(results: Results): string {
-  const parts = [`${results.date}, ${results.machine}, Node ${results.node}, ${results.loader}`];
+  const parts = [
+    `${results.date}, ${results.machine}, Node ${results.node}, ${results.loader}, load average before it began: ${results.loadBefore.toFixed(1)}`,
+  ];
   for (const load of LOADS) {
     const rows = results.loads.filter((row) => row.load === load.name);
     if (rows.length > 0) parts.push(loadTable(load.title, load.yardstick, load.streamed, rows));
@@ -33,7 +35,7 @@ function loadTable(title: string, yardstick: string, streamed: boolean, rows: re
       number(median(row.cpuMicros)),
       ...withSpread(perRound(row.cpuMicros, base, ratio)),
       number(median(row.perSecond)),
-      number(median(row.reads)),
+      count(median(row.reads)),
       number(median(row.rssMb)),
       String(row.failed),
     ]),
@@ -89,7 +91,7 @@ function pacedTable({ paced }: Results): string {
             name(row.contestant),
             number(median(row.cpuMicros)),
             ...withSpread(perRound(row.cpuMicros, base, ratio)),
-            number(median(row.reads)),
+            count(median(row.reads)),
             number(median(perRound(row.firstP50, direct?.firstP50, difference))),
             number(median(perRound(row.firstP99, direct?.firstP99, difference))),
             String(row.failed),
@@ -110,8 +112,9 @@ function name(contestant: string): string {
 }
 
 function withSpread(values: readonly number[]): [string, string] {
-  if (values.every(Number.isNaN)) return ['', ''];
-  return [number(median(values)), `${number(Math.min(...values))} to ${number(Math.max(...values))}`];
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return ['', ''];
+  return [number(median(known)), `${number(Math.min(...known))} to ${number(Math.max(...known))}`];
 }
 
 function absolute(values: readonly number[]): string {
@@ -124,21 +127,32 @@ function number(value: number): string {
   return value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);
 }
 
-/** Closer than this is the same, however quiet the machine was. */
-const NOISE = 0.03;
+/** Nothing where the kernel did not count: nginx reads in another way. */
+function count(value: number): string {
+  return value === 0 ? '' : number(value);
+}
 
-/** What changed since an earlier run: ratios only, and only where the rounds of the two do not overlap. */
+/**
+ * By how much the rounds of two runs must lie apart to count as a change. CPU is taken against the yardstick of the
+ * same round, so most of the machine's moods are gone from it; memory depends on when Node last collected garbage.
+ */
+const NOISE = { cpu: 0.05, memory: 0.25 };
+
+/** What changed since an earlier run, beyond the noise. */
 export function compare(now: Results, before: Results): string {
+  const patience = now.quick || before.quick ? 2 : 1;
   const lines: string[] = [];
-  for (const { what, row, find } of comparisons(now)) {
-    const earlier = find(before);
-    if (earlier === undefined || row.length === 0 || earlier.length === 0) continue;
-    const change = median(row) / median(earlier) - 1;
-    const apart = Math.min(...row) > Math.max(...earlier) || Math.max(...row) < Math.min(...earlier);
-    if (!apart || Math.abs(change) < NOISE) continue;
-    const direction = change > 0 ? 'more' : 'less';
+  for (const { what, kind, of } of comparisons(now)) {
+    const [after, earlier] = [of(now), of(before)];
+    if (after.length === 0 || earlier.length === 0) continue;
+    const margin = 1 + NOISE[kind] * patience;
+    const apart =
+      Math.min(...after) > Math.max(...earlier) * margin ||
+      Math.max(...after) * margin < Math.min(...earlier);
+    if (!apart) continue;
+    const change = median(after) / median(earlier) - 1;
     lines.push(
-      `- ${what}: ${number(median(earlier))} then, ${number(median(row))} now: ${Math.abs(change * 100).toFixed(0)} % ${direction}`,
+      `- ${what}: ${number(median(earlier))} then, ${number(median(after))} now: ${Math.abs(change * 100).toFixed(0)} % ${change > 0 ? 'more' : 'less'}`,
     );
   }
   const title = `Against the run of ${before.date} (${before.machine})`;
@@ -147,38 +161,40 @@ export function compare(now: Results, before: Results): string {
 
 interface Comparison {
   what: string;
-  row: number[];
-  find(in_: Results): number[] | undefined;
+  kind: keyof typeof NOISE;
+  /** One figure a round; empty if the run did not measure it. */
+  of(results: Results): number[];
 }
 
-function comparisons(now: Results): Comparison[] {
+function comparisons({ loads, paced }: Results): Comparison[] {
   const found: Comparison[] = [];
-  for (const { load, contestant } of now.loads) {
-    const cpu = (results: Results) => {
-      const of = (who?: string) =>
-        results.loads.find((row) => row.load === load && row.contestant === who)?.cpuMicros;
-      return usable(of(contestant), of(LOADS.find((one) => one.name === load)?.yardstick));
-    };
-    found.push({ what: `${contestant}, ${load}: CPU against the yardstick`, row: cpu(now) ?? [], find: cpu });
-    const memory = (results: Results) =>
-      results.loads.find((row) => row.load === load && row.contestant === contestant)?.rssMb;
-    found.push({ what: `${contestant}, ${load}: RSS in MB`, row: memory(now) ?? [], find: memory });
+  for (const { load, contestant } of loads) {
+    const row = (results: Results, who: string | undefined) =>
+      results.loads.find((one) => one.load === load && one.contestant === who);
+    const yardstick = LOADS.find((one) => one.name === load)?.yardstick;
+    found.push({
+      what: `${contestant}, ${load}: CPU against the yardstick`,
+      kind: 'cpu',
+      of: (results) => ratios(row(results, contestant)?.cpuMicros, row(results, yardstick)?.cpuMicros),
+    });
+    found.push({
+      what: `${contestant}, ${load}: RSS in MB`,
+      kind: 'memory',
+      of: (results) => row(results, contestant)?.rssMb ?? [],
+    });
   }
-  for (const { contestant } of now.paced) {
-    const cpu = (results: Results) => {
-      const of = (who: string) => results.paced.find((row) => row.contestant === who)?.cpuMicros;
-      return usable(of(contestant), of('http'));
-    };
+  for (const { contestant } of paced) {
+    const cpu = (results: Results, who: string) =>
+      results.paced.find((one) => one.contestant === who)?.cpuMicros;
     found.push({
       what: `${contestant}, paced streams: CPU against the yardstick`,
-      row: cpu(now) ?? [],
-      find: cpu,
+      kind: 'cpu',
+      of: (results) => ratios(cpu(results, contestant), cpu(results, 'http')),
     });
   }
   return found;
 }
 
-function usable(values: number[] | undefined, yardstick: number[] | undefined): number[] | undefined {
-  const ratios = perRound(values ?? [], yardstick, ratio).filter((value) => !Number.isNaN(value));
-  return ratios.length === 0 ? undefined : ratios;
+function ratios(values: number[] = [], yardstick: number[] = []): number[] {
+  return perRound(values, yardstick, ratio).filter((value) => !Number.isNaN(value));
 }

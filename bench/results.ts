@@ -5,6 +5,8 @@ export interface Results {
   machine: string;
   node: string;
   loader: string;
+  /** Processes that wanted to run in the minute before: how busy the machine was with other things. */
+  loadBefore: number;
   quick: boolean;
   loads: LoadRow[];
   latency: LatencyRow[];
@@ -34,13 +36,17 @@ export interface LatencyRow {
 /** Streams whose events come apart, at a fixed rate. */
 export interface PacedRow {
   contestant: string;
-  /** For each stream; NaN for `direct`, which has no gateway. */
+  /** For each stream; NaN for `direct`, which has no gateway. (JSON has no NaN: there it is null.) */
   cpuMicros: number[];
   reads: number[];
   /** Milliseconds from the upstream writing the first content to its arrival. */
   firstP50: number[];
   firstP99: number[];
   failed: number;
+}
+
+export function readResults(json: string): Results {
+  return JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value)) as Results;
 }
 
 export function median(values: readonly number[]): number {

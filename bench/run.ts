@@ -1,21 +1,22 @@
 /** `npm run bench`: what Spillway costs, next to yardsticks measured in the same minutes. See bench/README.md. */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chooseLoader } from './closed-loop.ts';
 import { CONTESTANTS, type Started } from './contestants.ts';
 import { LOADS } from './loads.ts';
 import { measureLatency, measureLoad, measurePaced, type Plan } from './measure.ts';
-import { Running } from './process.ts';
+import { Running, stopAll } from './process.ts';
 import { compare, report } from './report.ts';
-import type { Results } from './results.ts';
+import { type Results, readResults } from './results.ts';
 
 const PARTS = [...LOADS.map((load) => load.name), 'latency', 'paced'];
 const NAMES = [...CONTESTANTS.map((contestant) => contestant.name), ...PARTS];
 
 const HELP = `Usage: npm run bench -- [options]
-  --quick           fewer and shorter rounds, without body-100k: under two minutes, for a first look
+  --quick           fewer and shorter rounds, without portkey and body-100k unless they are named in --only:
+                    under two minutes, for a first look
   --only a,b        of the rows (${CONTESTANTS.map((one) => one.name).join(' ')}) and parts (${PARTS.join(' ')}) only these;
                     ratios need their yardsticks (http for streams, fastify for the rest)
   --json FILE       write what was found
@@ -50,8 +51,7 @@ async function main(): Promise<number> {
     say('the bench reads CPU time from /proc: it runs on Linux only');
     return 2;
   }
-  const before =
-    values.against === undefined ? null : (JSON.parse(readFileSync(values.against, 'utf8')) as Results);
+  const before = values.against === undefined ? null : readResults(readFileSync(values.against, 'utf8'));
 
   const results = await run(values.quick, only);
   process.stdout.write(`${report(results)}\n`);
@@ -60,10 +60,14 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** Of a list of names, those that --only leaves: all, if it names none of them. */
-function chosen<T extends { name: string }>(of: readonly T[], only: readonly string[]): T[] {
-  const named = of.filter(({ name }) => only.includes(name));
-  return named.length > 0 ? named : [...of];
+/** What --quick leaves out unless --only names it. */
+const SLOW = ['portkey', 'body-100k'];
+
+/** Of these names, those that --only leaves; all, if it has none of them. */
+function chosen(names: readonly string[], only: readonly string[], quick: boolean): string[] {
+  const named = names.filter((name) => only.includes(name));
+  if (named.length > 0) return named;
+  return names.filter((name) => !(quick && SLOW.includes(name)));
 }
 
 async function run(quick: boolean, only: readonly string[]): Promise<Results> {
@@ -74,12 +78,22 @@ async function run(quick: boolean, only: readonly string[]): Promise<Results> {
     args: [join(import.meta.dirname, 'upstream.ts')],
     logFile: join(scratch, 'upstream.log'),
   });
-  const stopAll = () =>
-    Promise.all([upstream, ...[...started.values()].map((one) => one.running)].map((one) => one.stop()));
-  process.once('SIGINT', () => void stopAll().then(() => process.exit(130)));
+  const cleanUp = async () => {
+    await stopAll();
+    rmSync(scratch, { recursive: true, force: true });
+  };
+  const interrupted = () => void cleanUp().then(() => process.exit(130));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const direct = await upstream.listening();
-    for (const contestant of chosen(CONTESTANTS, only)) {
+    const rows = chosen(
+      CONTESTANTS.map(({ name }) => name),
+      only,
+      quick,
+    );
+    const parts = chosen(PARTS, only, quick);
+    for (const contestant of CONTESTANTS) {
+      if (!rows.includes(contestant.name)) continue;
       try {
         started.set(contestant.name, await contestant.start(direct, scratch));
       } catch (error) {
@@ -96,32 +110,29 @@ async function run(quick: boolean, only: readonly string[]): Promise<Results> {
       warmUp: quick ? 2 : 4,
       say,
     };
-    const parts = chosen(
-      PARTS.map((name) => ({ name })),
-      only,
-    ).map(({ name }) => name);
     const results: Results = {
       date: new Date().toISOString().slice(0, 10),
       machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}`,
       node: process.versions.node,
       loader,
+      loadBefore: loadavg()[0] as number,
       quick,
       loads: [],
       latency: [],
       paced: [],
     };
     for (const load of LOADS) {
-      if (quick && load.name === 'body-100k' && !only.includes(load.name)) continue;
-      if (parts.includes(load.name)) results.loads.push(...(await measureLoad(plan, load, loadWith)));
+      if (!parts.includes(load.name)) continue;
+      results.loads.push(...(await measureLoad(plan, load, loadWith)));
+      if (quick) plan.warmUp = 1;
     }
-    const open = { ...plan, seconds: quick ? 1.2 : 4, rounds: quick ? 2 : 5 };
+    const open = { ...plan, seconds: quick ? 1 : 3, rounds: quick ? 2 : 5, warmUp: quick ? 0.4 : 2 };
     if (parts.includes('latency'))
       results.latency = await measureLatency(open, LOADS[0] as (typeof LOADS)[0]);
     if (parts.includes('paced')) results.paced = await measurePaced(open);
     return results;
   } finally {
-    await stopAll();
-    rmSync(scratch, { recursive: true, force: true });
+    await cleanUp();
   }
 }
 
