@@ -1,0 +1,134 @@
+import { ERROR_CODES, type ErrorCode } from '../../src/core/errors.ts';
+import { code, type Page, table } from './page.ts';
+
+/** What the code cannot say of each: when it comes, and what to do. A new code does not compile until it stands here. */
+const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
+  invalid_api_key: {
+    when: 'No key was sent, or one that is not in the configuration. On the admin listener: the admin token is missing or wrong.',
+    todo: 'Send `Authorization: Bearer KEY`. A new key: `npx spillway key`.',
+  },
+  model_not_allowed: {
+    when: "The model exists, but the tenant's `models` do not list it.",
+    todo: 'Ask for one that `GET /v1/models` lists, or add the name to the tenant.',
+  },
+  model_not_found: {
+    when: 'No model or alias has this name. `GET /v1/models/{id}` says so too where the key may not use it.',
+    todo: 'Compare with `GET /v1/models`; the names are those under `models` and `aliases`, not those of the provider (unless `direct_models` is on).',
+  },
+  unknown_url: {
+    when: 'There is nothing at this path.',
+    todo: "Check the SDK's base URL: it ends in `/v1`.",
+  },
+  method_not_allowed: {
+    when: 'The path exists, the method does not.',
+    todo: 'Use the one that the `allow` header names.',
+  },
+  invalid_json: {
+    when: 'There is no body, or it is not JSON, or it is nested too deeply or holds too many values to be read in reasonable time.',
+    todo: 'Mend the body. Nothing was sent to a provider.',
+  },
+  invalid_value: {
+    when: 'A field has the wrong type, the body is no object or was cut short, the request is not valid HTTP, or no condition of a `conditional` model matches and it has no `default`.',
+    todo: 'Mend the field that `param` names.',
+  },
+  missing_required_parameter: {
+    when: '`model` or `messages` is missing.',
+    todo: 'Send the field that `param` names.',
+  },
+  request_too_large: {
+    when: 'The body is larger than `server.max_body`.',
+    todo: 'Send less, or raise the limit and restart.',
+  },
+  headers_too_large: {
+    when: 'The headers are larger than 16 KiB together.',
+    todo: 'Send fewer or shorter ones: a cookie or a token of another service often travels along.',
+  },
+  request_timeout: {
+    when: 'The client took too long to send its request: 15 s for the headers, 60 s for all of it.',
+    todo: 'Look at the network between client and gateway. The connection is closed.',
+  },
+  unsupported_media_type: {
+    when: 'The body is compressed.',
+    todo: 'Send it without `content-encoding`.',
+  },
+  context_length_exceeded: {
+    when: 'The prompt is too long for every target that was asked. `message` is in the words of the upstream.',
+    todo: 'Shorten it, or add a target with a longer context to the tree.',
+  },
+  content_policy_violation: {
+    when: 'A provider refused the content and gave no code of its own; otherwise its own code stands here.',
+    todo: 'Change the content. It is not sent to another target.',
+  },
+  upstream_rate_limited: {
+    when: 'Every target is rate limited by its provider.',
+    todo: 'Wait as long as `retry-after` says. If it happens often: more keys (`api_keys`), more targets, or a higher limit at the provider.',
+  },
+  upstream_auth_error: {
+    when: "Every provider that was asked refused the gateway's own key (401 or 403).",
+    todo: 'For the operator: check `api_key`; the log line `upstream refuses us` says which. A refused key is left alone for 5 minutes.',
+  },
+  upstream_out_of_credit: {
+    when: "The gateway's account is empty at every provider that was asked.",
+    todo: 'For the operator: pay, or add another provider. The key is left alone for 5 minutes.',
+  },
+  upstream_error: {
+    when: 'All targets failed, not all for one of the other reasons. `message` lists each with its tries and its last outcome.',
+    todo: "Read the list; then the providers' status pages, `GET /admin/upstreams` and the log.",
+  },
+  no_healthy_upstream: {
+    when: 'Every target is overloaded, cooling down, or has its circuit breaker open.',
+    todo: 'Try again after `retry-after`.',
+  },
+  upstream_timeout: {
+    when: 'The last target gave no first token, or no answer, in time, or the time for the whole request was over.',
+    todo: 'Stream; or raise `timeouts.first_token`, `timeouts.attempt` or `timeouts.total`.',
+  },
+  server_is_overloaded: {
+    when: 'The gateway has `server.max_in_flight` requests under way.',
+    todo: 'Try again after `retry-after`. For the operator: more gateways, or a higher limit.',
+  },
+  server_shutting_down: {
+    when: 'The gateway was told to stop.',
+    todo: 'Try again: another instance, or the next one, answers.',
+  },
+  stream_interrupted: {
+    when: 'Comes inside a stream, as its last event and with no `[DONE]` after it: the upstream broke off after its first content had been delivered.',
+    todo: 'Throw away what came, or keep it knowing that it is not the whole answer; ask again.',
+  },
+  internal_error: {
+    when: 'A mistake of the gateway.',
+    todo: 'Look in the log for `a mistake of the gateway`, and report it.',
+  },
+};
+
+export const errorsPage: Page = {
+  file: 'docs/errors.md',
+  text: async () => `# Errors
+
+<!-- Made from src/core/errors.ts by \`npm run docs\`. Change it there, or in tools/docs/errors.ts. -->
+
+Errors that Spillway itself answers with have OpenAI's shape, so that the official SDKs raise their usual exceptions:
+
+\`\`\`json
+{"error":{"message":"No target of 'chat' gave an answer. Tried: ...","type":"server_error","param":null,"code":"upstream_error"}}
+\`\`\`
+
+An error that is the client's own fault (an invalid request, filtered content) is passed on as the upstream wrote it, with its
+status, cleaned of the gateway's keys. Every answer, errors included, carries \`x-request-id\`: the log line of the request has it as \`id\`.
+
+\`x-should-retry: false\` tells the official SDKs, which try again by themselves, that it would not help: the gateway has
+already tried what there was to try, or the wait is over a minute. \`retry-after\` (whole seconds, at least 1) and
+\`retry-after-ms\` say when it will.
+
+${table(
+  ['Code', 'Status', 'Type', 'When', 'What to do'],
+  (Object.keys(ERROR_CODES) as ErrorCode[]).map((name) => {
+    const { status, type } = ERROR_CODES[name];
+    const { when, todo } = MEANING[name];
+    return [code(name), String(status), code(type), when, todo];
+  }),
+)}
+
+\`POST /admin/reload\` has one more: \`invalid_configuration\` (422), with the list \`problems\` beside the error.
+`,
+};

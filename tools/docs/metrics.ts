@@ -1,0 +1,160 @@
+import { Metrics } from '../../src/accounting/metrics.ts';
+import type { MetricObject, Registry } from '../../src/accounting/prometheus.ts';
+import { CounterFamily, HistogramFamily } from '../../src/accounting/series.ts';
+import { OUTCOME_RULES } from '../../src/core/outcome.ts';
+import { code, type Page, table } from './page.ts';
+
+/** What each label may say: closed sets, all of them. */
+const LABELS: Readonly<Record<string, string>> = {
+  tenant:
+    'a tenant of the configuration, `anonymous` with `auth: none`, `unknown` for requests whose key is not known',
+  model:
+    'of requests: a name under `models` (aliases by their own name), `PROVIDER/*` for direct models, `unknown` for any other; of upstreams: the model of the target, `*` for direct models',
+  status: 'the HTTP status that the client was answered with; 499 if it had left before',
+  provider: 'a provider of the configuration',
+  outcome: `how the try ended: ${['ok', ...Object.keys(OUTCOME_RULES)].map(code).join(', ')}`,
+  kind: '`input`, `output`, `cached` (part of input), `reasoning` (part of output)',
+  upstream: '`PROVIDER/MODEL#KEY`, the key by its place in the pool, from 1',
+  to: '`open`, `half_open`, `closed`',
+  quota: 'what the quota counts, and per what',
+  le: 'upper bound of the bucket',
+};
+
+/** Beside the metric's own help: what else one should know. */
+const NOTES: Readonly<Record<string, string>> = {
+  spillway_cost_usd_total: 'Empty until prices come.',
+  spillway_quota_refusals_total: 'Empty until quotas come.',
+  spillway_state_store_up: 'Always 1 until a shared store comes.',
+  spillway_breaker_state: 'The worst state of the upstream under any settings; direct models are left out.',
+};
+
+interface Documented {
+  name: string;
+  help: string;
+  type: string;
+  labels: string[];
+}
+
+/** Of what Node itself reports, what one looks at first. */
+const OF_NODE = [
+  'process_cpu_seconds_total',
+  'process_resident_memory_bytes',
+  'nodejs_eventloop_lag_p99_seconds',
+  'nodejs_heap_size_used_bytes',
+  'nodejs_gc_duration_seconds',
+];
+
+type PrintingRegistry = Registry & { getMetricsAsJSON(): Promise<MetricObject[]> };
+
+/** Everything of ours that the gateway registers, in its order, with the labels that each series will have. */
+export async function registeredMetrics(): Promise<Documented[]> {
+  const metrics = new Metrics({
+    inFlight: () => 0,
+    breakers: () => [{ upstream: 'some/model#1', state: 'closed' }],
+    stateStoreUp: () => true,
+  });
+  const registry = metrics.registry as PrintingRegistry;
+  const empty = async () =>
+    (await registry.getMetricsAsJSON()).filter(({ values }) => values.length === 0).map(({ name }) => name);
+
+  // A family tells its labels by what it reads of those that it is given, and its name by the series that is then there.
+  const labels = new Map<string, string[]>();
+  for (const family of Object.values(metrics) as unknown[]) {
+    if (!(family instanceof CounterFamily || family instanceof HistogramFamily)) continue;
+    const before = await empty();
+    const read: string[] = [];
+    const get = (_: object, label: string | symbol) => {
+      read.push(String(label));
+      return '';
+    };
+    family.with(new Proxy<Record<string, string>>({}, { get }));
+    const after = new Set(await empty());
+    for (const name of before) if (!after.has(name)) labels.set(name, read);
+  }
+
+  const all = await registry.getMetricsAsJSON();
+  const missing = OF_NODE.filter((name) => all.every((metric) => metric.name !== name));
+  if (missing.length > 0) throw new Error(`Node no longer reports ${missing.join(', ')}`);
+  return all
+    .filter(({ name }) => name.startsWith('spillway_'))
+    .map(({ name, help, type, values }) => ({
+      name,
+      help,
+      type,
+      labels: labels.get(name) ?? Object.keys(values[0]?.labels ?? {}).filter((label) => label !== 'le'),
+    }));
+}
+
+async function text(): Promise<string> {
+  const metrics = await registeredMetrics();
+  const used = [...new Set(metrics.flatMap(({ labels }) => labels))];
+  const unknown = used.filter((label) => LABELS[label] === undefined);
+  if (unknown.length > 0)
+    throw new Error(`say in tools/docs/metrics.ts what these labels mean: ${unknown.join(', ')}`);
+  const stale = Object.keys(NOTES).filter((name) => metrics.every((metric) => metric.name !== name));
+  if (stale.length > 0)
+    throw new Error(`tools/docs/metrics.ts has notes on what is not there: ${stale.join(', ')}`);
+  return `# Metrics
+
+<!-- Made from src/accounting/metrics.ts by \`npm run docs\`. Change it there, or in tools/docs/metrics.ts. -->
+
+\`GET /metrics\` on the admin listener, in Prometheus' text format, without a token. \`config/prometheus.yml\` scrapes it,
+\`config/alerts.yml\` has alerts to begin with.
+
+${table(
+  ['Metric', 'Type', 'Labels', 'Meaning'],
+  metrics.map(({ name, type, labels, help }) => [
+    code(name),
+    type,
+    labels.map(code).join(' '),
+    [help, NOTES[name]].filter(Boolean).join(' '),
+  ]),
+)}
+
+Beside them stand Node's own, among them ${OF_NODE.map(code).join(', ')}.
+
+## Labels
+
+Every label has a closed set of values: no client can make up a new one, so the number of series is bounded by the configuration.
+
+${table(
+  ['Label', 'Values'],
+  used.map((label) => [code(label), LABELS[label] ?? '']),
+)}
+
+## Questions, and how to ask them
+
+${QUESTIONS.map(({ question, query }) => `${question}\n\n\`\`\`promql\n${query}\n\`\`\``).join('\n\n')}
+`;
+}
+
+/** Checked with promtool where there is one. */
+export const QUESTIONS = [
+  {
+    question: "How many requests fail, for reasons that are not the client's?",
+    query: 'sum(rate(spillway_requests_total{status=~"5.."}[5m])) / sum(rate(spillway_requests_total[5m]))',
+  },
+  {
+    question: 'Which upstream fails, and how?',
+    query: 'sum by (provider, model, outcome) (rate(spillway_attempts_total{outcome!="ok"}[5m]))',
+  },
+  {
+    question: 'How many tries does an answered request cost? (1 is best.)',
+    query: 'sum(rate(spillway_attempts_total[5m])) / sum(rate(spillway_requests_total{status="200"}[5m]))',
+  },
+  {
+    question: 'How long do people wait for the first token, 95 of 100?',
+    query:
+      'histogram_quantile(0.95, sum by (le, provider, model) (rate(spillway_time_to_first_token_seconds_bucket[5m])))',
+  },
+  {
+    question: 'What does the gateway itself take, 99 of 100?',
+    query: 'histogram_quantile(0.99, sum by (le) (rate(spillway_gateway_seconds_bucket[5m])))',
+  },
+  {
+    question: 'Whose tokens are they?',
+    query: 'sum by (tenant, kind) (increase(spillway_tokens_total[1d]))',
+  },
+] as const;
+
+export const metricsPage: Page = { file: 'docs/metrics.md', text };
