@@ -43,6 +43,10 @@ export async function main(args: readonly string[]): Promise<void> {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
   };
+  // `spillway explain smart | head` has read enough: that is no fault.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   // Set, not called: what was printed has to reach a pipe first.
   const status = await run(args, terminal);
   if (status !== null) process.exitCode = status;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
@@ -21,4 +22,17 @@ import(${JSON.stringify(pathToFileURL(BIN).href)});`;
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
   assert.equal(run.status, 2, run.stderr);
   assert.match(run.stderr, /^spillway needs Node 24 or newer/);
+});
+
+test('a reader that has read enough is no fault', async () => {
+  const example = join(import.meta.dirname, '../../config/spillway.yaml');
+  const child = spawn(process.execPath, [BIN, 'explain', 'smart', '--no-env', '--config', example]);
+  child.stdout.destroy();
+  let complaints = '';
+  child.stderr.on('data', (text) => {
+    complaints += text;
+  });
+  const [status] = await once(child, 'close');
+  assert.equal(complaints, '');
+  assert.equal(status, 0);
 });
