@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Log } from '../../src/accounting/log.ts';
-import { App } from '../../src/app.ts';
+import { App } from '../../src/app/app.ts';
 import { loadText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
@@ -32,7 +32,11 @@ export interface RequestLine {
   first_token_ms: number | null;
   ms: number;
   gateway_ms: number;
-  tokens: { input: number; output: number; cached: number; reasoning: number } | null;
+  tokens: { input: number; output: number; cached: number; reasoning: number; estimated?: true } | null;
+  cost_usd: number | null;
+  /** Of a request that was refused: the code of the error, and the quota that was in the way. */
+  error?: string;
+  quota?: string;
 }
 
 export interface UpstreamRow {
@@ -137,6 +141,7 @@ export async function startGateway(
   };
   const app = new App({
     config: read.config,
+    fileName: 'spillway.yaml',
     readConfig: () => load(text, env),
     log,
     clock,
