@@ -3,6 +3,11 @@ export const ERROR_CODES = {
   invalid_api_key: { status: 401, type: 'invalid_request_error' },
   model_not_allowed: { status: 403, type: 'permission_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },
+  tenant_not_found: { status: 404, type: 'invalid_request_error' },
+  key_not_found: { status: 404, type: 'invalid_request_error' },
+  tenant_exists: { status: 409, type: 'invalid_request_error' },
+  tenant_in_file: { status: 409, type: 'invalid_request_error' },
+  key_exists: { status: 409, type: 'invalid_request_error' },
   unknown_url: { status: 404, type: 'invalid_request_error' },
   method_not_allowed: { status: 405, type: 'invalid_request_error' },
   headers_too_large: { status: 431, type: 'invalid_request_error' },
@@ -14,12 +19,16 @@ export const ERROR_CODES = {
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   context_length_exceeded: { status: 400, type: 'invalid_request_error' },
   content_policy_violation: { status: 400, type: 'invalid_request_error' },
+  rate_limit_exceeded: { status: 429, type: 'requests' },
+  insufficient_quota: { status: 429, type: 'insufficient_quota' },
+  model_not_priced: { status: 403, type: 'permission_error' },
   upstream_rate_limited: { status: 429, type: 'rate_limit_error' },
   upstream_auth_error: { status: 502, type: 'server_error' },
   upstream_out_of_credit: { status: 502, type: 'server_error' },
   upstream_error: { status: 502, type: 'server_error' },
   no_healthy_upstream: { status: 503, type: 'server_error' },
   upstream_timeout: { status: 504, type: 'server_error' },
+  state_unavailable: { status: 503, type: 'server_error' },
   server_is_overloaded: { status: 503, type: 'server_error' },
   server_shutting_down: { status: 503, type: 'server_error' },
   stream_interrupted: { status: 502, type: 'server_error' },
@@ -35,6 +44,8 @@ export interface ErrorDetails {
   /** Set to false where another try by the client cannot help: the official SDKs try again by themselves. */
   shouldRetry?: boolean | null;
   headers?: Readonly<Record<string, string>>;
+  /** Where the code's own will not do: a limit of tokens and one of requests have the same code. */
+  type?: string;
 }
 
 /** An error that is an answer to the client, in OpenAI's shape. */
@@ -44,6 +55,7 @@ export class ApiError extends Error {
   readonly retryAfterMs: number | null;
   readonly shouldRetry: boolean | null;
   readonly headers: Readonly<Record<string, string>>;
+  readonly type: string;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message);
@@ -53,14 +65,11 @@ export class ApiError extends Error {
     this.retryAfterMs = details.retryAfterMs ?? null;
     this.shouldRetry = details.shouldRetry ?? null;
     this.headers = details.headers ?? {};
+    this.type = details.type ?? ERROR_CODES[code].type;
   }
 
   get status(): number {
     return ERROR_CODES[this.code].status;
-  }
-
-  get type(): string {
-    return ERROR_CODES[this.code].type;
   }
 }
 

@@ -16,6 +16,7 @@ interface Span {
 interface Member {
   key: string;
   start: number;
+  valueStart: number;
   end: number;
   /** The same name stands again further on, and that one counts. */
   superseded: boolean;
@@ -100,12 +101,19 @@ export class JsonBody {
     return joinPieces(pieces);
   }
 
+  /** What a top-level member's value looks like as it came; null if there is none. */
+  textOf(key: string): string | null {
+    const member = this.#findMembers().find((one) => one.key === key && !one.superseded);
+    return member === undefined ? null : this.bytes.toString('utf8', member.valueStart, member.end);
+  }
+
   #findMembers(): readonly Member[] {
     if (this.#members !== null) return this.#members;
     const members = this.#spans.map(
       (span): Member => ({
         key: readKey(this.bytes, span),
         start: span.start,
+        valueStart: span.valueStart,
         end: span.end,
         superseded: false,
       }),

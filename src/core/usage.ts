@@ -1,7 +1,29 @@
-/** Tokens of one answer. `cached` is part of `input`, `reasoning` is part of `output`. */
+/** Tokens of one answer. `cached` and `cacheWrite` are part of `input` and do not overlap, `reasoning` is part of `output`. */
 export interface Usage {
   input: number;
   output: number;
+  /** Of the prompt: read from the upstream's cache. */
   cached: number;
+  /** Of the prompt: written to the upstream's cache. */
+  cacheWrite: number;
+  /** Of `cacheWrite`: to be kept for an hour in place of five minutes, where the upstream says so. */
+  cacheWriteHour?: number;
   reasoning: number;
+}
+
+/** What one answer took. */
+export interface Spent {
+  usage: Usage;
+  /** The upstream did not say: counted by what passed. */
+  estimated: boolean;
+  /** Nanodollars; null = no price is known. */
+  cost: number | null;
+}
+
+/** Nanodollars (a billionth of a US dollar) to a dollar. Sums stay whole, and exact up to nine million dollars. */
+export const NANODOLLARS = 1e9;
+
+/** Nanodollars as dollars, to the last digit and without an exponent: `0.0012`. */
+export function dollars(nanodollars: number): string {
+  return (nanodollars / NANODOLLARS).toFixed(9).replace(/\.?0+$/, '');
 }

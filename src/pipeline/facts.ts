@@ -1,11 +1,7 @@
 import type { Principal } from '../auth/keyring.ts';
 import { isJsonObject, type Json, type JsonObject, tryParseJson } from '../core/json.ts';
 import type { Facts } from '../routing/query.ts';
-
-/** A picture costs about this many tokens, whatever the length of its data. */
-const IMAGE_TOKENS = 800;
-/** English text and code run at about this many characters a token. */
-const CHARACTERS_PER_TOKEN = 4;
+import { estimateInput } from './estimate.ts';
 
 /** What the conditions of a tree may ask of this request. Looked up only when one does. */
 export function requestFacts(
@@ -32,7 +28,7 @@ export function requestFacts(
         }
         case 'request':
           if (path.length !== 1 || path[0] !== 'input_tokens') return undefined;
-          inputTokens ??= estimateInputTokens(body);
+          inputTokens ??= estimateInput(body);
           return inputTokens;
         default:
           return undefined;
@@ -53,26 +49,4 @@ function dig(value: Json, path: readonly string[]): Json | undefined {
     found = found[name];
   }
   return found;
-}
-
-/** Tokens that the prompt will take, roughly: by the length of its texts, with a fixed price for each picture. */
-export function estimateInputTokens(body: JsonObject): number {
-  let characters = 0;
-  let images = 0;
-  const queue: Json[] = [body['messages'] ?? null, body['tools'] ?? null, body['response_format'] ?? null];
-  for (let value = queue.pop(); value !== undefined; value = queue.pop()) {
-    if (typeof value === 'string') characters += value.length;
-    else if (Array.isArray(value)) for (const inner of value) queue.push(inner);
-    else if (isJsonObject(value)) {
-      if (value['type'] === 'image_url' || value['type'] === 'input_audio' || value['type'] === 'file')
-        images++;
-      else {
-        for (const [name, inner] of Object.entries(value)) {
-          characters += name.length;
-          queue.push(inner);
-        }
-      }
-    }
-  }
-  return Math.ceil(characters / CHARACTERS_PER_TOKEN) + images * IMAGE_TOKENS;
 }

@@ -7,7 +7,7 @@ import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
 import type { TimeoutSettings } from '../resilience/settings.ts';
-import { ChatStream, type StreamOwner } from './chat-stream.ts';
+import { ChatStream, type Price, type StreamOwner } from './chat-stream.ts';
 import { contentCoding, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
 import { plainFailure, transportFailure } from './transport-failure.ts';
 import { readWholeAnswer, unknownCoding } from './whole-answer.ts';
@@ -20,7 +20,7 @@ export interface AttemptRequest {
   /** Name, value, name, value … */
   headers: string[];
   body: readonly Buffer[];
-  streaming: { choices: number; wantsUsage: boolean } | null;
+  streaming: { choices: number; wantsUsage: boolean; price?: Price | null } | null;
   timeouts: TimeoutSettings;
   /** On the clock's monotonic time: when the whole request is over. */
   deadline: number;
@@ -142,7 +142,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
       this.#state = 'collecting';
     } else {
       this.#state = 'holding';
-      this.#stream = new ChatStream(streaming.choices, streaming.wantsUsage, this, redact);
+      const { choices, wantsUsage, price = null } = streaming;
+      this.#stream = new ChatStream(choices, wantsUsage, this, redact, price);
       const coding = contentCoding(headers);
       if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#request.redact));
       else if (coding !== null) this.#unpackWith(unpackStream(coding));

@@ -3,6 +3,8 @@ import type { Redact } from '../core/redact.ts';
 import type { Usage } from '../core/usage.ts';
 import { type ChunkKind, ChunkReader } from '../providers/openai/chunk.ts';
 import { readInBandError } from '../providers/openai/failure.ts';
+import type { Output } from '../providers/openai/output.ts';
+import { withCost } from '../providers/openai/usage-cost.ts';
 import { SseDecoder, type SseSink } from '../sse/decoder.ts';
 import { encodeData } from '../sse/encoder.ts';
 import { plainFailure } from './transport-failure.ts';
@@ -13,6 +15,8 @@ const MAX_EVENT = 16 * 1024 * 1024;
 /** What comes before the first content is kept back up to this. Bytes. */
 const MAX_HELD = 1024 * 1024;
 
+const NOTHING: Output = { characters: 0, reasoning: 0 };
+
 /** Where a stream's bytes go once it has begun. */
 export interface StreamSink {
   /** Takes bytes of whole events. False: the reader is slow; write no more until `resume`. */
@@ -20,6 +24,9 @@ export interface StreamSink {
   /** The stream is over: complete (null), or broken. Called once, last. */
   end(failure: Failure | null): void;
 }
+
+/** What this usage costs, in US dollars; null if no price is known. */
+export type Price = (usage: Usage) => number | null;
 
 /** What a stream tells the try that it belongs to. */
 export interface StreamOwner {
@@ -47,6 +54,8 @@ export class ChatStream implements SseSink {
   readonly #owner: StreamOwner;
   readonly #redact: Redact;
   readonly #wantsUsage: boolean;
+  readonly #price: Price | null;
+  readonly #passed: Output = { characters: 0, reasoning: 0 };
   #begun = false;
   /** No more events are looked at. */
   #over = false;
@@ -61,16 +70,29 @@ export class ChatStream implements SseSink {
   #run: { start: number; end: number } | null = null;
   #chunk: Buffer | null = null;
 
-  constructor(choices: number, wantsUsage: boolean, owner: StreamOwner, redact: Redact) {
+  /** `price`: what is said as `usage.cost` to a client that wants usage; null says nothing. */
+  constructor(
+    choices: number,
+    wantsUsage: boolean,
+    owner: StreamOwner,
+    redact: Redact,
+    price: Price | null = null,
+  ) {
     this.#reader = new ChunkReader(choices);
     this.#decoder = new SseDecoder(this, MAX_EVENT);
     this.#owner = owner;
     this.#redact = redact;
     this.#wantsUsage = wantsUsage;
+    this.#price = price;
   }
 
   get usage(): Usage | null {
     return this.#reader.usage;
+  }
+
+  /** How much output has gone to the client, over all choices; nothing while all is held back. */
+  get passed(): Readonly<Output> {
+    return this.#sink === null ? NOTHING : this.#passed;
   }
 
   /** Every choice has its finish: nothing that comes can make the answer incomplete any more. */
@@ -80,10 +102,15 @@ export class ChatStream implements SseSink {
 
   /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
   flow(sink: StreamSink): void {
-    this.#sink = sink;
-    let ready = true;
-    for (const bytes of this.#held) ready = sink.write(bytes);
+    const held = this.#held;
     this.#held = [];
+    // What nobody is there to take has not passed.
+    const gone = this.#heldEnd?.failure?.kind === 'client_gone';
+    let ready = true;
+    if (!gone) {
+      this.#sink = sink;
+      for (const bytes of held) ready = sink.write(bytes);
+    }
     if (this.#heldEnd !== null) sink.end(this.#heldEnd.failure);
     else if (ready) this.#owner.resume();
   }
@@ -170,9 +197,13 @@ export class ChatStream implements SseSink {
   /** The event goes on: as its own bytes where they lie in the chunk at hand, else written anew. */
   #pass(data: string, raw: Buffer | null): void {
     const chunk = this.#chunk;
-    if (raw === null || this.#reader.mended !== null) {
+    const reader = this.#reader;
+    this.#passed.characters += reader.output.characters;
+    this.#passed.reasoning += reader.output.reasoning;
+    const price = reader.reportsUsage && this.#wantsUsage ? this.#price : null;
+    if (raw === null || reader.mended !== null || price !== null) {
       this.#flush();
-      this.#write(this.#encode(data));
+      this.#write(this.#encode(data, price));
       return;
     }
     if (chunk === null || !isWithin(raw, chunk)) {
@@ -189,11 +220,12 @@ export class ChatStream implements SseSink {
     }
   }
 
-  #encode(data: string): Buffer {
-    const { mended } = this.#reader;
-    if (mended !== null) return encodeData(JSON.stringify(mended));
+  #encode(data: string, price: Price | null): Buffer {
+    const { mended, usage } = this.#reader;
+    let text = mended === null ? data : JSON.stringify(mended);
+    if (price !== null && usage !== null) text = withCost(text, price(usage));
     // Line ends in JSON mean nothing, and many a client reads only one data line.
-    return encodeData(data.includes('\n') ? data.replaceAll('\n', ' ') : data);
+    return encodeData(text.includes('\n') ? text.replaceAll('\n', ' ') : text);
   }
 
   /** Writes the run of passed events. */

@@ -8,8 +8,9 @@ import type { Redact } from '../core/redact.ts';
 import { chatChanges } from '../providers/openai/request.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
+import type { TargetSettings } from '../routing/target.ts';
 import { attempt } from './attempt.ts';
-import type { ChatStream } from './chat-stream.ts';
+import type { ChatStream, Price } from './chat-stream.ts';
 import type { Lane, Target } from './registry.ts';
 import { plainFailure } from './transport-failure.ts';
 import { countsAgainst, type Upstream } from './upstream.ts';
@@ -35,6 +36,8 @@ export interface CallContext {
   chance: Chance;
   redact: Redact;
   events: CallEvents;
+  /** What a stream of that target says of its cost; without it, or where it gives null, nothing. */
+  priceOf?: (target: TargetSettings) => Price | null;
 }
 
 /** What others want to know of the tries. */
@@ -271,12 +274,16 @@ class Visitor {
       this.#context;
     const { settings, dispatcher, origin, path, quirks } = this.#target;
     const params = { model: settings.model, overrideParams: settings.overrideParams, quirks };
-    this.#body ??= body.with(chatChanges(body.value, streaming, params));
+    this.#body ??= body.with(chatChanges(body, streaming, params));
     const choices = Object.hasOwn(settings.overrideParams, 'n')
       ? settings.overrideParams['n']
       : body.value['n'];
     const stream = streaming
-      ? { choices: typeof choices === 'number' && choices > 1 ? choices : 1, wantsUsage }
+      ? {
+          choices: typeof choices === 'number' && choices > 1 ? choices : 1,
+          wantsUsage,
+          price: this.#context.priceOf?.(settings) ?? null,
+        }
       : null;
     return attempt({
       dispatcher,

@@ -45,7 +45,13 @@ const RELAYED = ['content-type', 'x-request-id', 'x-spillway-attempts', 'x-spill
 
 describe('what a client sees of an upstream’s headers', () => {
   const cases: [name: string, script: Script, stream: boolean, status: number, expected: string[]][] = [
-    ['a plain answer', chatAnswer({ headers: OF_THE_HOST }), false, 200, [...RELAYED, 'content-length']],
+    [
+      'a plain answer',
+      chatAnswer({ headers: OF_THE_HOST }),
+      false,
+      200,
+      [...RELAYED, 'content-length', 'x-spillway-cost'],
+    ],
     [
       'a stream',
       chatStream({ headers: { ...OF_THE_HOST, 'cache-control': 'no-store' } }),

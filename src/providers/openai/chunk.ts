@@ -1,5 +1,9 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
+import { bringsSomething, type Output } from './output.ts';
+
+/** Hundreds of times what a model can take or give: a report of more is a mistake. */
+const MOST_TOKENS = 1e9;
 
 /**
  * What an event of a stream turned out to be.
@@ -23,6 +27,10 @@ export class ChunkReader {
   error: JsonObject | null = null;
   /** The chunk that was read last, if the host left out what clients rely on: with that put in. */
   mended: JsonObject | null = null;
+  /** The chunk that was read last reports usage. */
+  reportsUsage = false;
+  /** How much the chunk that was read last brings, over all its choices. */
+  readonly output: Output = { characters: 0, reasoning: 0 };
   readonly #expected: number;
   readonly #unfinished = new Set<number>();
   readonly #finished = new Set<number>();
@@ -50,6 +58,9 @@ export class ChunkReader {
 
   read(data: string, eventType: string): ChunkKind {
     this.mended = null;
+    this.reportsUsage = false;
+    this.output.characters = 0;
+    this.output.reasoning = 0;
     if (data === '[DONE]') return 'done';
     let chunk: unknown;
     try {
@@ -62,7 +73,10 @@ export class ChunkReader {
     const groq = chunk['x_groq'];
     if (isJsonObject(groq) && groq['error']) return this.#failed({ error: groq['error'] });
     const usage = chunk['usage'] ?? (isJsonObject(groq) ? groq['usage'] : undefined);
-    if (isJsonObject(usage)) this.usage = readUsage(usage);
+    if (isJsonObject(usage)) {
+      this.usage = readUsage(usage);
+      this.reportsUsage = true;
+    }
     if (this.model === null && typeof chunk['model'] === 'string' && chunk['model'] !== '') {
       this.model = chunk['model'];
     }
@@ -100,7 +114,7 @@ export class ChunkReader {
       if (finish === 'error') return this.#failed(choice);
       if (delta == null || typeof choice['index'] !== 'number') this.#mend(choice, chunk);
       const index = choice['index'] as number;
-      if (isJsonObject(delta) && bringsSomething(delta)) kind = 'content';
+      if (isJsonObject(delta) && bringsSomething(delta, this.output)) kind = 'content';
       // Some hosts write "" where there is none yet.
       if (typeof finish === 'string' && finish !== '') {
         kind = 'content';
@@ -137,32 +151,33 @@ function callsTool(delta: JsonObject): boolean {
   return (Array.isArray(calls) && calls.length > 0) || delta['function_call'] != null;
 }
 
-/** Any member but the role with something in it: fields that no one has invented yet are content too. */
-function bringsSomething(delta: JsonObject): boolean {
-  for (const key in delta) {
-    if (key === 'role') continue;
-    const value = delta[key];
-    if (value === null || value === undefined || value === '' || value === false) continue;
-    if (Array.isArray(value) && value.length === 0) continue;
-    return true;
-  }
-  return false;
-}
-
-/** OpenAI's usage object, with DeepSeek's name for cached tokens. */
+/** OpenAI's usage object, with DeepSeek's name for cached tokens. What it says of parts is held to what it says of the whole. */
 export function readUsage(usage: JsonObject): Usage {
   const promptDetails = usage['prompt_tokens_details'];
   const completionDetails = usage['completion_tokens_details'];
+  const input = count(usage['prompt_tokens']);
+  // What was written is dearer than what was read, so where they contradict each other it is believed first.
+  const cacheWrite = isJsonObject(promptDetails)
+    ? Math.min(count(promptDetails['cache_write_tokens']), input)
+    : 0;
+  const cached = isJsonObject(promptDetails)
+    ? count(promptDetails['cached_tokens'])
+    : count(usage['prompt_cache_hit_tokens']);
+  const completion = count(usage['completion_tokens']);
+  const reasoning = isJsonObject(completionDetails) ? count(completionDetails['reasoning_tokens']) : 0;
+  // xAI counts reasoning beside the completion, which only the total tells. It is paid for like the rest of the output.
+  const isBeside = count(usage['total_tokens']) === input + completion + reasoning;
+  const output = isBeside ? completion + reasoning : completion;
   return {
-    input: count(usage['prompt_tokens']),
-    output: count(usage['completion_tokens']),
-    cached: isJsonObject(promptDetails)
-      ? count(promptDetails['cached_tokens'])
-      : count(usage['prompt_cache_hit_tokens']),
-    reasoning: isJsonObject(completionDetails) ? count(completionDetails['reasoning_tokens']) : 0,
+    input,
+    output,
+    cached: Math.min(cached, input - cacheWrite),
+    cacheWrite,
+    reasoning: Math.min(reasoning, output),
   };
 }
 
+/** 0 for what cannot be a number of tokens. */
 function count(value: Json | undefined): number {
-  return typeof value === 'number' && value > 0 ? Math.round(value) : 0;
+  return typeof value === 'number' && value > 0 && value <= MOST_TOKENS ? Math.round(value) : 0;
 }

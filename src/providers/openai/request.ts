@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { isJsonObject } from '../../core/json.ts';
-import type { Changes } from '../../core/json-body.ts';
+import type { Changes, JsonBody } from '../../core/json-body.ts';
 import type { HostQuirks } from '../presets.ts';
 
 /** What a target makes of the client's request. */
@@ -14,7 +14,8 @@ export interface TargetParams {
  * What changes in the client's body for this target, and nothing that does not: the model, the overrides, and in a stream the
  * wish for usage, which is always asked for.
  */
-export function chatChanges(client: JsonObject, streaming: boolean, target: TargetParams): Changes {
+export function chatChanges(body: JsonBody, streaming: boolean, target: TargetParams): Changes {
+  const client = body.value;
   const changes = new Map<string, Json>();
   for (const [key, value] of Object.entries(target.overrideParams)) changes.set(key, value);
   if (client['model'] !== target.model) changes.set('model', target.model);
@@ -23,10 +24,18 @@ export function chatChanges(client: JsonObject, streaming: boolean, target: Targ
     if (target.quirks.streamUsage === 'always') {
       if (options !== undefined) changes.set('stream_options', null);
     } else if (!isJsonObject(options)) changes.set('stream_options', { include_usage: true });
-    else if (options['include_usage'] !== true)
+    else if (options['include_usage'] !== true || !asksPlainly(body.textOf('stream_options')))
       changes.set('stream_options', { ...options, include_usage: true });
   }
   return changes;
+}
+
+/**
+ * Can these options, which ask for usage, be read in one way only? Not where the name stands twice, and readers differ in which they take; nor
+ * where names are written with escapes, of which parsers make different things, ours at times among them.
+ */
+function asksPlainly(options: string | null): boolean {
+  return options !== null && !options.includes('\\') && options.split('"include_usage"').length === 2;
 }
 
 /** The headers of every call to a host: name, value, name, value … The provider's own `headers` win. */

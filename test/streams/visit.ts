@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { Cancellation } from '../../src/core/cancellation.ts';
+import type { JsonObject } from '../../src/core/json.ts';
+import { JsonBody } from '../../src/core/json-body.ts';
+import type { TargetSettings } from '../../src/routing/target.ts';
+import { DONE_EVENT } from '../../src/sse/encoder.ts';
+import type { ChatStream } from '../../src/upstream/chat-stream.ts';
+import { UpstreamRegistry } from '../../src/upstream/registry.ts';
+import { type CallContext, type Visit, visit } from '../../src/upstream/visit.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+import { startUpstream, type Upstream } from '../support/upstream.ts';
+
+const TARGET: TargetSettings = {
+  id: 'a/up',
+  provider: 'a',
+  model: 'up',
+  overrideParams: {},
+  retry: {
+    attempts: 0,
+    onStatusCodes: [],
+    backoff: { kind: 'constant', base: 1, factor: 1, max: 1, jitter: 'none' },
+    maxDelayByStatus: {},
+    respectRetryAfter: true,
+    maxRetryAfter: 1000,
+    budget: { ratio: 1, minPerSecond: 1 },
+  },
+  timeouts: { connect: 5000, firstToken: 30_000, idle: 10_000, attempt: 300_000, total: 600_000 },
+  breaker: {
+    window: 10_000,
+    minRequests: 100,
+    failureRate: 1,
+    consecutiveFailures: 100,
+    openFor: 1000,
+    maxOpenFor: 1000,
+    halfOpenProbes: 1,
+  },
+};
+
+/** One request for a stream, made to one target by the part that calls upstreams, without a gateway around it. */
+export interface Asked {
+  visit: Visit;
+  /** Fails unless the target answered with a stream. */
+  stream: ChatStream;
+  cancellation: Cancellation;
+}
+
+export interface Target {
+  upstream: Upstream;
+  settings: TargetSettings;
+  ask(body?: JsonObject, context?: Partial<CallContext>): Promise<Asked>;
+}
+
+export async function openTarget(t: TestContext, settings: Partial<TargetSettings> = {}): Promise<Target> {
+  const upstream = await startUpstream();
+  const clock = new ManualClock(1000);
+  const registry = new UpstreamRegistry({
+    clock,
+    chance: () => 0.5,
+    onTransition: () => {},
+    environment: {},
+  });
+  t.after(async () => {
+    await registry.destroy();
+    await upstream.close();
+  });
+  const wanted = { ...TARGET, ...settings };
+  const provider = {
+    id: 'a',
+    adapter: 'openai',
+    baseUrl: upstream.url,
+    apiKeys: [null],
+    headers: {},
+    proxy: null,
+    ca: null,
+    connections: 8,
+  };
+  const target = registry.load(new Map([['a', provider]]), [wanted]).get(wanted);
+  assert.ok(target);
+  return {
+    upstream,
+    settings: wanted,
+    async ask(body = {}, context = {}) {
+      const cancellation = new Cancellation();
+      const messages = [{ role: 'user', content: 'hello' }];
+      const end = await visit(target, {
+        body: JsonBody.parse(Buffer.from(JSON.stringify({ model: 'm', messages, stream: true, ...body }))),
+        streaming: true,
+        wantsUsage: true,
+        passedHeaders: [],
+        requestId: 'r',
+        startedAt: clock.now(),
+        cancellation,
+        tries: [],
+        sleptMs: 0,
+        clock,
+        chance: () => 0.5,
+        redact: (text) => text,
+        events: {
+          tried: () => {},
+          firstToken: () => {},
+          retryDenied: () => {},
+          interrupted: () => {},
+          dropped: () => {},
+        },
+        ...context,
+      });
+      return {
+        visit: end,
+        get stream() {
+          assert.ok(end.kind === 'answered' && end.answer.kind === 'stream');
+          return end.answer.stream;
+        },
+        cancellation,
+      };
+    },
+  };
+}
+
+/** All that a client would get of this stream. */
+export function delivered(stream: ChatStream): Promise<string> {
+  return new Promise((resolve) => {
+    const written: Buffer[] = [];
+    stream.flow({
+      write: (bytes) => written.push(bytes) > 0,
+      end: (failure) => {
+        if (failure === null) written.push(DONE_EVENT);
+        resolve(Buffer.concat(written).toString());
+      },
+    });
+  });
+}
