@@ -1,4 +1,5 @@
-import { hash } from 'node:crypto';
+import { Limits } from '../quota/limits.ts';
+import { hashOfKey } from './key-hash.ts';
 import type { TenantSettings } from './settings.ts';
 
 /** Who a request is made for. */
@@ -6,16 +7,29 @@ export interface Principal {
   tenant: TenantSettings;
   /** The key's id; null where no keys are asked for. */
   key: string | null;
+  /** The quotas of both. */
+  limits: Limits;
 }
 
 /** The tenant of everyone where `auth: none`. */
-const ANONYMOUS: TenantSettings = { id: 'anonymous', tier: null, models: null, keys: [] };
+const ANONYMOUS: TenantSettings = { id: 'anonymous', tier: null, models: null, keys: [], quotas: [] };
 
 /** Finds the principal of a key. */
 export interface Keyring {
   /** `authorization` is the header's value. Null: no such key. */
   find(authorization: string | undefined): Principal | null;
+  /** False: not all keys are known yet, so one that is not found may be somebody's. */
+  readonly isComplete: boolean;
 }
+
+/** Further keys, by their hash. */
+export interface KeyLookup {
+  /** False: not all keys are known yet, so one that is not found may be somebody's. */
+  readonly isComplete: boolean;
+  find(sha256: string): Principal | null;
+}
+
+const NO_MORE: KeyLookup = { isComplete: true, find: () => null };
 
 /**
  * Keys by their SHA-256: what is looked up is a hash, so the time it takes says nothing of how much of a guess was right, and
@@ -23,26 +37,39 @@ export interface Keyring {
  */
 export class HashedKeyring implements Keyring {
   readonly #principals = new Map<string, Principal>();
+  readonly #more: KeyLookup;
 
-  constructor(tenants: readonly TenantSettings[]) {
+  /** `more`: those that are asked where none of these tenants has the key. */
+  constructor(tenants: readonly TenantSettings[], more: KeyLookup = NO_MORE) {
+    this.#more = more;
     for (const tenant of tenants) {
-      for (const key of tenant.keys) this.#principals.set(key.sha256, { tenant, key: key.id });
+      for (const key of tenant.keys) {
+        const limits = new Limits(tenant.quotas, key);
+        this.#principals.set(key.sha256, { tenant, key: key.id, limits });
+      }
     }
+  }
+
+  get isComplete(): boolean {
+    return this.#more.isComplete;
   }
 
   find(authorization: string | undefined): Principal | null {
     const key = bearerToken(authorization);
     if (key === null) return null;
-    return this.#principals.get(hash('sha256', key, 'hex')) ?? null;
+    const sha256 = hashOfKey(key);
+    return this.#principals.get(sha256) ?? this.#more.find(sha256);
   }
 }
 
 /** Everyone is the tenant `anonymous`, whatever key they bring. */
 export class OpenKeyring implements Keyring {
+  readonly isComplete = true;
   readonly #principal: Principal;
 
   constructor(tenants: readonly TenantSettings[]) {
-    this.#principal = { tenant: tenants.find(({ id }) => id === ANONYMOUS.id) ?? ANONYMOUS, key: null };
+    const tenant = tenants.find(({ id }) => id === ANONYMOUS.id) ?? ANONYMOUS;
+    this.#principal = { tenant, key: null, limits: new Limits(tenant.quotas, null) };
   }
 
   find(): Principal {

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { choice, notYet, secret } from '../schema/kit.ts';
+import { quotasSchema } from '../quota/schema.ts';
+import { choice, secret } from '../schema/kit.ts';
 
 /** What tenants, keys and providers may be called: the names appear in metrics and in keys of a store. */
 export const ID_FORM = /^[a-z0-9_-]{1,64}$/;
-
-const quotas = () => notYet(z.array(z.unknown()).describe('what it may use; all of them hold at once'));
 
 export const authSchema = choice(['keys', 'none'])
   .prefault('keys')
@@ -26,12 +25,12 @@ export const tenantSchema = z.strictObject({
         key: secret()
           .optional()
           .describe('in place of `sha256`: the key itself, hashed when the file is loaded'),
-        quotas: quotas(),
+        quotas: quotasSchema(),
       }),
     )
     .prefault([])
     .describe('the keys of its clients'),
-  quotas: quotas(),
+  quotas: quotasSchema(),
 });
 
 export const tenantsSchema = z.array(tenantSchema).prefault([]).describe('who may call');

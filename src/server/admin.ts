@@ -3,6 +3,10 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { bearerToken } from '../auth/keyring.ts';
 import { ApiError, errorBody } from '../core/errors.ts';
 import { errorHeaders } from '../pipeline/errors.ts';
+import type { TenantAdmin } from '../tenants/admin.ts';
+import { registerTenants, TENANT_PATHS } from './admin-tenants.ts';
+import { answerUsage, type UsageHandlers } from './admin-usage.ts';
+import { allowedMethods } from './allowed.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
 import { USUAL_LIMITS } from './limits.ts';
 import { requestIdOf } from './request-id.ts';
@@ -20,7 +24,7 @@ export interface UpstreamStatus {
   last_error: string | null;
 }
 
-export interface AdminHandlers {
+export interface AdminHandlers extends UsageHandlers {
   /** The token that `/admin/*` asks for; null = none. */
   token(): string | null;
   /** Prometheus' text, and its content type. */
@@ -28,17 +32,21 @@ export interface AdminHandlers {
   /** Null: ready. Else what is in the way. */
   notReady(): string | null;
   upstreams(): UpstreamStatus[];
+  tenants(): TenantAdmin;
   reload(): Promise<{ ok: true } | { ok: false; problems: string[] }>;
   failed(error: unknown): void;
 }
 
-const ALLOWED: Readonly<Record<string, 'GET' | 'POST'>> = {
-  '/livez': 'GET',
-  '/readyz': 'GET',
-  '/metrics': 'GET',
-  '/admin/upstreams': 'GET',
-  '/admin/reload': 'POST',
-};
+/** What is served, beside HEAD where GET is. */
+const allowed = allowedMethods({
+  '/livez': ['GET'],
+  '/readyz': ['GET'],
+  '/metrics': ['GET'],
+  '/admin/upstreams': ['GET'],
+  '/admin/reload': ['POST'],
+  '/admin/usage': ['GET'],
+  ...TENANT_PATHS,
+});
 
 /** The listener that operators, Prometheus and Kubernetes talk to. */
 export function adminListener(handlers: AdminHandlers, newId: () => string): FastifyInstance {
@@ -75,6 +83,8 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
       checkToken(handlers.token(), request.headers.authorization),
     );
     guarded.get('/admin/upstreams', () => ({ upstreams: handlers.upstreams() }));
+    guarded.get('/admin/usage', answerUsage(handlers));
+    registerTenants(guarded, handlers.tenants);
     guarded.post('/admin/reload', async (_request, reply) => {
       const result = await handlers.reload();
       if (result.ok) return { status: 'reloaded' };
@@ -84,7 +94,7 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
     });
   });
 
-  // Reload takes no body, and any is read over.
+  // Most take no body, and any is read over.
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, payload, done) => {
     payload.resume();
@@ -92,13 +102,17 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
   });
   fastify.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
-    const allow = Object.hasOwn(ALLOWED, path) ? ALLOWED[path] : undefined;
+    const methods = allowed(path);
     const error =
-      allow === undefined
+      methods === null
         ? new ApiError('unknown_url', `There is nothing at ${request.method} ${path}.`)
-        : new ApiError('method_not_allowed', `${request.method} is not allowed here; use ${allow}.`, {
-            headers: { allow },
-          });
+        : new ApiError(
+            'method_not_allowed',
+            `${request.method} is not allowed here; use ${methods.join(' or ')}.`,
+            {
+              headers: { allow: methods.join(', ') },
+            },
+          );
     return answer(error, reply);
   });
   fastify.setErrorHandler((error, _request, reply) => answerError(error, reply));
@@ -126,7 +140,12 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
 /** What is the client's own fault; null for all else. */
 function knownError(error: unknown): ApiError | null {
   if (error instanceof ApiError) return error;
-  const { statusCode, message } = error as { statusCode?: number; message?: string };
+  const { statusCode, message, code } = error as { statusCode?: number; message?: string; code?: string };
+  if (statusCode === 413)
+    return new ApiError('request_too_large', 'The body is larger than is allowed here.');
+  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'aborted') {
+    return new ApiError('invalid_value', 'The request ended before its body was whole.');
+  }
   if (statusCode === undefined || statusCode < 400 || statusCode > 499) return null;
   return new ApiError('invalid_value', `The request cannot be read: ${message}.`);
 }

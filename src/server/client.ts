@@ -17,7 +17,7 @@ export interface ClientHandlers {
   chat(exchange: Exchange): Promise<void>;
   /** `id` null: all. */
   models(exchange: Exchange, id: string | null): void;
-  usage(exchange: Exchange): void;
+  usage(exchange: Exchange): Promise<void>;
   /** A request that is refused before it is read. */
   refuse(exchange: Exchange, error: ApiError): void;
   /** A mistake of ours; the client has been told something. */
@@ -133,7 +133,7 @@ export function clientListener(
   });
   get('/v1/models', (exchange) => handlers.models(exchange, null));
   get('/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
-  get('/v1/usage', (exchange) => handlers.usage(exchange));
+  get('/v1/usage', (exchange) => void handlers.usage(exchange).catch(handlers.failed));
   fastify.setNotFoundHandler((request, reply) => refuse(request.exchange, reply, nothingThere(request)));
   fastify.setErrorHandler((error, request, reply) => answerError(error, request, reply));
 

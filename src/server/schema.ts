@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, count, durationOrZero, notYet, read, secret, size } from '../schema/kit.ts';
+import { choice, count, durationOrZero, read, secret, size } from '../schema/kit.ts';
 import type { Address } from './settings.ts';
 
 /** `host:port`; an IPv6 host stands in brackets. Null for anything else. */
@@ -35,7 +35,13 @@ export const adminSchema = z
 
 export const serverSchema = z
   .strictObject({
-    workers: notYet(z.unknown().prefault(1).describe('processes sharing the port; `auto` = one per core')),
+    workers: read('1, a higher whole number, or auto', 'whole number or `auto`', (value) =>
+      value === 'auto' || (Number.isInteger(value) && (value as number) >= 1)
+        ? (value as number | 'auto')
+        : null,
+    )
+      .prefault(1)
+      .describe('processes sharing the port; more than 1 is *not supported yet*'),
     max_body: size().prefault('32mb').describe('the longest request body'),
     max_in_flight: count(1)
       .prefault(10_000)
