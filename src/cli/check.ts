@@ -32,6 +32,9 @@ function summary(config: RuntimeConfig): string {
     ['providers', [...config.providers.keys()].join(', ')],
     ['models', models.join(', ')],
     ['aliases', aliases.map(([name, entry]) => `${name} -> ${entry.name}`).join(', ')],
+    ['state', stateOf(config)],
+    ['quotas', quotasOf(config)],
+    ['prices', config.prices.size === 0 ? '' : count(config.prices.size, 'entry', 'entries')],
     [
       'tenants',
       `${config.tenants.map(({ id }) => id).join(', ')} (${config.auth === 'none' ? 'no keys asked for' : count(keys, 'key')})`,
@@ -40,10 +43,25 @@ function summary(config: RuntimeConfig): string {
   return lines.map(([name = '', text]) => `  ${name.padEnd(10)} ${text === '' ? '-' : text}\n`).join('');
 }
 
+/** Without addresses, which may hold a password. */
+function stateOf({ state }: RuntimeConfig): string {
+  if (state.redis === null) return 'in this process';
+  const kinds = { single: 'Redis', cluster: 'Redis Cluster', sentinel: 'Redis behind sentinels' };
+  return `${kinds[state.redis.kind]}; while it is away: ${state.onOutage}`;
+}
+
+function quotasOf({ tenants }: RuntimeConfig): string {
+  const some = tenants.flatMap(({ id, quotas, keys }) => {
+    const all = quotas.length + keys.reduce((sum, key) => sum + key.quotas.length, 0);
+    return all === 0 ? [] : [`${id}: ${all}`];
+  });
+  return some.join(', ');
+}
+
 function address({ host, port }: { host: string; port: number }): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? '' : 's'}`;
+function count(n: number, one: string, several = `${one}s`): string {
+  return `${n} ${n === 1 ? one : several}`;
 }

@@ -1,13 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { newKey } from '../auth/new-key.ts';
 import type { ExitStatus, Terminal } from './terminal.ts';
 
-/** 256 bits: nobody guesses it, so a plain hash is enough to keep. */
-const KEY_BYTES = 32;
-
 /** Prints a new key for a client, which is kept nowhere, and the line that lets it in. */
-export function newKey(terminal: Terminal): ExitStatus {
-  const key = `sw-${randomBytes(KEY_BYTES).toString('base64url')}`;
-  const sha256 = createHash('sha256').update(key).digest('hex');
+export function printNewKey(terminal: Terminal): ExitStatus {
+  const { key, sha256 } = newKey();
   terminal.out(`The key, for the client; it is shown this once:
 
   ${key}

@@ -2,8 +2,9 @@ import { parseArgs } from 'node:util';
 import { nearest } from '../core/nearest.ts';
 import { check } from './check.ts';
 import { explain } from './explain.ts';
-import { newKey } from './key.ts';
+import { printNewKey } from './key.ts';
 import { serve } from './serve.ts';
+import { tenant } from './tenant.ts';
 import type { ExitStatus, Terminal } from './terminal.ts';
 import { version } from './version.ts';
 
@@ -15,11 +16,16 @@ const HELP = `Usage: spillway COMMAND
   key                             make a new key for a client, and the line to put in the file
   serve [--config FILE] [--listen ADDRESS] [--admin ADDRESS]
                                   run the gateway
+  tenant provision ID [--rotate] [--config FILE]
+                                  make a user of Redis that can read the usage of this tenant and nothing else
+                                  (--rotate: give the one that is there another password)
+  tenant delete ID [--config FILE]
+                                  remove that user
   help, --help                    print this
   --version                       print the version
 
 Without FILE: what SPILLWAY_CONFIG names, else config/spillway.yaml.
-Exit status: 0 all is well, 1 the configuration is faulty, 2 wrong usage.
+Exit status: 0 all is well, 1 the configuration is faulty or it could not be done, 2 wrong usage.
 `;
 
 const DEFAULT_CONFIG = 'config/spillway.yaml';
@@ -94,7 +100,19 @@ async function dispatch(
     }
     case 'key':
       parseArgs({ args, options: {} });
-      return newKey(terminal);
+      return printNewKey(terminal);
+    case 'tenant': {
+      const { values, positionals } = parseArgs({
+        args,
+        allowPositionals: true,
+        options: { rotate: { type: 'boolean', default: false }, config: { type: 'string' } },
+      });
+      const [action, id] = positionals;
+      if ((action !== 'provision' && action !== 'delete') || id === undefined || positionals.length > 2)
+        throw new WrongUsage('tenant takes `provision` or `delete`, and the id of one tenant');
+      if (action === 'delete' && values.rotate) throw new WrongUsage('--rotate is for tenant provision');
+      return tenant({ action, id, file: values.config ?? defaultFile, rotate: values.rotate }, terminal);
+    }
     case 'serve':
       await serve(args);
       return null;
@@ -115,6 +133,6 @@ async function dispatch(
 }
 
 function didYouMean(command: string): string {
-  const meant = nearest(command, ['check', 'explain', 'key', 'serve', 'help']);
+  const meant = nearest(command, ['check', 'explain', 'key', 'serve', 'tenant', 'help']);
   return meant === null ? '' : `; did you mean ${meant}?`;
 }

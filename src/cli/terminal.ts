@@ -5,5 +5,5 @@ export interface Terminal {
   err(text: string): void;
 }
 
-/** What a command ends with: 0 all is well, 1 the configuration is faulty, 2 it was called wrongly. */
+/** What a command ends with: 0 all is well, 1 the configuration is faulty or it could not be done, 2 it was called wrongly. */
 export type ExitStatus = 0 | 1 | 2;
