@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { openLog } from './accounting/log.ts';
-import { App } from './app.ts';
+import { App } from './app/app.ts';
 import { loadConfig } from './config/load.ts';
 import { formatProblem } from './config/problem.ts';
 import type { RuntimeConfig } from './config/runtime.ts';
@@ -83,6 +83,7 @@ function main(): void {
 
   const app = new App({
     config,
+    fileName: file,
     readConfig,
     log,
     clock: systemClock,

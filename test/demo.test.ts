@@ -36,11 +36,27 @@ describe('the demo', () => {
   });
 
   it('prints commands that answer', { skip: hasCurl ? false : 'there is no curl' }, async () => {
-    const [plain = '', stream = '', error = '', torn = '', upstreams = '', metrics = ''] = commands;
+    const [
+      plain = '',
+      stream = '',
+      error = '',
+      torn = '',
+      refused = '',
+      upstreams = '',
+      quotas = '',
+      usage = '',
+      metrics = '',
+    ] = commands;
     assert.match(await shell(plain), /x-spillway-target: steady\/gpt-6-luna.*Hello from the steady/s);
     assert.match(await shell(stream), /text\/event-stream.*data: \[DONE\]/s);
     assert.match(await shell(error), /^HTTP\/1\.1 50[23] .*"type":"server_error"/s);
     assert.match(await shell(torn), /Once u.*stream_interrupted/s);
+    assert.match(await shell(refused), /^HTTP\/1\.1 429 .*2000 output tokens per hour/s);
+    assert.match(
+      await shell(quotas),
+      /"of":"requests","per":"minute","limit":100,"scope":"tenant","models":null,"used":4/,
+    );
+    assert.match(await shell(usage), /"tenant":"demo","provider":"steady","requests":2,/);
     assert.match(await shell(upstreams), /"id":"shaky\/gpt-6-sol#1"/);
     assert.match(
       await shell(metrics),
@@ -68,6 +84,6 @@ describe('the demo', () => {
 
 it('`--once` sends the requests itself and says how it went', async () => {
   const { stdout } = await run(process.execPath, [DEMO, '--once']);
-  assert.equal(stdout.match(/^As it should be\.$/gm)?.length, 4);
+  assert.equal(stdout.match(/^As it should be\.$/gm)?.length, 5);
   assert.doesNotMatch(stdout, /NOT as it should be/);
 });

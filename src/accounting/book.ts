@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/keyring.ts';
 import type { Clock } from '../core/clock.ts';
 import type { OutcomeKind, TryRecord } from '../core/outcome.ts';
-import type { Usage } from '../core/usage.ts';
+import { NANODOLLARS, type Spent } from '../core/usage.ts';
 import type { Log } from './log.ts';
 import { type Metrics, RequestSeries } from './metrics.ts';
 
@@ -25,17 +25,26 @@ export interface RequestEntry {
   /** Milliseconds with upstreams, between tries, and for the client's body. */
   waitedMs: number;
   startedAt: number;
-  usage: Usage | null;
+  /** What the answer took; null if there was none. */
+  spent: Spent | null;
+  /** Of a request that was refused: the code of the error, and the quota that was in the way. */
+  error?: string;
+  quota?: string;
   prompt?: string;
   answer?: string;
 }
+
+/** The tenant of requests whose key is not known. */
+const NOBODY = 'unknown';
 
 /** Closes the book on each request: metrics and the log line. Everything that counts requests counts here. */
 export class Book {
   readonly #metrics: Metrics;
   readonly #clock: Clock;
   readonly #log: Pick<Log, 'line' | 'writes'>;
-  readonly #series = new Map<string, RequestSeries>();
+  readonly #series = new Map<string, { tenant: string; series: RequestSeries }>();
+  /** Tenants that were not there any more at the last scrape. */
+  #gone: ReadonlySet<string> = new Set();
 
   constructor(metrics: Metrics, clock: Clock, log: Pick<Log, 'line' | 'writes'>) {
     this.#metrics = metrics;
@@ -43,25 +52,43 @@ export class Book {
     this.#log = log;
   }
 
+  /**
+   * Before each scrape: drops the series of tenants that are gone, at the second one that finds them so, since the first one shows what
+   * they came to. Tenants come and go by the admin API, and series must not become more and more.
+   */
+  forgetTenants(isTenant: (id: string) => boolean): void {
+    const missing = new Set<string>();
+    for (const { tenant } of this.#series.values()) {
+      if (tenant !== NOBODY && !isTenant(tenant)) missing.add(tenant);
+    }
+    const gone = new Set([...missing].filter((tenant) => this.#gone.has(tenant)));
+    // What ends only now is to be shown once, as well.
+    this.#gone = new Set([...missing].filter((tenant) => !gone.has(tenant)));
+    if (gone.size === 0) return;
+    for (const [key, { tenant }] of this.#series) if (gone.has(tenant)) this.#series.delete(key);
+    const { requests, tokens, cost, quotaRefusals } = this.#metrics;
+    for (const family of [requests, tokens, cost, quotaRefusals]) family.drop('tenant', gone);
+  }
+
   close(entry: RequestEntry): void {
     const ms = this.#clock.now() - entry.startedAt;
     const gatewayMs = Math.max(0, ms - entry.waitedMs);
-    const series = this.#seriesOf(entry.principal?.tenant.id ?? 'unknown', entry.modelLabel);
+    const series = this.#seriesOf(entry.principal?.tenant.id ?? NOBODY, entry.modelLabel);
     series.answered(entry.status);
     series.duration.observe(ms / 1000);
-    if (entry.usage !== null) series.used(entry.usage);
+    if (entry.spent !== null) series.spent(entry.spent);
     this.#metrics.gatewayTime.observe(gatewayMs / 1000);
     if (this.#log.writes('info')) this.#log.line(this.#line(entry, ms, gatewayMs));
   }
 
   #seriesOf(tenant: string, model: string): RequestSeries {
     const key = `${tenant} ${model}`;
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      series = new RequestSeries(this.#metrics, tenant, model);
-      this.#series.set(key, series);
+    let known = this.#series.get(key);
+    if (known === undefined) {
+      known = { tenant, series: new RequestSeries(this.#metrics, tenant, model) };
+      this.#series.set(key, known);
     }
-    return series;
+    return known.series;
   }
 
   #line(entry: RequestEntry, ms: number, gatewayMs: number): string {
@@ -86,8 +113,10 @@ export class Book {
       first_token_ms: entry.firstTokenMs === null ? null : round(entry.firstTokenMs),
       ms: round(ms),
       gateway_ms: round(gatewayMs),
-      tokens: entry.usage,
-      cost_usd: null,
+      tokens: entry.spent === null ? null : tokensOf(entry.spent),
+      cost_usd: entry.spent?.cost == null ? null : entry.spent.cost / NANODOLLARS,
+      error: entry.error,
+      quota: entry.quota,
       prompt: entry.prompt,
       answer: entry.answer,
     };
@@ -98,4 +127,10 @@ export class Book {
 /** To microseconds. */
 function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
+}
+
+/** The tokens of the log line. `estimated` stands there only where they were counted here. */
+function tokensOf({ usage: { input, output, cached, reasoning }, estimated }: Spent): object {
+  const tokens = { input, output, cached, reasoning };
+  return estimated ? { ...tokens, estimated } : tokens;
 }

@@ -1,5 +1,5 @@
 import type { OutcomeKind } from '../core/outcome.ts';
-import type { Usage } from '../core/usage.ts';
+import { NANODOLLARS, type Spent } from '../core/usage.ts';
 import { newRegistry, type Registry } from './prometheus.ts';
 import { type Counter, CounterFamily, type Histogram, HistogramFamily, registerGauge } from './series.ts';
 
@@ -66,7 +66,7 @@ export class Metrics {
     }).with({});
     this.tokens = new CounterFamily(registry, {
       name: 'spillway_tokens_total',
-      help: 'Tokens that upstreams reported for answered requests, by kind: input, output, cached, reasoning.',
+      help: 'Tokens of answered requests, by kind: input, output, cached, reasoning; counted where upstreams did not report them.',
       labels: ['tenant', 'model', 'kind'],
     });
     this.cost = new CounterFamily(registry, {
@@ -136,6 +136,8 @@ export class RequestSeries {
   readonly #output: Counter;
   readonly #cached: Counter;
   readonly #reasoning: Counter;
+  readonly #cost: Counter;
+  #nanodollars = 0;
 
   constructor(metrics: Metrics, tenant: string, model: string) {
     this.#metrics = metrics;
@@ -146,6 +148,7 @@ export class RequestSeries {
     this.#output = metrics.tokens.with({ tenant, model, kind: 'output' });
     this.#cached = metrics.tokens.with({ tenant, model, kind: 'cached' });
     this.#reasoning = metrics.tokens.with({ tenant, model, kind: 'reasoning' });
+    this.#cost = metrics.cost.with({ tenant, model });
   }
 
   answered(status: number): void {
@@ -161,7 +164,12 @@ export class RequestSeries {
     counter.value++;
   }
 
-  used(usage: Usage): void {
+  spent({ usage, cost }: Spent): void {
+    if (cost !== null) {
+      // The sum is whole: of fractions it would drift.
+      this.#nanodollars += cost;
+      this.#cost.value = this.#nanodollars / NANODOLLARS;
+    }
     this.#input.value += usage.input;
     this.#output.value += usage.output;
     this.#cached.value += usage.cached;

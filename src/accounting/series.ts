@@ -29,6 +29,11 @@ export class CounterFamily<N extends string> {
     });
   }
 
+  /** Drops the series of which this label has one of these values. */
+  drop(label: N, values: ReadonlySet<string>): void {
+    for (const [key, { labels }] of this.#series) if (values.has(labels[label])) this.#series.delete(key);
+  }
+
   /** The series with these labels, made when first asked for. */
   with(labels: Labels<N>): Counter {
     const key = this.#names.map((name) => labels[name]).join('\u0000');

@@ -1,7 +1,10 @@
-import { createHash } from 'node:crypto';
+import { hashOfKey, readHash } from '../auth/key-hash.ts';
 import { ID_FORM, type TenantFile } from '../auth/schema.ts';
 import type { KeySettings, TenantSettings } from '../auth/settings.ts';
-import type { Path } from './problem.ts';
+import { quotaId } from '../quota/limits.ts';
+import { type QuotaFile, toQuotaSettings } from '../quota/schema.ts';
+import type { QuotaSettings } from '../quota/settings.ts';
+import { formatPath, type Path } from './problem.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
 
@@ -21,13 +24,14 @@ export function compileTenants(
     if (file.auth === 'none' && tenant.id !== ANONYMOUS) {
       scope.warn(path, `is never seen: with \`auth: none\` everyone is the tenant \`${ANONYMOUS}\``);
     }
-    checkModels(tenant, path, scope, isModel);
-    const keys = compileKeys(tenant, path, hashes, scope);
+    checkModels(tenant.models ?? [], path, scope, isModel);
+    const keys = compileKeys(tenant, path, hashes, scope, isModel);
     return {
       id: tenant.id,
       tier: tenant.tier ?? null,
       models: tenant.models === undefined ? null : new Set(tenant.models),
       keys,
+      quotas: compileQuotas(tenant.quotas, tenant.id, [...path, 'quotas'], scope, isModel),
     };
   });
   if (file.auth === 'keys' && tenants.every(({ keys }) => keys.length === 0)) {
@@ -37,7 +41,7 @@ export function compileTenants(
     );
   }
   if (file.auth === 'none' && !ids.has(ANONYMOUS))
-    tenants.push({ id: ANONYMOUS, tier: null, models: null, keys: [] });
+    tenants.push({ id: ANONYMOUS, tier: null, models: null, keys: [], quotas: [] });
   return tenants;
 }
 
@@ -48,8 +52,13 @@ function checkId(id: string, seen: Set<string>, path: Path, what: string, scope:
   seen.add(id);
 }
 
-function checkModels(tenant: TenantFile, path: Path, scope: Scope, isModel: (name: string) => boolean): void {
-  for (const [index, name] of (tenant.models ?? []).entries()) {
+function checkModels(
+  models: readonly string[],
+  path: Path,
+  scope: Scope,
+  isModel: (name: string) => boolean,
+): void {
+  for (const [index, name] of models.entries()) {
     if (isModel(name)) continue;
     scope.reportName([...path, 'models', index], 'model', name, [
       ...scope.names.models,
@@ -63,6 +72,7 @@ function compileKeys(
   path: Path,
   hashes: Map<string, string>,
   scope: Scope,
+  isModel: (name: string) => boolean,
 ): KeySettings[] {
   const ids = new Set<string>();
   return tenant.keys.map((key, index) => {
@@ -73,15 +83,38 @@ function compileKeys(
     const owner = hashes.get(sha256);
     if (owner !== undefined) scope.report(at, `is the same key as \`${owner}\`; each key is one client's`);
     if (sha256 !== '') hashes.set(sha256, `${tenant.id}/${key.id}`);
-    return { id: key.id, sha256 };
+    return {
+      id: key.id,
+      sha256,
+      quotas: compileQuotas(key.quotas, key.id, [...place, 'quotas'], scope, isModel),
+    };
   });
 }
 
-function sha256Of(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+/** Two that differ in nothing but the limit would share a counter, and only the smaller could ever hold. */
+function compileQuotas(
+  quotas: readonly QuotaFile[],
+  owner: string,
+  path: Path,
+  scope: Scope,
+  isModel: (name: string) => boolean,
+): QuotaSettings[] {
+  const ids = new Map<string, number>();
+  return quotas.map((file, index) => {
+    const quota = toQuotaSettings(file);
+    const place = [...path, index];
+    checkModels(file.models ?? [], place, scope, isModel);
+    const id = quotaId(quota, owner);
+    const twin = ids.get(id);
+    if (twin !== undefined) {
+      scope.report(
+        place,
+        `counts the same as \`${formatPath([twin], formatPath(path))}\`; keep one of the two`,
+      );
+    } else ids.set(id, index);
+    return quota;
+  });
 }
-
-const HASH_OF_NOTHING = sha256Of('');
 
 /** The hash of a key, or an empty text after telling what is wrong. */
 function hashOf(key: TenantFile['keys'][number], path: Path, scope: Scope): string {
@@ -91,11 +124,11 @@ function hashOf(key: TenantFile['keys'][number], path: Path, scope: Scope): stri
   }
   if (key.key !== undefined) {
     const place = [...path, 'key'];
-    if (scope.isUnknown(place)) return sha256Of(`key:${key.key}`);
+    if (scope.isUnknown(place)) return hashOfKey(`key:${key.key}`);
     if (key.key === '') scope.report(place, `expected a key, found ${scope.shown(place)}`);
     else if (!/^[\x21-\x7e]+$/.test(key.key)) {
       scope.report(place, 'holds a space, line break or other character that no client can send');
-    } else return sha256Of(key.key);
+    } else return hashOfKey(key.key);
     return '';
   }
   if (key.sha256 === undefined) {
@@ -106,17 +139,13 @@ function hashOf(key: TenantFile['keys'][number], path: Path, scope: Scope): stri
     return '';
   }
   const place = [...path, 'sha256'];
-  const hash = key.sha256
-    .trim()
-    .replace(/^sha256:\s*/i, '')
-    .toLowerCase();
-  if (!/^[0-9a-f]{64}$/.test(hash)) {
-    scope.report(place, `expected 64 hexadecimal digits, found ${scope.shown(place)}`);
-    return '';
-  }
-  if (hash === HASH_OF_NOTHING) {
-    scope.report(place, 'is the hash of an empty text; was the key empty when it was made?');
-    return '';
-  }
-  return hash;
+  const read = readHash(key.sha256);
+  if ('hash' in read) return read.hash;
+  scope.report(
+    place,
+    read.fault === 'form'
+      ? `expected 64 hexadecimal digits, found ${scope.shown(place)}`
+      : 'is the hash of an empty text; was the key empty when it was made?',
+  );
+  return '';
 }

@@ -1,10 +1,15 @@
+import { NO_PRICES } from '../pricing/prices.ts';
+import { toQuotaDefaults } from '../quota/schema.ts';
 import { compileModels, type Origins } from './compile-models.ts';
+import { compilePrices } from './compile-prices.ts';
 import { compileProviders } from './compile-providers.ts';
 import { compileAdmin, compileServer } from './compile-server.ts';
+import { compileState } from './compile-state.ts';
 import { compileTenants } from './compile-tenants.ts';
 import type { RuntimeConfig } from './runtime.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
+import { warnOfUnpriced } from './unpriced.ts';
 
 /** A file that fits its schema, to what runs. What is wrong with it goes to `scope`; the result is of use only if nothing was. */
 export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig; origins: Origins } {
@@ -13,8 +18,11 @@ export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig
   const isModel = (name: string) =>
     scope.names.models.has(name) || scope.names.aliases.has(name) || directModel(name) !== null;
   const tenants = compileTenants(file, scope, isModel);
+  const prices = compilePrices(file, scope);
+  if (prices !== null) warnOfUnpriced(tenants, models, prices, scope);
   const admin = compileAdmin(file, scope);
   const server = compileServer(file, scope);
+  const state = compileState(file, tenants, scope);
   if (models.size === 0 && !file.direct_models) {
     scope.warn(['models'], 'there is no model to ask for; add one, or set `direct_models: true`');
   }
@@ -22,11 +30,14 @@ export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig
     listen: file.listen,
     admin,
     server,
+    state,
     providers,
     models,
     directModel,
     auth: file.auth,
     tenants,
+    prices: prices ?? NO_PRICES,
+    quotaDefaults: toQuotaDefaults(file.quota_defaults),
     log: { level: file.log.level, requestBodies: file.log.request_bodies },
     secrets: [...scope.secrets],
   };

@@ -52,20 +52,20 @@ export function loadConfig(file: string, options: LoadOptions): Loaded {
 /** The same for text that is at hand. `file` is what problems call it, and where relative paths begin. */
 export function loadText(file: string, text: string, options: LoadOptions): Loaded {
   const directory = dirname(resolve(file));
-  const source = readSource(file, text, { ...options, directory });
+  const source = readSource(file, text, { ...options, directory }, '`version: 1`, `providers` and `models`');
   const { root, problems } = source;
   if (root === null) return { ok: false, problems };
   const version = checkVersion(file, root, source.position);
   if (version !== null) problems.push(version.problem);
   // A file for another version would be faulty from top to bottom: one word about it is enough.
-  if (version?.isOther) return { ok: false, problems: inOrder(problems) };
+  if (version?.isOther) return { ok: false, problems: inOrder(file, problems) };
 
   const names = namesOf(root);
   const { data, faults, damaged } = validate(configSchema, root);
   for (const { path, message, offset } of faults) {
     problems.push({ file, ...source.position(offset), path: formatPath(path), message });
   }
-  if (data === null) return { ok: false, problems: inOrder(problems) };
+  if (data === null) return { ok: false, problems: inOrder(file, problems) };
   const { position } = source;
   const scope = new Scope({
     file,
@@ -78,9 +78,9 @@ export function loadText(file: string, text: string, options: LoadOptions): Load
   });
   const { config, origins } = compile(data, scope);
   problems.push(...scope.problems);
-  if (problems.length > 0) return { ok: false, problems: inOrder(problems) };
+  if (problems.length > 0) return { ok: false, problems: inOrder(file, problems) };
   const written = new Map(substitutedIn(root).map((scalar) => [formatPath(scalar.path), scalar.written]));
-  return { ok: true, config, origins, warnings: inOrder(scope.warnings), written };
+  return { ok: true, config, origins, warnings: inOrder(file, scope.warnings), written };
 }
 
 /** Told apart from the schema's own checks, because nothing else matters if the version is another one. */
@@ -104,10 +104,14 @@ function checkVersion(
   return { problem: { ...where, message }, isOther: true };
 }
 
-/** In the order of the file. */
-function inOrder(problems: Problem[]): Problem[] {
+/** In the order of the file; what is wrong with others that it names comes afterwards. */
+function inOrder(file: string, problems: Problem[]): Problem[] {
+  const isOther = (problem: Problem) => Number(problem.file !== file);
   return problems.toSorted(
     (a, b) =>
-      (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0) || a.path.localeCompare(b.path),
+      isOther(a) - isOther(b) ||
+      (a.line ?? 0) - (b.line ?? 0) ||
+      (a.column ?? 0) - (b.column ?? 0) ||
+      a.path.localeCompare(b.path),
   );
 }

@@ -1,8 +1,11 @@
 import type { TenantSettings } from '../auth/settings.ts';
+import type { Prices } from '../pricing/prices.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
+import type { QuotaDefaults } from '../quota/settings.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import type { TreeNode } from '../routing/tree.ts';
 import type { Address, ServerSettings } from '../server/settings.ts';
+import type { StateSettings } from '../state/settings.ts';
 
 /**
  * A configuration as it runs: environment read, names looked up, defaults filled in, trees built. What was written is
@@ -12,6 +15,7 @@ export interface RuntimeConfig {
   listen: Address;
   admin: { listen: Address; token: string | null };
   server: ServerSettings;
+  state: StateSettings;
   providers: ReadonlyMap<string, ProviderSettings>;
   /** By the names that clients send, aliases included. */
   models: ReadonlyMap<string, ModelEntry>;
@@ -19,6 +23,8 @@ export interface RuntimeConfig {
   directModel(name: string): ModelEntry | null;
   auth: 'keys' | 'none';
   tenants: readonly TenantSettings[];
+  prices: Prices;
+  quotaDefaults: QuotaDefaults;
   log: { level: LogLevel; requestBodies: boolean };
   /** Every secret that the file named (provider keys, the admin token, values of provider headers): never to be shown. */
   secrets: readonly string[];

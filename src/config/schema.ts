@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { authSchema, tenantsSchema } from '../auth/schema.ts';
 import { providersSchema } from '../providers/schema.ts';
+import { quotaDefaultsSchema } from '../quota/schema.ts';
 import { defaultsSchema, modelsSchema } from '../routing/schema.ts';
 import { notYet } from '../schema/kit.ts';
 import { adminSchema, listenSchema, logSchema, serverSchema } from '../server/schema.ts';
+import { stateSchema } from '../state/schema.ts';
 
 /** The only version of the file format that there is. */
 export const VERSION = 1;
@@ -14,9 +16,7 @@ export const configSchema = z.strictObject({
   listen: listenSchema,
   admin: adminSchema.describe('the second listener, for operators'),
   server: serverSchema.describe('the client listener'),
-  state: notYet(
-    z.record(z.string(), z.unknown()).describe('where counts are kept that several gateways share'),
-  ),
+  state: stateSchema.describe('where counts are kept that several gateways share'),
   providers: providersSchema.describe('who answers: a host and how to log in there'),
   virtual_keys: providersSchema.describe('another name for `providers`; both may be used'),
   defaults: defaultsSchema.describe(
@@ -31,11 +31,16 @@ export const configSchema = z.strictObject({
     .boolean()
     .prefault(false)
     .describe('true: `openai/gpt-6-sol` reaches that provider without an entry under `models`'),
-  prices: notYet(z.string().describe('a file: USD per million tokens')),
+  prices: z
+    .string()
+    .optional()
+    .describe(
+      'a file of prices, see [prices.md](prices.md); left out = `prices.yaml` beside this file, if it is there; empty = none',
+    ),
   capabilities: notYet(z.string().describe('a file: what each model refuses, its limits')),
   auth: authSchema,
   tenants: tenantsSchema,
-  quota_defaults: notYet(z.record(z.string(), z.unknown()).describe('what quotas assume')),
+  quota_defaults: quotaDefaultsSchema.describe('what quotas assume, how long things are kept'),
   idempotency: notYet(
     z.record(z.string(), z.unknown()).describe('answers kept for requests that are sent again'),
   ),

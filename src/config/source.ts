@@ -45,8 +45,16 @@ export interface Source {
   position(offset: number): { line: number; column: number };
 }
 
-/** YAML text (JSON is YAML) to values with their places, `${...}` replaced. */
-export function readSource(file: string, text: string, surroundings: Surroundings): Source {
+/**
+ * YAML text (JSON is YAML) to values with their places, `${...}` replaced; with null for the surroundings it stays as it is.
+ * `least` is what a file that is not empty has.
+ */
+export function readSource(
+  file: string,
+  text: string,
+  surroundings: Surroundings | null,
+  least: string,
+): Source {
   const problems: Problem[] = [];
   const position = positionsIn(text);
   const report = (offset: number, path: Path, message: string) => {
@@ -59,7 +67,7 @@ export function readSource(file: string, text: string, surroundings: Surrounding
   }
   if (document.errors.length > 0) return { root: null, problems, position };
   if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) {
-    report(0, [], 'the file is empty; expected at least `version: 1`, `providers` and `models`');
+    report(0, [], `the file is empty; expected at least ${least}`);
     return { root: null, problems, position };
   }
   const reader = new Reader(surroundings, report);
@@ -82,7 +90,7 @@ function positionsIn(text: string): Source['position'] {
 }
 
 class Reader {
-  readonly #surroundings: Surroundings;
+  readonly #surroundings: Surroundings | null;
   readonly #report: (offset: number, path: Path, message: string) => void;
   readonly #anchors = new Map<string, Node>();
   /** The anchored nodes that are being read: an alias to one of them would never end. */
@@ -91,7 +99,10 @@ class Reader {
   #repeated = 0;
   #gaveUp = false;
 
-  constructor(surroundings: Surroundings, report: (offset: number, path: Path, message: string) => void) {
+  constructor(
+    surroundings: Surroundings | null,
+    report: (offset: number, path: Path, message: string) => void,
+  ) {
     this.#surroundings = surroundings;
     this.#report = report;
   }
@@ -151,6 +162,7 @@ class Reader {
 
   #scalar(value: unknown, nothing: LocatedScalar): Located {
     if (typeof value === 'string') {
+      if (this.#surroundings === null) return { ...nothing, value, written: value };
       const { text, origin, problems } = substitute(value, this.#surroundings);
       for (const problem of problems) this.#report(nothing.offset, nothing.path, problem);
       // Where it could not be replaced the problem is told; nothing else is to be said of that value.

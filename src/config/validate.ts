@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { type Fault, faultsOf } from './issues.ts';
+import type { Fault } from '../schema/faults.ts';
+import { faultsOf } from './issues.ts';
 import { find, remove, scalarAt, toPlain } from './located.ts';
 import type { Path } from './problem.ts';
 import type { Located, LocatedScalar } from './source.ts';
@@ -75,8 +76,11 @@ function takeOut<T>(
       const { located, keyOffset, rest } = find(root, fault.path);
       const offset = fault.atKey || rest.length > 0 ? keyOffset : located.offset;
       const path = [...located.path, ...rest];
-      // What was taken out in an earlier pass has been told.
-      const isNews = isThere || !result.damaged.some((other) => comparePaths(other, path) === 0);
+      // What was taken out in an earlier pass has been told, also where it leaves a list too short.
+      const isShort = issue.code === 'too_small' && issue.origin === 'array';
+      const isNews = !result.damaged.some((other) =>
+        isThere ? isShort && isBelow(other, path) : comparePaths(other, path) === 0,
+      );
       if (!unknown && isNews) result.faults.push({ ...fault, path, offset });
       if (issue.code !== 'unrecognized_keys') result.damaged.push(path);
       // A key that is missing cannot be taken out; what lacks it is.
@@ -91,6 +95,10 @@ function takeOut<T>(
     removed = remove(root, path) || removed;
   }
   return removed;
+}
+
+function isBelow(path: Path, above: Path): boolean {
+  return path.length > above.length && comparePaths(path.slice(0, above.length), above) === 0;
 }
 
 /** Document order within a list; what lies above comes first. */

@@ -1,14 +1,30 @@
-import type { Principal } from '../auth/keyring.ts';
+import type { Keyring, Principal } from '../auth/keyring.ts';
 import { ApiError } from '../core/errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Live } from './live.ts';
 
+/** A body that took longer may have outlived its key: who asks is found out again. Milliseconds. */
+const SLOW_BODY = 250;
+
+/** Once the body has come whole: keys and limits as they are now, if that took long enough for them to have changed. */
+export function authenticateAgain(exchange: Exchange, live: Live, current: Keyring): Principal {
+  if (exchange.readAt - exchange.startedAt <= SLOW_BODY) return authenticate(exchange, live);
+  exchange.principal = null;
+  return authenticate(exchange, live, current);
+}
+
 /** Finds out who asks, once for each exchange. Throws an ApiError for a key that is missing or not known. */
-export function authenticate(exchange: Exchange, live: Live): Principal {
+export function authenticate(exchange: Exchange, live: Live, keyring: Keyring = live.keyring): Principal {
   const authorization = exchange.header('authorization');
   exchange.live ??= live;
-  exchange.principal ??= live.keyring.find(authorization);
+  exchange.principal ??= keyring.find(authorization);
   if (exchange.principal !== null) return exchange.principal;
+  // To an SDK a wrong key is the end; one that is only not known yet is not.
+  if (authorization !== undefined && !keyring.isComplete) {
+    const message =
+      'This key cannot be looked up: the store of tenants has not been reached yet. Try again shortly.';
+    throw new ApiError('state_unavailable', message, { retryAfterMs: 1000 });
+  }
   throw new ApiError(
     'invalid_api_key',
     authorization === undefined

@@ -11,6 +11,9 @@ export interface ChatRequest {
   wantsUsage: boolean;
 }
 
+/** What is reserved goes by them, so a text that a host would take for a number will not do. */
+const NUMBERS = ['max_completion_tokens', 'max_tokens', 'n'];
+
 /** Reads what the client sent. Throws an ApiError that names the field. Whatever is not named here is passed on unseen. */
 export function readChatRequest(bytes: Buffer): ChatRequest {
   const body = parse(bytes);
@@ -26,6 +29,10 @@ export function readChatRequest(bytes: Buffer): ChatRequest {
     throw invalid('stream', 'true or false');
   if (streamOptions !== undefined && streamOptions !== null && !isJsonObject(streamOptions)) {
     throw invalid('stream_options', 'an object');
+  }
+  for (const name of NUMBERS) {
+    const value = body.value[name];
+    if (value !== undefined && value !== null && typeof value !== 'number') throw invalid(name, 'a number');
   }
   const wantsUsage = isJsonObject(streamOptions) && streamOptions['include_usage'] === true;
   return { body, model, streaming: stream === true, wantsUsage };

@@ -1,11 +1,8 @@
 import type { Book, RequestEntry } from '../accounting/book.ts';
-import type { Principal } from '../auth/keyring.ts';
+import type { Keyring, Principal } from '../auth/keyring.ts';
 import type { Chance, Clock } from '../core/clock.ts';
-import { ApiError, errorBody } from '../core/errors.ts';
-import { isJsonObject } from '../core/json.ts';
-import type { Failure } from '../core/outcome.ts';
+import { ApiError } from '../core/errors.ts';
 import type { Redact } from '../core/redact.ts';
-import { readUsage } from '../providers/openai/chunk.ts';
 import { walk } from '../routing/walk.ts';
 import type { Target } from '../upstream/registry.ts';
 import {
@@ -16,14 +13,15 @@ import {
   pause,
   visit,
 } from '../upstream/visit.ts';
-import { authenticate } from './authenticate.ts';
+import { answerPlain, answerStream, answerWithoutAnswer } from './answer.ts';
+import { authenticateAgain } from './authenticate.ts';
 import { type ChatRequest, readChatRequest } from './chat-request.ts';
-import { deliverStream } from './deliver.ts';
 import { sendError } from './errors.ts';
-import type { Exchange, Headers } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { requestFacts } from './facts.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
-import { judge, type Unanswered } from './verdict.ts';
+import { Spending, type SpendingServices } from './spending.ts';
+import type { Unanswered } from './verdict.ts';
 
 /** What a request needs besides the configuration. */
 export interface Services {
@@ -32,27 +30,40 @@ export interface Services {
   redact: Redact;
   book: Book;
   events: CallEvents;
+  /** Of the configuration that is at work now, whichever a request began with. */
+  keyring(): Keyring;
+  spending: SpendingServices;
   /** A new id, never used before: for tries, and for clients that bring none. */
   newId(): string;
 }
 
 /**
  * One chat request, from its arrival to its line in the log:
- * authenticate > read > find the model > (reserve: quotas) > route > answer > settle.
+ * authenticate > read > find the model > reserve > route > answer > settle.
  * Never rejects: whatever goes wrong becomes an answer, and the book is closed once.
  */
 export async function chat(exchange: Exchange, live: Live, services: Services): Promise<void> {
   const entry = newEntry(exchange);
+  let spending: Spending | null = null;
   try {
-    const principal = authenticate(exchange, live);
+    const principal = authenticateAgain(exchange, live, services.keyring());
+    entry.principal = principal;
     const request = readChatRequest(exchange.body);
     entry.stream = request.streaming;
     entry.model = shortened(request.model);
     if (live.logBodies) entry.prompt = services.redact(exchange.body.toString());
     const model = findModel(request.model, principal, live, entry);
     entry.modelLabel = model.label;
-    await route(exchange, live, services, { principal, request, model, entry });
+    const spender = { principal, model, asked: request.model, body: request.body.value };
+    spending = new Spending(spender, live, services.spending);
+    await spending.reserve(services.newId());
+    try {
+      await route(exchange, live, services, { principal, request, model, entry, spending });
+    } finally {
+      spending.settle(entry.spent, entry.target, entry.tries);
+    }
   } catch (error) {
+    if (spending?.refusedBy != null) entry.quota = spending.refusedBy;
     refuse(exchange, entry, error);
     if (!(error instanceof ApiError)) throw error;
   } finally {
@@ -74,7 +85,7 @@ function newEntry(exchange: Exchange): RequestEntry {
     firstTokenMs: null,
     waitedMs: exchange.readAt - exchange.startedAt,
     startedAt: exchange.startedAt,
-    usage: null,
+    spent: null,
   };
 }
 
@@ -107,6 +118,7 @@ interface Job {
   request: ChatRequest;
   model: LiveModel;
   entry: RequestEntry;
+  spending: Spending;
 }
 
 async function route(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
@@ -119,6 +131,10 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
     clock: services.clock,
     chance: services.chance,
     async call(target) {
+      if (!job.spending.mayCall(target.settings)) {
+        unanswered.push({ target: target.settings.id, end: { kind: 'unpriced' } });
+        return { kind: 'skipped', coolsInMs: null };
+      }
       const end = await visit(target, context);
       if (end.kind !== 'answered') unanswered.push({ target: target.settings.id, end });
       return end;
@@ -134,14 +150,19 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
   });
   try {
     if (answer === null) answerWithoutAnswer(exchange, job, unanswered);
-    else if (answer.kind === 'plain') answerPlain(exchange, live, services, answer, entry);
-    else await answerStream(exchange, live, services, answer, entry);
+    else if (answer.kind === 'plain') answerPlain(exchange, live, services.redact, answer, job);
+    else await answerStream(exchange, live, services, answer, job);
   } finally {
     entry.waitedMs += context.sleptMs + context.tries.reduce((sum, { ms }) => sum + ms, 0);
   }
 }
 
-function callContext(exchange: Exchange, live: Live, services: Services, { request }: Job): CallContext {
+function callContext(
+  exchange: Exchange,
+  live: Live,
+  services: Services,
+  { request, spending }: Job,
+): CallContext {
   return {
     body: request.body,
     streaming: request.streaming,
@@ -156,6 +177,7 @@ function callContext(exchange: Exchange, live: Live, services: Services, { reque
     chance: services.chance,
     redact: services.redact,
     events: services.events,
+    priceOf: (target) => spending.priceOf(target),
   };
 }
 
@@ -176,99 +198,6 @@ function passedHeaders(exchange: Exchange, live: Live, streaming: boolean): stri
   return headers;
 }
 
-function answerHeaders(entry: RequestEntry): Headers {
-  const headers = { 'x-request-id': entry.id, 'x-spillway-attempts': String(entry.tries.length) };
-  return entry.target === null ? headers : { ...headers, 'x-spillway-target': entry.target };
-}
-
-function answerPlain(
-  exchange: Exchange,
-  live: Live,
-  services: Services,
-  answer: Answer & { kind: 'plain' },
-  entry: RequestEntry,
-): void {
-  entry.target = answer.target.settings.id;
-  entry.status = 200;
-  entry.outcome = 'ok';
-  const usage = answer.value['usage'];
-  if (isJsonObject(usage)) entry.usage = readUsage(usage);
-  if (live.logBodies) entry.answer = services.redact(answer.body.toString());
-  exchange.send(200, { 'content-type': 'application/json', ...answerHeaders(entry) }, answer.body);
-}
-
-async function answerStream(
-  exchange: Exchange,
-  live: Live,
-  services: Services,
-  { stream, target }: Answer & { kind: 'stream' },
-  entry: RequestEntry,
-): Promise<void> {
-  entry.target = target.settings.id;
-  entry.status = 200;
-  entry.firstTokenMs = services.clock.now() - exchange.readAt;
-  const kept: Buffer[] = [];
-  const to = live.logBodies ? recorded(exchange, kept) : exchange;
-  const failure = await deliverStream(stream, to, answerHeaders(entry), live.heartbeat, services.clock);
-  entry.outcome = failure === null ? 'ok' : failure.kind;
-  entry.usage = stream.usage;
-  if (live.logBodies) entry.answer = services.redact(Buffer.concat(kept).toString());
-}
-
-/** The same exchange, which keeps what is streamed, for the log. */
-function recorded(exchange: Exchange, kept: Buffer[]): Pick<Exchange, 'stream'> {
-  return {
-    stream(headers, onDrain) {
-      const response = exchange.stream(headers, onDrain);
-      const write = (bytes: Buffer) => {
-        kept.push(bytes);
-        return response.write(bytes);
-      };
-      return { write, end: () => response.end() };
-    },
-  };
-}
-
-function answerWithoutAnswer(
-  exchange: Exchange,
-  { request, entry }: Job,
-  unanswered: readonly Unanswered[],
-): void {
-  const verdict = judge(request.model, unanswered);
-  entry.outcome = entry.tries.at(-1)?.outcome ?? 'unanswered';
-  switch (verdict.kind) {
-    case 'client_gone':
-      entry.status = 499;
-      entry.outcome = 'client_gone';
-      return;
-    case 'own':
-      entry.status = verdict.error.status;
-      sendError(exchange, verdict.error, answerHeaders(entry));
-      return;
-    case 'relayed':
-      entry.target = verdict.target;
-      entry.status = verdict.failure.status ?? 400;
-      entry.outcome = verdict.failure.kind;
-      relayError(exchange, entry, verdict.failure);
-  }
-}
-
-/** The upstream's own error: its body if that has OpenAI's shape, else its words in that shape. */
-function relayError(exchange: Exchange, entry: RequestEntry, failure: Failure): void {
-  const { error } = failure;
-  const fallbackCode = failure.kind === 'content_filtered' ? 'content_policy_violation' : 'invalid_value';
-  const body =
-    error?.raw ??
-    errorBody({
-      message: error?.message ?? failure.message,
-      type: error?.type ?? 'invalid_request_error',
-      param: error?.param ?? null,
-      code: error?.code ?? fallbackCode,
-    });
-  const headers = { 'content-type': 'application/json', 'x-should-retry': 'false', ...answerHeaders(entry) };
-  exchange.send(entry.status, headers, body);
-}
-
 /** A request that is refused before anything was sent; in the books all the same. */
 export function refuseRequest(exchange: Exchange, services: Services, error: ApiError): void {
   const entry = newEntry(exchange);
@@ -282,6 +211,7 @@ function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
       ? error
       : new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
   entry.status = known.status;
+  entry.error = known.code;
   if (exchange.cancellation.reason === 'client_gone') {
     entry.status = 499;
     entry.outcome = 'client_gone';

@@ -1,4 +1,6 @@
 import type { Keyring, Principal } from '../auth/keyring.ts';
+import type { JsonObject } from '../core/json.ts';
+import type { ModelPrice, Prices } from '../pricing/prices.ts';
 import type { TreeNode } from '../routing/tree.ts';
 import type { Target } from '../upstream/registry.ts';
 
@@ -19,6 +21,9 @@ export interface Live {
   heartbeat: number;
   /** Prompts and answers go into the log. */
   logBodies: boolean;
+  prices: Prices;
+  /** Tokens reserved for an answer where a request names no maximum. */
+  outputTokens: number;
 }
 
 export interface LiveModel {
@@ -27,6 +32,12 @@ export interface LiveModel {
   /** The name in metrics: one of a closed set. */
   label: string;
   tree: TreeNode<Target>;
+  /** Asked for as `provider/model`, so that its name is the client's. */
+  direct: boolean;
+  /** Of its targets, each different one once; those without a price are left out. */
+  prices: readonly ModelPrice[];
+  /** The different `override_params` of its targets: they may change how much an answer can be. */
+  overrides: readonly JsonObject[];
 }
 
 export function mayUse({ tenant }: Principal, model: string): boolean {

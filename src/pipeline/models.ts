@@ -36,14 +36,6 @@ function isKnown(name: string, live: Live): boolean {
   return live.models.has(name) || live.isDirect(name);
 }
 
-/** `GET /v1/usage`: the caller's own quotas. There are none yet. */
-export function usage(exchange: Exchange, live: Live): void {
-  answerJson(exchange, () => {
-    const { tenant, key } = authenticate(exchange, live);
-    return { tenant: tenant.id, key, quotas: [] };
-  });
-}
-
 /** `created` is when the configuration that names the model was loaded: it has no other birthday. */
 function describe(id: string, live: Live) {
   return { id, object: 'model', created: live.loadedAt, owned_by: 'spillway' };

@@ -6,7 +6,8 @@ import type { Visit } from '../upstream/visit.ts';
 export interface Unanswered {
   /** `provider/model`. */
   target: string;
-  end: Exclude<Visit, { kind: 'answered' }>;
+  /** `unpriced`: not asked, because nobody knows what it would cost, and the tenant has a quota in dollars. */
+  end: Exclude<Visit, { kind: 'answered' }> | { kind: 'unpriced' };
 }
 
 /** What the client is told when no target answered. */
@@ -30,6 +31,10 @@ export function judge(model: string, calls: readonly Unanswered[]): Verdict {
   if (calls.length === 0) {
     const why = `No condition of the model '${model}' matches this request, and it has no default.`;
     return own('invalid_value', why, { shouldRetry: false });
+  }
+  if (calls.every(({ end }) => end.kind === 'unpriced')) {
+    const why = `No target of '${model}' has a price, so its cost cannot be held to your quota in US dollars. The operator can add a price, or a quota of tokens beside it.`;
+    return own('model_not_priced', why, { shouldRetry: false });
   }
   if (kinds.includes('shutdown')) {
     return own('server_shutting_down', 'This gateway is shutting down; try again.', { retryAfterMs: 1000 });
@@ -94,9 +99,11 @@ const SHORTEST_WAIT = 1000;
 /** Milliseconds until the first of the targets may be asked again, by what is last known of each. */
 function shortestWait(calls: readonly Unanswered[]): number {
   const known = new Map(calls.map(({ target, end }) => [target, end]));
-  const waits = [...known.values()].map((end) =>
-    end.kind === 'failed' ? end.readyInMs : Math.min(end.coolsInMs ?? Infinity, end.opensInMs ?? Infinity),
-  );
+  const waits = [...known.values()].flatMap((end) => {
+    if (end.kind === 'unpriced') return [];
+    if (end.kind === 'failed') return [end.readyInMs];
+    return [Math.min(end.coolsInMs ?? Infinity, end.opensInMs ?? Infinity)];
+  });
   return Math.max(SHORTEST_WAIT, Math.min(...waits));
 }
 
@@ -112,7 +119,11 @@ function tellStory(calls: readonly Unanswered[]): string {
       told.set(target, { tries: (before?.tries ?? 0) + end.tries, how: describeFailure(end.failure) });
     } else if (before === undefined) {
       const why =
-        end.why === null ? 'its circuit breaker is open' : `its keys are cooling down after: ${end.why}`;
+        end.kind === 'unpriced'
+          ? 'it has no price, and you have a quota in US dollars'
+          : end.why === null
+            ? 'its circuit breaker is open'
+            : `its keys are cooling down after: ${end.why}`;
       told.set(target, { tries: 0, how: `skipped, ${why}` });
     }
   }

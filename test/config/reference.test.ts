@@ -5,7 +5,11 @@ import { isMap, isSeq, parseDocument } from 'yaml';
 import { loadText } from '../../src/config/load.ts';
 import { configOf, problemsOf, targetsOf, treeOf } from './helpers.ts';
 
-const REFERENCE = readFileSync(`${import.meta.dirname}/fixtures/config.reference.yaml`, 'utf8');
+/** The prices that it names stand beside it where it is used, and here elsewhere. */
+const REFERENCE = readFileSync(`${import.meta.dirname}/fixtures/config.reference.yaml`, 'utf8').replace(
+  'prices: prices.yaml',
+  'prices: ../../config/prices.yaml',
+);
 const ENV = {
   OPENAI_API_KEY: 'sk-openai-0123456789',
   DEEPSEEK_API_KEY: 'sk-deepseek-0123456789',
@@ -20,8 +24,6 @@ const ENV = {
 function withoutLaterKeys(): string {
   const document = parseDocument(REFERENCE);
   const gone = [
-    ['server', 'workers'],
-    ['state'],
     ['providers', 'openai', 'limits'],
     ['providers', 'openai', 'adaptive'],
     ...['anthropic', 'bedrock', 'azure', 'gemini', 'vertex'].map((name) => ['providers', name]),
@@ -31,11 +33,9 @@ function withoutLaterKeys(): string {
     ['models', 'smart'],
     ['models', 'balanced', 'targets', 0, 'targets', 1, 'prefill'],
     ['aliases', 'premium'],
-    ['prices'],
     ['capabilities'],
-    ['tenants', 0, 'keys', 1, 'quotas'],
-    ['tenants', 0, 'quotas'],
-    ['quota_defaults'],
+    // It is narrowed to models that are gone.
+    ['tenants', 0, 'quotas', 4],
     ['idempotency'],
   ];
   for (const path of gone) assert.ok(document.deleteIn(path), `the reference has no ${path.join('.')}`);
@@ -74,6 +74,36 @@ test('its defaults are those that hold without them', () => {
   assert.equal(target?.timeouts.attempt, 300_000);
 });
 
+test('the reference says of quotas and shared state what is the default anyway', () => {
+  const config = configOf(withoutLaterKeys(), ENV);
+  assert.deepEqual(config.state, {
+    redis: null,
+    keyPrefix: 'spillway',
+    commandTimeout: 250,
+    onOutage: 'local',
+  });
+  assert.deepEqual(config.quotaDefaults, {
+    outputTokens: 4096,
+    keyGrace: 86_400_000,
+    ledgerDays: 400,
+  });
+  assert.deepEqual(
+    config.tenants[0]?.quotas.map(({ limit, of, per }) => [limit, of, per]),
+    [
+      [100, 'requests', 'minute'],
+      [1_000_000, 'tokens', 'hour'],
+      [50, 'usd', 'day'],
+      [8, 'concurrent', null],
+    ],
+  );
+  assert.deepEqual(config.tenants[0]?.keys[1]?.quotas, [{ limit: 5, of: 'usd', per: 'day', models: null }]);
+  const bare = configOf(
+    'version: 1\nauth: none\nproviders: { a: { adapter: vllm } }\nmodels: { m: { provider: a } }',
+    ENV,
+  );
+  assert.deepEqual([bare.state, bare.quotaDefaults], [config.state, config.quotaDefaults]);
+});
+
 test('each key of later work is refused as not supported yet, all of them at once, and nothing else is', () => {
   const problems = problemsOf(REFERENCE, ENV);
   const refused = problems.map((problem) => problem.split(' ')[1]);
@@ -82,8 +112,6 @@ test('each key of later work is refused as not supported yet, all of them at onc
     problems.join('\n'),
   );
   assert.deepEqual(refused, [
-    'server.workers:',
-    'state:',
     'providers.openai.limits:',
     'providers.openai.adaptive:',
     'providers.anthropic.adapter:',
@@ -99,11 +127,7 @@ test('each key of later work is refused as not supported yet, all of them at onc
     'defaults.cache:',
     'defaults.strict_params:',
     'models.balanced.targets[0].targets[1].prefill:',
-    'prices:',
     'capabilities:',
-    'tenants[0].keys[1].quotas:',
-    'tenants[0].quotas:',
-    'quota_defaults:',
     'idempotency:',
   ]);
 });

@@ -24,10 +24,11 @@ test('a key is given by its hash, in any case and with a prefix, or by itself', 
     tier: 'pro',
     models: new Set(['m', 'short']),
     keys: [
-      { id: 'a', sha256: HASH.toLowerCase() },
-      { id: 'b', sha256: 'cd'.repeat(32) },
-      { id: 'c', sha256: hashOf('plain') },
+      { id: 'a', sha256: HASH.toLowerCase(), quotas: [] },
+      { id: 'b', sha256: 'cd'.repeat(32), quotas: [] },
+      { id: 'c', sha256: hashOf('plain'), quotas: [] },
     ],
+    quotas: [],
   });
 });
 
@@ -121,10 +122,10 @@ test('a tenant may be given a model of a provider only where those are on', () =
 
 test('without keys everyone is anonymous, listed or not', () => {
   assert.deepEqual(configOf('version: 1\nauth: none\n').tenants, [
-    { id: 'anonymous', tier: null, models: null, keys: [] },
+    { id: 'anonymous', tier: null, models: null, keys: [], quotas: [] },
   ]);
   const listed = configOf(file('- { id: anonymous, tier: free, models: [m] }', 'auth: none')).tenants;
-  assert.deepEqual(listed, [{ id: 'anonymous', tier: 'free', models: new Set(['m']), keys: [] }]);
+  assert.deepEqual(listed, [{ id: 'anonymous', tier: 'free', models: new Set(['m']), keys: [], quotas: [] }]);
 });
 
 test('a file that lets nobody in says so', () => {

@@ -36,10 +36,11 @@ const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string 
 
 /** Who alone may import it. */
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
-  config: ['config', 'app.ts', 'main.ts', 'cli'],
-  'app.ts': ['main.ts', 'cli'],
+  config: ['config', 'app', 'main.ts', 'cli'],
+  app: ['app', 'main.ts', 'cli'],
   undici: ['upstream'],
-  fastify: ['server', 'app.ts'],
+  fastify: ['server', 'app'],
+  ioredis: ['state'],
 };
 
 describe('imports run one way', () => {

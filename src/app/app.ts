@@ -1,33 +1,40 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { FastifyInstance } from 'fastify';
-import { Book } from './accounting/book.ts';
-import type { Log } from './accounting/log.ts';
-import { Metrics, UpstreamSeries } from './accounting/metrics.ts';
-import { HashedKeyring, OpenKeyring } from './auth/keyring.ts';
-import type { RuntimeConfig } from './config/runtime.ts';
-import type { Chance, Clock } from './core/clock.ts';
-import { ApiError } from './core/errors.ts';
-import { type Failure, isClientsFault } from './core/outcome.ts';
-import { makeRedact, type Redact } from './core/redact.ts';
-import { authenticate } from './pipeline/authenticate.ts';
-import { chat, refuseRequest, type Services } from './pipeline/chat.ts';
-import type { Exchange } from './pipeline/exchange.ts';
-import type { Live, LiveModel } from './pipeline/live.ts';
-import { models, usage } from './pipeline/models.ts';
-import { concernsOperator } from './pipeline/verdict.ts';
-import { mapTree, targetsOf } from './routing/map-tree.ts';
-import { adminListener, type UpstreamStatus } from './server/admin.ts';
-import { type ClientListener, clientListener } from './server/client.ts';
-import { type ListenerLimits, USUAL_LIMITS } from './server/limits.ts';
-import type { Address } from './server/settings.ts';
-import { UpstreamRegistry } from './upstream/registry.ts';
-import type { Upstream } from './upstream/upstream.ts';
-import type { CallEvents } from './upstream/visit.ts';
+import { Book } from '../accounting/book.ts';
+import type { Log } from '../accounting/log.ts';
+import { Metrics } from '../accounting/metrics.ts';
+import { HashedKeyring, OpenKeyring } from '../auth/keyring.ts';
+import type { RuntimeConfig } from '../config/runtime.ts';
+import type { Chance, Clock } from '../core/clock.ts';
+import { ApiError } from '../core/errors.ts';
+import { makeRedact, type Redact } from '../core/redact.ts';
+import { authenticate } from '../pipeline/authenticate.ts';
+import { chat, refuseRequest, type Services } from '../pipeline/chat.ts';
+import { Estimator } from '../pipeline/estimate.ts';
+import type { Exchange } from '../pipeline/exchange.ts';
+import type { Live } from '../pipeline/live.ts';
+import { models } from '../pipeline/models.ts';
+import { usage } from '../pipeline/usage.ts';
+import { type UsageQuery, usageReport } from '../pipeline/usage-report.ts';
+import { labelOf } from '../quota/limits.ts';
+import { adminListener, type UpstreamStatus } from '../server/admin.ts';
+import { type ClientListener, clientListener } from '../server/client.ts';
+import { type ListenerLimits, USUAL_LIMITS } from '../server/limits.ts';
+import type { Address } from '../server/settings.ts';
+import { type FileSettings, TenantAdmin } from '../tenants/admin.ts';
+import { UpstreamRegistry } from '../upstream/registry.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import { callEvents } from './call-events.ts';
+import { bringToLife } from './live.ts';
+import { openSharedState, type SharedState } from './shared-state.ts';
 
 /** What the outside world provides. */
 export interface AppOptions {
   config: RuntimeConfig;
+  /** Where it stands, for people. */
+  fileName: string;
   /** Reads the configuration again, for a reload. */
   readConfig(): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] };
   log: Log;
@@ -46,6 +53,8 @@ export class App {
   readonly #options: AppOptions;
   readonly #metrics: Metrics;
   readonly #registry: UpstreamRegistry;
+  readonly #state: SharedState;
+  readonly #tenants: TenantAdmin;
   readonly #services: Services;
   readonly #client: ClientListener;
   readonly #admin: FastifyInstance;
@@ -66,13 +75,20 @@ export class App {
     this.#metrics = new Metrics({
       inFlight: () => this.#client.inFlight(),
       breakers: () => this.#breakers(),
-      stateStoreUp: () => true,
+      stateStoreUp: () => this.#state.isUp(),
     });
     this.#registry = new UpstreamRegistry({
       clock,
       chance,
       environment: options.environment,
       onTransition: (upstream, to, why) => this.#breakerChanged(upstream, to, why),
+    });
+    this.#state = openSharedState(config, { clock, chance, log });
+    this.#tenants = new TenantAdmin({
+      directory: this.#state.directory,
+      fileName: options.fileName,
+      file: fileSettings(config),
+      onChange: ({ action, ...change }) => log.info(change, action),
     });
     this.#live = this.#bringToLife(config);
     const newId = idMaker();
@@ -81,8 +97,17 @@ export class App {
       chance,
       redact: (text) => this.#redact(text),
       book: new Book(this.#metrics, clock, log),
-      events: this.#callEvents(),
+      events: callEvents(this.#metrics, log, () => this.#config.log.requestBodies),
+      keyring: () => this.#live.keyring,
       newId,
+      spending: {
+        store: this.#state.store,
+        estimator: new Estimator(),
+        wall: () => clock.wall(),
+        refused: (tenant, limit) => {
+          this.#metrics.quotaRefusals.with({ tenant, quota: labelOf(limit) }).value++;
+        },
+      },
     };
     const { limits = USUAL_LIMITS } = options;
     this.#client = clientListener(() => this.#config.server, this.#clientHandlers(), {
@@ -96,6 +121,7 @@ export class App {
   /** Opens both listeners; resolves to their URLs with the real ports. */
   async listen(): Promise<{ listen: string; admin: string }> {
     const { listen, admin, server } = this.#config;
+    await this.#state.start();
     await this.#admin.listen(boundTo(admin.listen));
     await this.#client.fastify.listen(boundTo(listen));
     this.#listening = true;
@@ -130,6 +156,7 @@ export class App {
     this.#redact = makeRedact([...this.#secrets]);
     this.#config = config;
     this.#live = live;
+    this.#tenants.setFile(fileSettings(config));
     log.setLevel(config.log.level);
     log.info({ models: config.models.size, providers: config.providers.size }, 'reloaded');
     return { ok: true };
@@ -156,40 +183,19 @@ export class App {
   async destroy(): Promise<void> {
     this.#client.destroyAll();
     await Promise.all([this.#client.fastify.close(), this.#admin.close(), this.#registry.destroy()]);
+    // Last: what was cut off just now has been settled, too.
+    await this.#state.close();
   }
 
-  /** From a configuration to what requests are served with. Throws nothing that the configuration could be blamed for: it has been checked. */
   #bringToLife(config: RuntimeConfig): Live {
-    const entries = [...config.models];
-    const targets = this.#registry.load(
-      config.providers,
-      entries.flatMap(([, { tree }]) => [...targetsOf(tree)]),
-    );
-    const callable = (settings: Parameters<typeof targets.get>[0]) => {
-      const target = targets.get(settings);
-      if (target === undefined) throw new Error(`target ${settings.id} was not loaded`);
-      return target;
-    };
-    const live = entries.map(([name, entry]): [string, LiveModel] => [
-      name,
-      { name: entry.name, label: name, tree: mapTree(entry.tree, callable) },
-    ]);
-    return {
+    const { tenants } = config;
+    return bringToLife(config, {
+      registry: this.#registry,
+      keyring:
+        config.auth === 'keys' ? new HashedKeyring(tenants, this.#state.directory) : new OpenKeyring(tenants),
       loadedAt: Math.floor(this.#options.clock.wall() / 1000),
-      keyring: config.auth === 'keys' ? new HashedKeyring(config.tenants) : new OpenKeyring(config.tenants),
-      models: new Map(live),
-      isDirect: (name) => config.directModel(name) !== null,
-      direct: (name) => {
-        const entry = config.directModel(name);
-        // A request that began before a reload may ask for a provider that has gone with it.
-        if (entry === null || this.#config.directModel(name) === null) return null;
-        const tree = mapTree(entry.tree, (settings) => this.#registry.direct(settings));
-        return { name, label: `${name.split('/')[0]}/*`, tree };
-      },
-      forwardHeaders: config.server.forwardHeaders,
-      heartbeat: config.server.heartbeat,
-      logBodies: config.log.requestBodies,
-    };
+      isStillDirect: (name) => this.#config.directModel(name) !== null,
+    });
   }
 
   /** What a running process cannot change. */
@@ -199,6 +205,8 @@ export class App {
       ['listen', sameAddress(config.listen, running.listen)],
       ['admin.listen', sameAddress(config.admin.listen, running.admin.listen)],
       ['server.max_body', config.server.maxBody === running.server.maxBody],
+      ['state', isDeepStrictEqual(config.state, running.state)],
+      ['quota_defaults.ledger_days', config.quotaDefaults.ledgerDays === running.quotaDefaults.ledgerDays],
       ['server.tls (on or off)', (config.server.tls === null) === (running.server.tls === null)],
     ] as const;
     return changed.flatMap(([key, same]) =>
@@ -220,7 +228,7 @@ export class App {
       },
       chat: (exchange: Exchange) => chat(exchange, exchange.live ?? this.#live, this.#services),
       models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
-      usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live),
+      usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live, this.#services.spending),
       refuse: (exchange: Exchange, error: ApiError) => refuseRequest(exchange, this.#services, error),
       failed,
     };
@@ -229,15 +237,26 @@ export class App {
   #adminHandlers() {
     return {
       token: () => this.#config.admin.token,
-      metrics: async () => ({
-        text: await this.#metrics.registry.metrics(),
-        contentType: this.#metrics.registry.contentType,
-      }),
-      notReady: () => (this.#draining ? 'draining' : this.#listening ? null : 'not listening yet'),
+      metrics: async () => {
+        const inFile = new Set(this.#config.tenants.map(({ id }) => id));
+        this.#services.book.forgetTenants((id) => inFile.has(id) || this.#state.directory.get(id) !== null);
+        const { registry } = this.#metrics;
+        return { text: await registry.metrics(), contentType: registry.contentType };
+      },
+      notReady: () =>
+        this.#draining ? 'draining' : this.#listening ? this.#storeInTheWay() : 'not listening yet',
       upstreams: () => [...this.#registry.upstreams()].map((upstream) => this.#statusOf(upstream)),
+      tenants: () => this.#tenants,
+      wall: () => this.#options.clock.wall(),
+      usage: (query: UsageQuery) => usageReport(query, this.#state.store),
       reload: async () => this.reload(),
       failed: (error: unknown) => this.#failed(error),
     };
+  }
+
+  #storeInTheWay(): string | null {
+    const { onOutage } = this.#config.state;
+    return onOutage === 'deny' && !this.#state.isUp() ? 'the store of shared state is away' : null;
   }
 
   #statusOf(upstream: Upstream): UpstreamStatus {
@@ -267,41 +286,6 @@ export class App {
     this.#options.log.warn({ upstream: upstream.id, breaker: to, why }, 'breaker');
   }
 
-  #callEvents(): CallEvents {
-    const known = new WeakMap<Upstream, UpstreamSeries>();
-    const seriesOf = (upstream: Upstream) => {
-      let series = known.get(upstream);
-      if (series === undefined) {
-        series = new UpstreamSeries(this.#metrics, upstream.provider, upstream.modelLabel);
-        known.set(upstream, series);
-      }
-      return series;
-    };
-    return {
-      tried: (upstream, outcome, failure) => {
-        seriesOf(upstream).tried(outcome);
-        if (failure !== null) this.#logFailure(upstream, failure);
-      },
-      firstToken: (upstream, ms) => seriesOf(upstream).firstToken.observe(ms / 1000),
-      retryDenied: (upstream) => {
-        this.#metrics.retriesDenied.with({ upstream: upstream.label }).value++;
-      },
-      interrupted: (upstream) => seriesOf(upstream).interrupted(),
-      dropped: (upstream) => seriesOf(upstream).droppedEvent(),
-    };
-  }
-
-  /** Why a try failed is for whoever looks into it; that an upstream refuses us is for whoever runs the gateway. */
-  #logFailure({ id }: Upstream, failure: Failure): void {
-    const { log } = this.#options;
-    const { kind, status, message } = failure;
-    // What an upstream finds wrong with a prompt may quote it.
-    const error = isClientsFault(failure) && !this.#config.log.requestBodies ? undefined : message;
-    const fields = { upstream: id, outcome: kind, status, error };
-    if (concernsOperator(failure)) log.error(fields, 'upstream refuses us');
-    else if (log.writes('debug')) log.debug(fields, 'try failed');
-  }
-
   #failed(error: unknown): void {
     this.#options.log.error({ err: error }, 'a mistake of the gateway');
   }
@@ -312,6 +296,16 @@ function idMaker(): () => string {
   const prefix = randomUUID().replaceAll('-', '').slice(0, 16);
   let count = 0;
   return () => `${prefix}${(count++).toString(36).padStart(7, '0')}`;
+}
+
+/** What the admin API must know of the file. */
+function fileSettings({ tenants, auth, models, directModel, quotaDefaults }: RuntimeConfig): FileSettings {
+  return {
+    tenants,
+    auth,
+    models: { isModel: (name) => models.has(name) || directModel(name) !== null, all: () => models.keys() },
+    keyGrace: quotaDefaults.keyGrace,
+  };
 }
 
 /** For `localhost`, fastify would open a second server beside the one that we know. */
