@@ -1,8 +1,9 @@
 /** The rows of the table: how each gateway is started in front of the stand-in upstream, and how it is spoken to. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findRedis } from '../tools/redis/find.ts';
 import { accepts, freePort, Running } from './process.ts';
 
 const HERE = import.meta.dirname;
@@ -30,7 +31,13 @@ export const CONTESTANTS: readonly Contestant[] = [
     start: startRelay('fastify'),
   },
   { name: 'portkey', title: 'Portkey gateway 1.15.2', start: startPortkey },
-  { name: 'spillway', title: 'Spillway, everything on', start: startSpillway },
+  { name: 'spillway', title: 'Spillway, everything on, two quotas', start: startSpillway({}) },
+  { name: 'redis', title: 'the same, counted in Redis', start: startSpillway({ redis: true }) },
+  {
+    name: 'tenants',
+    title: 'the same as `spillway`, with a thousand tenants',
+    start: startSpillway({ tenants: 1000 }),
+  },
 ];
 
 function startRelay(name: string): Contestant['start'] {
@@ -123,24 +130,62 @@ async function startPortkey(upstream: string, scratch: string): Promise<Started>
   };
 }
 
-async function startSpillway(upstream: string, scratch: string): Promise<Started> {
-  const main = join(HERE, '../src/main.ts');
-  if (!existsSync(main)) throw new Error('src/main.ts is not there yet');
-  const key = `sk-bench-${randomBytes(16).toString('hex')}`;
-  const running = new Running({
-    command: process.execPath,
-    args: [
-      main,
-      '--config',
-      join(HERE, 'spillway.yaml'),
-      '--listen',
-      '127.0.0.1:0',
-      '--admin',
-      '127.0.0.1:0',
-    ],
-    env: { NODE_ENV: 'production', BENCH_UPSTREAM: upstream, BENCH_KEY: key },
-    logFile: join(scratch, 'spillway.log'),
+/** What differs from `spillway.yaml`. */
+interface Variant {
+  /** Counts in a Redis of its own. */
+  redis?: boolean;
+  /** So many tenants beside the one that asks. */
+  tenants?: number;
+}
+
+function startSpillway({ redis = false, tenants = 0 }: Variant): Contestant['start'] {
+  return async (upstream, scratch) => {
+    const main = join(HERE, '../src/main.ts');
+    const name = redis ? 'redis' : `spillway-${tenants}`;
+    const config = join(scratch, `${name}.yaml`);
+    writeFileSync(config, readFileSync(join(HERE, 'spillway.yaml'), 'utf8') + moreTenants(tenants));
+    const key = `sk-bench-${randomBytes(16).toString('hex')}`;
+    const store = redis ? await startRedis(scratch) : '';
+    const running = new Running({
+      command: process.execPath,
+      args: [main, '--config', config, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'],
+      env: { NODE_ENV: 'production', BENCH_UPSTREAM: upstream, BENCH_KEY: key, BENCH_REDIS: store },
+      logFile: join(scratch, `${name}.log`),
+    });
+    const origin = await running.listening();
+    return { running, url: () => origin + PATH, headers: { authorization: `Bearer ${key}` } };
+  };
+}
+
+function moreTenants(count: number): string {
+  const tenants = Array.from({ length: count }, (_, index) => {
+    const sha256 = randomBytes(32).toString('hex');
+    const quotas = '[{ limit: 1000, of: requests, per: minute }, { limit: 1000000, of: tokens, per: hour }]';
+    return `  - { id: tenant-${index}, keys: [{ id: only, sha256: "${sha256}" }], quotas: ${quotas} }\n`;
   });
-  const origin = await running.listening();
-  return { running, url: () => origin + PATH, headers: { authorization: `Bearer ${key}` } };
+  return tenants.join('');
+}
+
+/** One process without a file, on this machine: what is measured is what it costs the gateway to ask. */
+async function startRedis(scratch: string): Promise<string> {
+  const server = await findRedis();
+  const port = await freePort();
+  const running = new Running({
+    command: server,
+    args: [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      scratch,
+    ],
+    logFile: join(scratch, 'redis-server.log'),
+  });
+  await running.ready(() => accepts(port));
+  return `redis://127.0.0.1:${port}`;
 }

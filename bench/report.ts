@@ -19,27 +19,41 @@ export function report(results: Results): string {
 function loadTable(title: string, yardstick: string, streamed: boolean, rows: readonly LoadRow[]): string {
   const base = rows.find((row) => row.contestant === yardstick)?.cpuMicros;
   const what = streamed ? 'stream' : 'request';
-  return table(
-    title,
-    [
-      `CPU µs a ${what}`,
-      `ratio to \`${yardstick}\``,
-      'lowest to highest',
-      `${what}s/s`,
-      `reads a ${what}`,
-      'RSS MB',
-      'failed',
-    ],
-    rows.map((row) => [
-      name(row.contestant),
-      number(median(row.cpuMicros)),
-      ...withSpread(perRound(row.cpuMicros, base, ratio)),
-      number(median(row.perSecond)),
-      count(median(row.reads)),
-      number(median(row.rssMb)),
-      String(row.failed),
-    ]),
+  return (
+    table(
+      title,
+      [
+        `CPU µs a ${what}`,
+        `ratio to \`${yardstick}\``,
+        'lowest to highest',
+        `${what}s/s`,
+        `reads a ${what}`,
+        'RSS MB',
+        'failed',
+      ],
+      rows.map((row) => [
+        name(row.contestant),
+        number(median(row.cpuMicros)),
+        ...withSpread(perRound(row.cpuMicros, base, ratio)),
+        number(median(row.perSecond)),
+        count(median(row.reads)),
+        number(median(row.rssMb)),
+        String(row.failed),
+      ]),
+    ) + variants(rows)
   );
+}
+
+/** What Redis, or a thousand tenants, cost beside the same gateway without. */
+function variants(rows: readonly LoadRow[]): string {
+  const base = rows.find((row) => row.contestant === 'spillway')?.cpuMicros;
+  const lines = ['redis', 'tenants'].flatMap((variant) => {
+    const row = rows.find((one) => one.contestant === variant);
+    if (row === undefined || base === undefined) return [];
+    const [middle, spread] = withSpread(perRound(row.cpuMicros, base, ratio));
+    return [`\`${variant}\` to \`spillway\`: ${middle} (${spread})`];
+  });
+  return lines.length === 0 ? '' : `\n\n${lines.join('; ')}`;
 }
 
 function latencyTable({ latency }: Results): string {
