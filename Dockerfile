@@ -19,6 +19,9 @@ COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY package.json LICENSE ./
 COPY bin bin
+# Found where a configuration is mounted alone as /etc/spillway/spillway.yaml, and to be named elsewhere: prices: /app/config/prices.yaml
+COPY config/prices.yaml config/prices.yaml
+COPY config/prices.yaml /etc/spillway/prices.yaml
 # The image's own user, by its number so that Kubernetes can tell that it is not root. It may write nothing, and need not.
 USER 1000:1000
 EXPOSE 8080 9090

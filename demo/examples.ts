@@ -2,7 +2,12 @@
 
 export interface Example {
   title: string;
-  body: { model: string; messages: { role: string; content: string }[]; stream?: boolean };
+  body: {
+    model: string;
+    messages: { role: string; content: string }[];
+    stream?: boolean;
+    max_tokens?: number;
+  };
   /** What its answer has to hold. */
   expected: { status: number; target: string | null; text: string };
 }
@@ -31,6 +36,11 @@ export const EXAMPLES: readonly Example[] = [
     title: 'A stream that breaks after it began: never an end that looks like success:',
     body: { model: 'torn', stream: true, messages: MESSAGES },
     expected: { status: 200, target: 'shaky/storyteller', text: 'stream_interrupted' },
+  },
+  {
+    title: 'More than the quota has left: refused before anything is sent, and it says what fits:',
+    body: { model: 'balanced', max_tokens: 5000, messages: MESSAGES },
+    expected: { status: 429, target: null, text: '2000 output tokens per hour' },
   },
 ];
 

@@ -70,6 +70,8 @@ What the gateway has learnt of each upstream (after five failures in a row the b
 not even tried for ten seconds), and what it counts:
 
 curl -s ${admin}/admin/upstreams
+curl -s ${url}/v1/usage -H 'authorization: Bearer ${KEY}'
+curl -s '${admin}/admin/usage?by=tenant,provider'
 curl -s ${admin}/metrics | grep ^spillway_`);
 }
 
@@ -80,7 +82,9 @@ async function tryAll({ url }: Gateway): Promise<boolean> {
     const answer = await send(example, url);
     const ok = isAsExpected(example, answer);
     well &&= ok;
-    say(`HTTP ${answer.status}, answered by ${answer.target ?? 'nobody'}, tries: ${answer.attempts}`);
+    say(
+      `HTTP ${answer.status}, answered by ${answer.target ?? 'nobody'}, tries: ${answer.attempts ?? 'none'}`,
+    );
     say(answer.text.trimEnd());
     say(ok ? 'As it should be.' : `NOT as it should be: expected ${JSON.stringify(example.expected)}`);
   }

@@ -15,6 +15,26 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     when: 'No model or alias has this name. `GET /v1/models/{id}` says so too where the key may not use it.',
     todo: 'Compare with `GET /v1/models`; the names are those under `models` and `aliases`, not those of the provider (unless `direct_models` is on).',
   },
+  tenant_not_found: {
+    when: 'Admin listener: no tenant has this id.',
+    todo: '`GET /admin/tenants` lists those there are.',
+  },
+  key_not_found: {
+    when: 'Admin listener: the tenant has no key by this id.',
+    todo: '`GET /admin/tenants/{id}/keys` lists those it has.',
+  },
+  tenant_exists: {
+    when: 'Admin listener: there is a tenant by this id already.',
+    todo: 'Take another id, or change the one there is with `PATCH`.',
+  },
+  tenant_in_file: {
+    when: 'Admin listener: the tenant stands in the configuration file, which alone can change it.',
+    todo: 'Change the file that the message names, then reload.',
+  },
+  key_exists: {
+    when: 'Admin listener: the hash that was sent is that of a key that there is already, or that was in use until it was rotated.',
+    todo: "Make another key: each is one client's.",
+  },
   unknown_url: {
     when: 'There is nothing at this path.',
     todo: "Check the SDK's base URL: it ends in `/v1`.",
@@ -59,6 +79,18 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     when: 'A provider refused the content and gave no code of its own; otherwise its own code stands here.',
     todo: 'Change the content. It is not sent to another target.',
   },
+  rate_limit_exceeded: {
+    when: 'A quota per second, minute or hour is used up, or as many requests are under way as may be. The message names the quota and when there is room; `type` is `requests` or `tokens`.',
+    todo: 'Wait as long as `retry-after` says. Where `x-should-retry` is false, the wait is over a minute, or the request could never fit: ask for less with `max_completion_tokens`.',
+  },
+  insufficient_quota: {
+    when: 'A quota in US dollars, or one per day or month, is used up, or could never take this request.',
+    todo: '`GET /v1/usage` shows all quotas of the key. The operator can raise the limit.',
+  },
+  model_not_priced: {
+    when: 'The tenant has a quota in dollars and none in tokens, and no target of the model has a price.',
+    todo: 'Add a price to `prices.yaml`, or a quota of tokens beside the one in dollars.',
+  },
   upstream_rate_limited: {
     when: 'Every target is rate limited by its provider.',
     todo: 'Wait as long as `retry-after` says. If it happens often: more keys (`api_keys`), more targets, or a higher limit at the provider.',
@@ -82,6 +114,10 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
   upstream_timeout: {
     when: 'The last target gave no first token, or no answer, in time, or the time for the whole request was over.',
     todo: 'Stream; or raise `timeouts.first_token`, `timeouts.attempt` or `timeouts.total`.',
+  },
+  state_unavailable: {
+    when: 'The store of shared state (Redis) is away: with `on_outage: deny` every request whose tenant has quotas, `GET /v1/usage`, and on the admin listener what reads or changes shared state.',
+    todo: 'Try again shortly. `spillway_state_store_up` and the log say since when.',
   },
   server_is_overloaded: {
     when: 'The gateway has `server.max_in_flight` requests under way.',

@@ -7,7 +7,7 @@ import { code, type Page, table } from './page.ts';
 /** What each label may say: closed sets, all of them. */
 const LABELS: Readonly<Record<string, string>> = {
   tenant:
-    'a tenant of the configuration, `anonymous` with `auth: none`, `unknown` for requests whose key is not known',
+    'a tenant of the configuration or of the admin API, `anonymous` with `auth: none`, `unknown` for requests whose key is not known',
   model:
     'of requests: a name under `models` (aliases by their own name), `PROVIDER/*` for direct models, `unknown` for any other; of upstreams: the model of the target, `*` for direct models',
   status: 'the HTTP status that the client was answered with; 499 if it had left before',
@@ -16,15 +16,18 @@ const LABELS: Readonly<Record<string, string>> = {
   kind: '`input`, `output`, `cached` (part of input), `reasoning` (part of output)',
   upstream: '`PROVIDER/MODEL#KEY`, the key by its place in the pool, from 1',
   to: '`open`, `half_open`, `closed`',
-  quota: 'what the quota counts, and per what',
+  quota:
+    'whose quota it is, what it counts, and per what: `tenant/tokens/minute`, `key/usd/day`, `tenant/concurrent`',
   le: 'upper bound of the bucket',
 };
 
 /** Beside the metric's own help: what else one should know. */
 const NOTES: Readonly<Record<string, string>> = {
-  spillway_cost_usd_total: 'Empty until prices come.',
-  spillway_quota_refusals_total: 'Empty until quotas come.',
-  spillway_state_store_up: 'Always 1 until a shared store comes.',
+  spillway_cost_usd_total:
+    'What has no price is not in it; `GET /admin/usage` says how many requests those were.',
+  spillway_quota_refusals_total: 'The line of the request in the log names the key as well.',
+  spillway_state_store_up:
+    'Without `state.redis` it is always 1; in a cluster it is 0 while any node is away.',
   spillway_breaker_state: 'The worst state of the upstream under any settings; direct models are left out.',
 };
 
@@ -115,7 +118,7 @@ Beside them stand Node's own, among them ${OF_NODE.map(code).join(', ')}.
 
 ## Labels
 
-Every label has a closed set of values: no client can make up a new one, so the number of series is bounded by the configuration.
+Every label has a closed set of values: no client can make up a new one, so the number of series is bounded by the configuration and the tenants there are; those of a tenant that is gone are dropped at the second scrape after.
 
 ${table(
   ['Label', 'Values'],
