@@ -23,7 +23,7 @@ import {
 import { Load, longest, type Noted } from './load.ts';
 
 /** Milliseconds. */
-const TIMEOUT = 500;
+const TIMEOUT = 1000;
 const LITTLE = 1000;
 const PASSWORD = 'Zq7Xw2Lm9';
 /** Of each gateway, in each phase. */

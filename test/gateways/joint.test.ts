@@ -67,8 +67,9 @@ function hold(): Gate {
   return gate;
 }
 
-/** What all of them say of the ledger. */
+/** What all of them say of the ledger, when each has written there what it owes. */
 async function sums(of: string) {
+  for (const member of members) await member.sums(of);
   const all = await Promise.all(members.map((member) => member.sums(of)));
   for (const one of all) assert.deepEqual(one, all[0]);
   return all[0];
@@ -171,6 +172,7 @@ describe('600 requests at the same time on three gateways', () => {
     assert.deepEqual([tally(wide), tally(none)], [{ 200: 70, 429: 130 }, { 429: 100 }]);
     assert.deepEqual(await standings('shared'), { used: 100, reserved: 0 });
     assert.deepEqual(await standings(narrow, 'requests', 'key'), { used: 30, reserved: 0 });
+    assert.deepEqual(await sums('shared'), answered(100));
     const byKey = (await (members[0] as Member).ledger('shared')).map(({ key, requests }) => [key, requests]);
     assert.deepEqual(byKey, [
       ['k', 70],

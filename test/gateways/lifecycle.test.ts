@@ -12,6 +12,8 @@ type Mode = 'local' | 'deny' | 'allow';
 const TIMEOUT = 500;
 /** More than any hiccup of the machine. Milliseconds. */
 const LITTLE = 3000;
+/** For the tests whose matter is not that Redis is slow. Milliseconds. */
+const PATIENT = 5000;
 
 const small = tenant('small', [
   { limit: 40, of: 'requests', per: 'hour' },
@@ -22,20 +24,20 @@ async function one(
   t: Parameters<typeof startRedis>[0],
   redis: Pick<RedisServer, 'url'>,
   mode: Mode,
-  more: { config?: object; prefix?: string; count?: number } = {},
+  more: { config?: object; prefix?: string; timeout?: number } = {},
 ) {
   const { members, upstream } = await startFleet(t, {
-    count: more.count ?? 1,
+    count: 1,
     state: {
       redis: redis.url,
-      command_timeout: `${TIMEOUT}ms`,
+      command_timeout: `${more.timeout ?? TIMEOUT}ms`,
       on_outage: mode,
       key_prefix: more.prefix ?? mode,
     },
     tenants: [small, tenant('free', [])],
     config: more.config ?? {},
   });
-  return { gateway: members[0] as Member, members, upstream };
+  return { gateway: members[0] as Member, upstream };
 }
 
 describe('a gateway that starts while Redis is away', () => {
@@ -121,8 +123,8 @@ describe('a gateway that is told to stop', () => {
     const redis = await startRedis(t);
     const proxy = await startTcpProxy(t, redis.port);
     const config = { server: { heartbeat: '0', drain_timeout: '300ms' } };
-    const { gateway, upstream } = await one(t, proxy, 'local', { config, prefix: 'stop' });
-    const { gateway: other } = await one(t, redis, 'local', { prefix: 'stop' });
+    const { gateway, upstream } = await one(t, proxy, 'local', { config, prefix: 'stop', timeout: PATIENT });
+    const { gateway: other } = await one(t, redis, 'local', { prefix: 'stop', timeout: PATIENT });
     const gate = new Gate();
     upstream.enqueue(
       ...Array.from({ length: 5 }, () => chatStream({ content: ['Hello', pauseUntil(gate)] })),
@@ -130,7 +132,7 @@ describe('a gateway that is told to stop', () => {
     const cut = Array.from({ length: 5 }, () => gateway.chat('small', { stream: true }));
     await gate.reached(5);
     // Redis is slow to answer: settlements pile up behind the one that is on its way.
-    proxy.toClient.delay = TIMEOUT / 4;
+    proxy.toClient.delay = 125;
     const seen = await Promise.all(atOnce([gateway], 20, 'small'));
     assert.deepEqual(tally(seen), { 200: 20 });
     assert.deepEqual(await gateway.stop(), ENDED);
@@ -152,14 +154,14 @@ describe('a gateway that is told to stop', () => {
 
   it('writes what was used while Redis was away, when it has just come back', async (t) => {
     const redis = await startRedis(t, { config: { appendonly: 'yes' } });
-    const { gateway } = await one(t, redis, 'allow', { prefix: 'back' });
+    const { gateway } = await one(t, redis, 'allow', { prefix: 'back', timeout: PATIENT });
     await redis.kill();
     await until(async () => !(await gateway.storeUp()), 'the outage to be seen');
     assert.deepEqual(tally(await Promise.all(atOnce([gateway], 50, 'small'))), { 200: 50 });
     await redis.start();
     await until(() => gateway.storeUp(), 'the return');
     assert.deepEqual(await gateway.stop(), ENDED);
-    const { gateway: next } = await one(t, redis, 'allow', { prefix: 'back' });
+    const { gateway: next } = await one(t, redis, 'allow', { prefix: 'back', timeout: PATIENT });
     assert.deepEqual(await settled(next, 'small'), { requests: 50, tokens: 50 * (PROMPT + ANSWER) });
     assert.equal((await next.sums('small')).requests, 50);
   });

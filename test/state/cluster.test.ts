@@ -154,6 +154,7 @@ describe('a cluster that says strange things', () => {
     assert.equal(asked('GET'), 6);
     // Each time is reason to ask who holds what, but not at once.
     await clock.advanceAsync(99);
+    await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(asked('CLUSTER'), 1);
     await clock.advanceAsync(1);
     await until(() => asked('CLUSTER') === 2, 'it to be asked');
@@ -233,7 +234,7 @@ describe('a slot that is moved', () => {
     await cluster.moveKeys(slotOf(tag), to, 1);
     const stuck = await outcome(() => state.run(BOTH, [`{${tag}}:a`, `{${tag}}:b`], []));
     assert.equal(stuck.unavailable, `${address(from)}: the slot is being moved (TRYAGAIN)`);
-    assert.ok(stuck.took < 500, `it took ${stuck.took} ms`);
+    assert.ok(stuck.took < 1_500, `it took ${stuck.took} ms`);
     assert.equal(state.allUp, true);
     while ((await cluster.moveKeys(slotOf(tag), to, 10)) > 0);
     await cluster.endMigration(slotOf(tag), to);
@@ -354,7 +355,7 @@ describe('a master of a cluster that is lost', { concurrency: true }, () => {
     const here = await calls?.stop();
     const there = await elsewhere?.stop();
     assert.ok((here?.unavailable.length ?? 0) > 0);
-    assert.ok((here?.slowest ?? 0) < 500, `one took ${here?.slowest} ms`);
+    assert.ok((here?.slowest ?? 0) < 1_500, `one took ${here?.slowest} ms`);
     assert.deepEqual(there?.unavailable, []);
     assert.equal(state.allUp, true);
     const name = address(master);
@@ -390,7 +391,7 @@ describe('a master of a cluster that is lost', { concurrency: true }, () => {
     const elsewhere = traffic(t, () => state.run(COUNT, [`{${other}}`], [1]));
     master.freeze();
     const { unavailable } = await outcome(() => state.run(COUNT, [`{${tag}}`], [1]));
-    assert.equal(unavailable, `${address(master)}: no answer within 250 ms`);
+    assert.equal(unavailable, `${address(master)}: no answer within 1000 ms`);
     assert.equal(state.isUp(`{${tag}}`), false);
     assert.equal(state.isUp(`{${other}}`), true);
     assert.equal(state.allUp, false);
@@ -424,7 +425,7 @@ describe('a master of a cluster that is lost', { concurrency: true }, () => {
     await of.killMaster(of.nodes[0] as RedisServer);
     await until(() => state.allUp, 'all to be back');
     const { slowest } = await calls.stop();
-    assert.ok(slowest < 500, `one took ${slowest} ms`);
+    assert.ok(slowest < 1_500, `one took ${slowest} ms`);
     for (let number = 0; number < 100; number++) await state.run(COUNT, [`{${number}}`], [1]);
     for (const name of new Set(state.changes.map(({ node }) => node))) {
       const ups = state.changes.filter(({ node }) => node === name).map(({ up }) => up);

@@ -6,6 +6,7 @@ import { StateUnavailable } from '../../src/state/unavailable.ts';
 import type { CleansUp } from '../support/redis.ts';
 
 export interface OpenOptions {
+  /** Long unless said: a machine that is busy is not what most tests are about. */
   commandTimeout?: number;
   clock?: Clock;
   gateway?: string;
@@ -19,7 +20,7 @@ export interface TestState extends OpenState {
 }
 
 export function open(t: CleansUp, redis: RedisSettings | string, options: OpenOptions = {}): TestState {
-  const { commandTimeout = 250, clock = systemClock, gateway = 'g1' } = options;
+  const { commandTimeout = 1_000, clock = systemClock, gateway = 'g1' } = options;
   const settings = typeof redis === 'string' ? ({ kind: 'single', url: redis } as const) : redis;
   const state = openState(
     { redis: settings, keyPrefix: 'spillway', commandTimeout, onOutage: 'local' },

@@ -10,7 +10,7 @@ const BACK = { node: 'redis', up: true, why: null };
 describe('a Redis that is frozen', () => {
   it('keeps no call longer than the timeout, and then none at all, until it is thawed', async (t) => {
     const redis = await startRedis(t);
-    const state = open(t, redis.url);
+    const state = open(t, redis.url, { commandTimeout: 250 });
     await state.started;
     redis.freeze();
     const first = await Promise.all(
@@ -37,7 +37,7 @@ describe('a Redis that is frozen', () => {
   it('from the start keeps nobody longer either', async (t) => {
     const redis = await startRedis(t);
     redis.freeze();
-    const state = open(t, redis.url);
+    const state = open(t, redis.url, { commandTimeout: 250 });
     const { took, unavailable } = await outcome(() => state.run(COUNT, ['a'], [1]));
     assert.equal(unavailable, 'redis: no answer within 250 ms');
     assert.ok(took >= 250 && took < 500, `it took ${took} ms`);
@@ -49,7 +49,7 @@ describe('a Redis that is frozen', () => {
   it('is found out without a call', async (t) => {
     const clock = new ManualClock();
     const redis = await startRedis(t);
-    const state = open(t, redis.url, { clock });
+    const state = open(t, redis.url, { clock, commandTimeout: 250 });
     await state.started;
     redis.freeze();
     await clock.advanceAsync(5_000);
@@ -81,7 +81,7 @@ describe('a Redis that is stopped', () => {
     assert.equal(state.isUp('a'), true);
     const { took, unavailable } = await outcome(() => state.command('GET', 'a'));
     assert.match(String(unavailable), /^redis: connect ECONNREFUSED/);
-    assert.ok(took < 250, `it took ${took} ms`);
+    assert.ok(took < 500, `it took ${took} ms`);
     await state.started;
     assert.equal(state.changes.length, 1);
     await redis.start();
@@ -105,7 +105,7 @@ describe('a Redis at the end of a slow line', () => {
   it('is there while answers come within the timeout, and away while they do not', async (t) => {
     const redis = await startRedis(t);
     const proxy = await startTcpProxy(t, redis.port);
-    const state = open(t, proxy.url);
+    const state = open(t, proxy.url, { commandTimeout: 250 });
     // From now on Redis knows the script; to tell it takes another round trip.
     await state.run(COUNT, ['a'], [0]);
     proxy.toClient.delay = 150;
@@ -160,35 +160,36 @@ describe('a Redis at the end of a slow line', () => {
 
 describe('a connection that breaks', () => {
   it('fails what is under way, and is replaced at once', async (t) => {
+    const clock = new ManualClock();
     const redis = await startRedis(t);
     const proxy = await startTcpProxy(t, redis.port);
-    const state = open(t, proxy.url);
+    const state = open(t, proxy.url, { clock });
     await state.started;
     proxy.toClient.hold();
     const calls = Array.from({ length: 10 }, () => outcome(() => state.command('GET', 'a')));
     await new Promise(setImmediate);
-    const broken = performance.now();
     proxy.cut();
     proxy.toClient.release();
     for (const { unavailable } of await Promise.all(calls)) assert.match(String(unavailable), /^redis: /);
     // What the others are told is what is known of Redis, not what became of those.
     const { unavailable } = await outcome(() => state.command('GET', 'a'));
     assert.equal(unavailable, `redis: ${state.changes[0]?.why}`);
+    clock.advance(25);
     assert.deepEqual(await state.change(1), BACK);
-    assert.ok(performance.now() - broken < 250, `it took ${performance.now() - broken} ms`);
     assert.equal(state.changes.length, 2);
   });
 
   it('is replaced as quickly each time, if it was of use in between', async (t) => {
+    const clock = new ManualClock();
     const redis = await startRedis(t);
-    const state = open(t, redis.url);
+    const state = open(t, redis.url, { clock });
     await state.started;
-    const started = performance.now();
     for (let round = 0; round < 8; round++) {
       await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      assert.equal((await state.change(round * 2)).up, false);
+      clock.advance(25);
       assert.equal((await state.change(round * 2 + 1)).up, true);
     }
-    assert.ok(performance.now() - started < 800, `it took ${performance.now() - started} ms`);
   });
 
   it('is not looked after any more once the client is closed', async (t) => {
