@@ -36,3 +36,15 @@ export function formatDuration(ms: number): string {
   }
   return `${ms}ms`;
 }
+
+/** `272k`, `1.05m` or `204800`, a k being a thousand. */
+export const TOKENS_FORM = 'a number of tokens such as 272k, 1m or 204800';
+
+/** Null for what is no whole number above 0. */
+export function parseTokens(text: string): number | null {
+  const match = /^(\d{1,9}(?:\.\d{1,6})?)(k|m)?$/i.exec(text.trim());
+  if (match === null) return null;
+  const unit = { k: 1e3, m: 1e6 }[(match[2] ?? '').toLowerCase()] ?? 1;
+  const count = Math.round(Number(match[1]) * unit * 1e6) / 1e6;
+  return Number.isInteger(count) && count > 0 ? count : null;
+}

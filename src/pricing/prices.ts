@@ -1,70 +1,30 @@
-import type { Usage } from '../core/usage.ts';
+import { ModelTable } from '../core/model-table.ts';
+import type { CacheSaved, Usage } from '../core/usage.ts';
 import { isIn, type WeekSpan, ZoneCalendar } from './calendar.ts';
-import { LONGEST_NAME, Names } from './names.ts';
-import { Rates } from './rates.ts';
+import { type PaidTokens, Rates } from './rates.ts';
 import type { LengthPrices, PricePeriod, PriceTable } from './settings.ts';
-
-/** Clients can make up names where `direct_models` is on: when that many are remembered, all are forgotten. */
-export const MOST_REMEMBERED = 10_000;
 
 /** All prices of a configuration. */
 export class Prices {
   /** Entries of the table. */
   readonly size: number;
-  readonly #general: Names<ModelPrice>;
-  /** What holds for one provider only, and wins over what holds for all. */
-  readonly #narrowed: ReadonlyMap<string, Names<ModelPrice>>;
-  readonly #found = new Map<string, Map<string, ModelPrice | null>>();
-  #remembered = 0;
+  readonly #table: ModelTable<ModelPrice>;
 
   constructor({ spellings, entries }: PriceTable) {
     this.size = entries.length;
     const calendars = new Map<string, ZoneCalendar>();
-    const priced = entries.map(({ names, providers, periods }) => {
-      const value = new ModelPrice(periods, calendars);
-      return { names, providers, value };
-    });
-    this.#general = new Names(
+    this.#table = new ModelTable(
       spellings,
-      priced.filter(({ providers }) => providers === null),
+      entries.map(({ names, providers, periods }) => {
+        const value = new ModelPrice(periods, calendars);
+        return { names, providers, value };
+      }),
     );
-    const byProvider = new Map<string, typeof priced>();
-    for (const entry of priced) {
-      for (const provider of entry.providers ?? []) {
-        const own = byProvider.get(provider);
-        if (own === undefined) byProvider.set(provider, [entry]);
-        else own.push(entry);
-      }
-    }
-    this.#narrowed = new Map([...byProvider].map(([id, named]) => [id, new Names(spellings, named)]));
   }
 
   /** The price of a model, by the name that the provider is asked for; null if none is known. */
   find(provider: string, model: string): ModelPrice | null {
-    const known = this.#found.get(provider)?.get(model);
-    return known === undefined ? this.#search(provider, model) : known;
-  }
-
-  /** Names whose price need not be searched again. */
-  get remembered(): number {
-    return [...this.#found.values()].reduce((sum, ofProvider) => sum + ofProvider.size, 0);
-  }
-
-  #search(provider: string, model: string): ModelPrice | null {
-    if (model.length > LONGEST_NAME) return null;
-    const price = this.#narrowed.get(provider)?.find(model) ?? this.#general.find(model);
-    if (this.#remembered >= MOST_REMEMBERED) {
-      this.#found.clear();
-      this.#remembered = 0;
-    }
-    let ofProvider = this.#found.get(provider);
-    if (ofProvider === undefined) {
-      ofProvider = new Map();
-      this.#found.set(provider, ofProvider);
-    }
-    ofProvider.set(model, price);
-    this.#remembered++;
-    return price;
+    return this.#table.find(provider, model);
   }
 }
 
@@ -78,20 +38,21 @@ export class ModelPrice {
 
   /** Of an answer to a request of that time (since 1970); null where nothing is known of that time, or of so long a prompt. */
   cost(usage: Usage, at: number): number | null {
-    const input = whole(usage.input);
-    const rates = this.#ratesAt(input, at);
+    const rates = this.#ratesAt(whole(usage.input), at);
+    return rates === null ? null : rates.cost(paidTokens(usage));
+  }
+
+  /** What its cache saved of such an answer's cost; null as with `cost`. */
+  cacheSaved(usage: Usage, at: number): CacheSaved | null {
+    const rates = this.#ratesAt(whole(usage.input), at);
     if (rates === null) return null;
-    // Whatever an upstream reports: the parts come to the whole, and none is below 0. What is dearer is believed first.
-    const written = Math.min(whole(usage.cacheWrite), input);
-    const writeHour = Math.min(whole(usage.cacheWriteHour ?? 0), written);
-    const read = Math.min(whole(usage.cached), input - written);
-    return rates.cost({
-      fresh: input - written - read,
-      read,
-      write: written - writeHour,
-      writeHour,
-      out: whole(usage.output),
-    });
+    const paid = paidTokens(usage);
+    const unread = { ...paid, fresh: paid.fresh + paid.read, read: 0 };
+    const full = { ...unread, fresh: unread.fresh + paid.write + paid.writeHour, write: 0, writeHour: 0 };
+    return {
+      read: rates.cost(unread) - rates.cost(paid),
+      written: rates.cost(unread) - rates.cost(full),
+    };
   }
 
   /**
@@ -167,6 +128,21 @@ function calendarOf(zone: string, calendars: Map<string, ZoneCalendar>): ZoneCal
     calendars.set(zone, calendar);
   }
   return calendar;
+}
+
+/** Whatever an upstream reports: the parts come to the whole, and none is below 0. What is dearer is believed first. */
+function paidTokens(usage: Usage): PaidTokens {
+  const input = whole(usage.input);
+  const written = Math.min(whole(usage.cacheWrite), input);
+  const writeHour = Math.min(whole(usage.cacheWriteHour ?? 0), written);
+  const read = Math.min(whole(usage.cached), input - written);
+  return {
+    fresh: input - written - read,
+    read,
+    write: written - writeHour,
+    writeHour,
+    out: whole(usage.output),
+  };
 }
 
 /** A number of tokens, whatever was reported. */

@@ -1,23 +1,14 @@
 import { z } from 'zod';
-import { choice, mark, read } from '../schema/kit.ts';
+import { LONGEST_NAME } from '../core/model-names.ts';
+import { choice, mark, read, spelling, tokens } from '../schema/kit.ts';
 import { DAYS, parseHours, parseInstant } from './calendar.ts';
 import { type Fraction, fromNumber, parseRatio } from './fraction.ts';
-import { isSpelling, LONGEST_NAME } from './names.ts';
 
 /** A dollar a token: more is a slip of the pen. */
 const HIGHEST_PRICE = 1_000_000;
 
 /** For a million tokens, in the entry's currency. */
 const price = () => mark(z.number().min(0).max(HIGHEST_PRICE), { form: 'number' });
-
-const tokens = () =>
-  read('a number of tokens such as 272k, 1m or 204800', 'tokens', (value) => {
-    const match = /^(\d{1,9}(?:\.\d{1,6})?)(k|m)?$/i.exec(String(value).trim());
-    if (match === null) return null;
-    const unit = { k: 1e3, m: 1e6 }[(match[2] ?? '').toLowerCase()] ?? 1;
-    const count = Math.round(Number(match[1]) * unit * 1e6) / 1e6;
-    return Number.isInteger(count) && count > 0 ? count : null;
-  });
 
 const instant = () =>
   read(
@@ -79,11 +70,6 @@ const entrySchema = z.strictObject({
   ...z.strictObject(periodShape).partial({ in: true, out: true }).shape,
   periods: z.array(z.strictObject(periodShape)).min(1).optional(),
 });
-
-const spelling = () =>
-  read('a text with {} once, where the name stands, such as "*/{}"', 'text', (value) =>
-    typeof value === 'string' && isSpelling(value) ? value : null,
-  );
 
 const currencyName = z
   .string()

@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { DURATION_FORM, parseDuration, parseSize, SIZE_FORM } from '../core/units.ts';
+import { isSpelling } from '../core/model-names.ts';
+import {
+  DURATION_FORM,
+  parseDuration,
+  parseSize,
+  parseTokens,
+  SIZE_FORM,
+  TOKENS_FORM,
+} from '../core/units.ts';
 
 /**
  * The words that the parts' schemas are written in, beside zod's own. Every key is optional or has a `prefault`, a
@@ -76,9 +84,21 @@ export function size() {
   });
 }
 
+/** A number of tokens, written `272k`, `1m` or `204800`. At least one. */
+export function tokens() {
+  return read(TOKENS_FORM, 'tokens', (value) => parseTokens(String(value)));
+}
+
 /** A whole number from `min` to `max`. */
 export function count(min: number, max = 1_000_000_000) {
   return mark(z.int().min(min).max(max), { form: 'whole number' });
+}
+
+/** How hosts decorate the names of models, in a table of them. */
+export function spelling() {
+  return read('a text with {} once, where the name stands, such as "*/{}"', 'text', (value) =>
+    typeof value === 'string' && isSpelling(value) ? value : null,
+  );
 }
 
 /** A value with a form of its own. `parse` gives null for what does not have it; `expected` finishes "expected …". */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { MOST_REMEMBERED } from '../../src/pricing/prices.ts';
 import { dollars, found, NOW, priceOf, pricesOf, usage } from './helpers.ts';
 
 const MILLION = 1_000_000;
@@ -167,19 +166,5 @@ describe('prices', () => {
     }
     assert.equal(found(prices, 'm'), found(prices, 'm'));
     assert.equal(prices.size, 1);
-  });
-
-  it('stay right when more names have been asked for than are remembered', () => {
-    const prices = pricesOf(`prices:\n${entry('["n*"]', 'in: 1, out: 1')}${entry('[n7]', 'in: 2, out: 2')}`);
-    for (let i = 0; i < 2.5 * MOST_REMEMBERED; i++) {
-      const price = prices.find(i % 2 === 0 ? 'one' : 'two', `n${i}`);
-      assert.ok(prices.remembered <= MOST_REMEMBERED);
-      assert.equal(price?.cost(usage({ input: 1 }), NOW), i === 7 ? 2000 : 1000);
-    }
-    assert.equal(prices.find('one', 'n7')?.cost(usage({ input: 1 }), NOW), 2000);
-    const { remembered } = prices;
-    assert.equal(prices.find('one', 'n'.repeat(257)), null);
-    assert.equal(prices.find('one', 'n7') === null, false);
-    assert.equal(prices.remembered, remembered);
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { matches, Names } from '../../src/pricing/names.ts';
+import { matches, Names } from '../../src/core/model-names.ts';
 
 /** Finds the name of the entry, so that a test can tell which one it was. */
 function namesOf(entries: readonly (readonly string[])[], spellings: readonly string[] = []): Names<string> {
