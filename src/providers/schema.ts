@@ -1,15 +1,17 @@
 import { z } from 'zod';
 import { choice, count, mark, notYet, secret } from '../schema/kit.ts';
-import { HOST_PRESETS, type HostName } from './presets.ts';
+import { ADAPTERS, type AdapterName } from './adapters.ts';
 
-const hosts = Object.keys(HOST_PRESETS) as [HostName, ...HostName[]];
+const adapters = Object.keys(ADAPTERS) as [AdapterName, ...AdapterName[]];
 
 export const providerSchema = z.strictObject({
-  adapter: choice(hosts, ['azure', 'anthropic', 'bedrock', 'gemini', 'vertex']).describe(
-    'the dialect; each knows its own `base_url` and needs',
-  ),
+  adapter: choice(adapters).describe('the dialect; each knows its own `base_url` and needs'),
   base_url: z.string().optional().describe("where the host is; left out = the adapter's own"),
-  api_key: secret().optional().describe('the key; `ollama` and `vllm` need none'),
+  api_key: secret()
+    .optional()
+    .describe(
+      'the key; `ollama` and `vllm` need none, without one `bedrock`, `azure` and `vertex` use the credentials of their surroundings',
+    ),
   api_keys: mark(z.array(secret()), { secret: true })
     .optional()
     .describe('in place of `api_key`: a pool, each key with its own cooldown'),
@@ -30,12 +32,26 @@ export const providerSchema = z.strictObject({
       ),
   ),
   adaptive: notYet(z.boolean().prefault(false).describe('lower the rate on 429s, raise it slowly')),
-  region: notYet(z.string().describe('`bedrock`: the region')),
-  resource: notYet(z.string().describe('`azure`: the resource')),
-  deployments: notYet(z.record(z.string(), z.string()).describe('`azure`: the deployment of each model')),
-  api_version: notYet(z.string().describe('`azure`: for classic URLs')),
-  project: notYet(z.string().describe('`vertex`: the project')),
-  location: notYet(z.string().describe('`vertex`: the location')),
+  region: z
+    .string()
+    .optional()
+    .describe(
+      '`bedrock`: the region; left out = that of `base_url`, else `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment',
+    ),
+  resource: z.string().optional().describe('`azure`: the resource; needed unless there is a `base_url`'),
+  deployments: z
+    .record(z.string(), z.string().min(1))
+    .optional()
+    .describe('`azure`: the deployment of each model; others are called by the name of the model'),
+  api_version: z
+    .string()
+    .optional()
+    .describe('`azure`: calls the classic URLs of deployments, with this version; left out = those of v1'),
+  project: z
+    .string()
+    .optional()
+    .describe('`vertex`: the project; needed unless there is an `api_key` (express mode)'),
+  location: z.string().optional().describe('`vertex`: the location; left out = `global`'),
 });
 
 export const providersSchema = z.record(z.string(), providerSchema).prefault({});

@@ -15,4 +15,16 @@ export interface ProviderSettings {
   ca: string | null;
   /** Sockets per origin. */
   connections: number;
+  /** `bedrock`: the region; null = not given. */
+  region: string | null;
+  /** `azure`: the resource. */
+  resource: string | null;
+  /** `azure`: the deployment of each model; others are called by their own name. */
+  deployments: Readonly<Record<string, string>>;
+  /** `azure`: given, classic URLs are called, with this version. */
+  apiVersion: string | null;
+  /** `vertex`: the project. */
+  project: string | null;
+  /** `vertex`: the location. */
+  location: string | null;
 }

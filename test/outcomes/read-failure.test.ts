@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { FailureKind } from '../../src/core/outcome.ts';
-import { readFailure, readInBandError } from '../../src/providers/openai/failure.ts';
+import { readFailure, readInBandError } from '../../src/providers/failure.ts';
 
 /** What hosts write, as near to their own words as is known, and the row of the table that it belongs to. */
 type Case = [status: number, body: object | string, kind: FailureKind];

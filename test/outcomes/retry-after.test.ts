@@ -120,6 +120,18 @@ describe('The wait that an upstream asks for', () => {
     assert.equal(wait({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '5' }), 5000);
   });
 
+  it("is read from Anthropic's limits, each with a moment of its own", () => {
+    for (const limit of ['requests', 'tokens', 'input-tokens', 'output-tokens']) {
+      const headers = (remaining: string) => ({
+        [`anthropic-ratelimit-${limit}-remaining`]: remaining,
+        [`anthropic-ratelimit-${limit}-reset`]: '2026-11-22T09:00:30Z',
+      });
+      assert.equal(wait(headers('0')), 30_000, limit);
+      assert.equal(wait(headers('1000')), null, limit);
+      assert.equal(wait({ ...headers('0'), 'retry-after': '7' }), 7000, limit);
+    }
+  });
+
   it('is not the reset of a limit that has something left, or of which nothing is known', () => {
     assert.equal(wait({ 'x-ratelimit-remaining-requests': '3', 'x-ratelimit-reset-requests': '9s' }), null);
     assert.equal(wait({ 'x-ratelimit-reset-requests': '9s' }), null);

@@ -1,25 +1,13 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
+import type { ChunkKind, EventReader } from '../event-reader.ts';
 import { bringsSomething, type Output } from './output.ts';
 
 /** Hundreds of times what a model can take or give: a report of more is a mistake. */
 const MOST_TOKENS = 1e9;
 
-/**
- * What an event of a stream turned out to be.
- * - `content`: brings the client something: text, a piece of a tool call, reasoning, a finish
- * - `quiet`: well-formed, but brings nothing yet (a role, an empty delta)
- * - `usage`: only reports usage
- * - `error`: an error object; see `error`
- * - `done`: the end mark
- * - `ping`: a sign of life, and nothing for the client
- * - `foreign`: JSON, but no chunk; nothing of the answer can have been in it
- * - `invalid`: what may have been a chunk, but is damaged
- */
-export type ChunkKind = 'content' | 'quiet' | 'usage' | 'error' | 'done' | 'ping' | 'foreign' | 'invalid';
-
 /** Follows one stream of OpenAI chunks: what has begun, what has finished, what was used. */
-export class ChunkReader {
+export class ChunkReader implements EventReader {
   usage: Usage | null = null;
   /** What the upstream reported, from the first chunk that did. */
   model: string | null = null;
@@ -27,6 +15,8 @@ export class ChunkReader {
   error: JsonObject | null = null;
   /** The chunk that was read last, if the host left out what clients rely on: with that put in. */
   mended: JsonObject | null = null;
+  /** The chunk that was read last, parsed; null where it was no JSON object. */
+  value: JsonObject | null = null;
   /** The chunk that was read last reports usage. */
   reportsUsage = false;
   /** How much the chunk that was read last brings, over all its choices. */
@@ -57,10 +47,7 @@ export class ChunkReader {
   }
 
   read(data: string, eventType: string): ChunkKind {
-    this.mended = null;
-    this.reportsUsage = false;
-    this.output.characters = 0;
-    this.output.reasoning = 0;
+    this.#forget();
     if (data === '[DONE]') return 'done';
     let chunk: unknown;
     try {
@@ -69,6 +56,25 @@ export class ChunkReader {
       return this.#readText(data.trim(), eventType);
     }
     if (!isJsonObject(chunk)) return eventType === 'error' ? this.#failed({ error: data }) : 'invalid';
+    return this.#readObject(chunk, eventType);
+  }
+
+  /** One chunk that is parsed already, such as a translator's. */
+  readValue(chunk: JsonObject): ChunkKind {
+    this.#forget();
+    return this.#readObject(chunk, '');
+  }
+
+  #forget(): void {
+    this.value = null;
+    this.mended = null;
+    this.reportsUsage = false;
+    this.output.characters = 0;
+    this.output.reasoning = 0;
+  }
+
+  #readObject(chunk: JsonObject, eventType: string): ChunkKind {
+    this.value = chunk;
     if (chunk['error'] || eventType === 'error') return this.#failed(chunk);
     const groq = chunk['x_groq'];
     if (isJsonObject(groq) && groq['error']) return this.#failed({ error: groq['error'] });
@@ -151,7 +157,10 @@ function callsTool(delta: JsonObject): boolean {
   return (Array.isArray(calls) && calls.length > 0) || delta['function_call'] != null;
 }
 
-/** OpenAI's usage object, with DeepSeek's name for cached tokens. What it says of parts is held to what it says of the whole. */
+/**
+ * OpenAI's usage object, with DeepSeek's name for cached tokens, and ours for those that Anthropic keeps for an hour. What it says of parts is held to
+ * what it says of the whole.
+ */
 export function readUsage(usage: JsonObject): Usage {
   const promptDetails = usage['prompt_tokens_details'];
   const completionDetails = usage['completion_tokens_details'];
@@ -168,13 +177,16 @@ export function readUsage(usage: JsonObject): Usage {
   // xAI counts reasoning beside the completion, which only the total tells. It is paid for like the rest of the output.
   const isBeside = count(usage['total_tokens']) === input + completion + reasoning;
   const output = isBeside ? completion + reasoning : completion;
-  return {
+  const read: Usage = {
     input,
     output,
     cached: Math.min(cached, input - cacheWrite),
     cacheWrite,
     reasoning: Math.min(reasoning, output),
   };
+  const hour = isJsonObject(promptDetails) ? count(promptDetails['cache_write_1h_tokens']) : 0;
+  if (hour > 0) read.cacheWriteHour = Math.min(hour, cacheWrite);
+  return read;
 }
 
 /** 0 for what cannot be a number of tokens. */

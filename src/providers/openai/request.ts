@@ -1,20 +1,20 @@
 import type { Json, JsonObject } from '../../core/json.ts';
 import { isJsonObject } from '../../core/json.ts';
-import type { Changes, JsonBody } from '../../core/json-body.ts';
+import type { JsonBody } from '../../core/json-body.ts';
 import type { HostQuirks } from '../presets.ts';
 
 /** What a target makes of the client's request. */
 export interface TargetParams {
   model: string;
   overrideParams: JsonObject;
-  quirks: HostQuirks;
+  quirks: Pick<HostQuirks, 'streamUsage'>;
 }
 
 /**
  * What changes in the client's body for this target, and nothing that does not: the model, the overrides, and in a stream the
  * wish for usage, which is always asked for.
  */
-export function chatChanges(body: JsonBody, streaming: boolean, target: TargetParams): Changes {
+export function chatChanges(body: JsonBody, streaming: boolean, target: TargetParams): Map<string, Json> {
   const client = body.value;
   const changes = new Map<string, Json>();
   for (const [key, value] of Object.entries(target.overrideParams)) changes.set(key, value);
@@ -36,15 +36,4 @@ export function chatChanges(body: JsonBody, streaming: boolean, target: TargetPa
  */
 function asksPlainly(options: string | null): boolean {
   return options !== null && !options.includes('\\') && options.split('"include_usage"').length === 2;
-}
-
-/** The headers of every call to a host: name, value, name, value … The provider's own `headers` win. */
-export function requestHeaders(secret: string | null, own: Readonly<Record<string, string>>): string[] {
-  const headers: Record<string, string> = {
-    'content-type': 'application/json',
-    // A relay that unpacks and packs again gains nothing, and packed streams come in lumps.
-    'accept-encoding': 'identity',
-  };
-  if (secret !== null) headers['authorization'] = `Bearer ${secret}`;
-  return Object.entries({ ...headers, ...own }).flat();
 }

@@ -1,0 +1,30 @@
+import type { Adapter } from '../adapter.ts';
+import type { HostPreset, HostQuirks } from '../presets.ts';
+import { prepareCall } from './prepare.ts';
+
+/** A host that speaks OpenAI's dialects. */
+export function openaiHost(preset: HostPreset): Adapter {
+  return {
+    speaks: new Set(preset.speaks),
+    needsKey: preset.needsKey ? 'yes' : 'no',
+    identity: null,
+    baseUrl: () => preset.baseUrl,
+    keyHeaders: bearer,
+    prepare: (ask) => prepareCall(ask, quirksAt(preset, ask.provider.baseUrl)),
+  };
+}
+
+/** `base_url` may also name a region of the host's own, such as `eu.api.openai.com`. */
+function quirksAt({ baseUrl, quirks, quirksElsewhere }: HostPreset, url: string): HostQuirks {
+  if (quirksElsewhere === undefined || url === baseUrl) return quirks;
+  return hostOf(url).endsWith(`.${hostOf(baseUrl)}`) ? quirks : quirksElsewhere;
+}
+
+/** With its port; `https://host/path` has it between the second slash and the third. */
+function hostOf(url: string): string {
+  return url.split('/', 3)[2] ?? '';
+}
+
+function bearer(secret: string): Record<string, string> {
+  return { authorization: `Bearer ${secret}` };
+}
