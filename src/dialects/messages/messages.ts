@@ -1,0 +1,52 @@
+import type { JsonBody } from '../../core/json-body.ts';
+import type { Dialect } from '../../providers/adapter.ts';
+import type { ClientDialect, ClientRequest, ErrorFields } from '../dialect.ts';
+import { errorBody, typeOfStatus } from './errors.ts';
+import { MessagesPresenter } from './presenter.ts';
+import { type Asked, readMessages, readQuestion } from './read.ts';
+import { type Translated, toChat } from './to-chat.ts';
+import { toMessage } from './to-message.ts';
+
+/** Anthropic's `POST /v1/messages`. */
+export const messages: ClientDialect = {
+  name: 'messages',
+  read: (bytes) => request('messages', readMessages(bytes)),
+  answer: (completion, { body }, id) => toMessage(completion, body.value, id),
+  presenter: ({ body }, id) => new MessagesPresenter(body.value, id),
+  error,
+};
+
+/**
+ * Anthropic's `POST /v1/messages/count_tokens`. Nobody but Anthropic answers it, and what comes from there passes as it is; elsewhere the tokens are
+ * estimated by whoever has the means.
+ */
+export const countTokens: ClientDialect = {
+  name: 'count_tokens',
+  read: (bytes) => request('count_tokens', readQuestion(bytes)),
+  answer: (counted) => counted,
+  presenter: ({ body }, id) => new MessagesPresenter(body.value, id),
+  error,
+};
+
+function request(dialect: Dialect, asked: Asked): ClientRequest {
+  let translated: Translated | null = null;
+  const translate = () => {
+    translated ??= toChat(asked.body.value);
+    return translated;
+  };
+  return {
+    ...asked,
+    dialect,
+    wantsUsage: true,
+    chat: (): JsonBody => translate().body,
+    get dropped() {
+      return translate().dropped;
+    },
+  };
+}
+
+/** Anthropic names what is wrong in the message, and nowhere else. */
+function error({ message, param }: ErrorFields, status: number, requestId: string) {
+  const named = param === null || message.includes(param) ? message : `${param}: ${message}`;
+  return { ...errorBody(typeOfStatus(status), named), request_id: requestId };
+}
