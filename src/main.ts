@@ -107,7 +107,7 @@ function main(): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGHUP', () => app.reload());
+  process.on('SIGHUP', () => void app.reload());
 
   app.listen().then(
     (urls) => log.info({ ...urls, pid: process.pid, models: config.models.size }, 'listening'),

@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/keyring.ts';
 import type { Clock } from '../core/clock.ts';
 import type { OutcomeKind, TryRecord } from '../core/outcome.ts';
-import { NANODOLLARS, type Spent } from '../core/usage.ts';
+import { type CacheSaved, NANODOLLARS, type Spent } from '../core/usage.ts';
 import type { Log } from './log.ts';
 import { type Metrics, RequestSeries } from './metrics.ts';
 
@@ -66,8 +66,10 @@ export class Book {
     this.#gone = new Set([...missing].filter((tenant) => !gone.has(tenant)));
     if (gone.size === 0) return;
     for (const [key, { tenant }] of this.#series) if (gone.has(tenant)) this.#series.delete(key);
-    const { requests, tokens, cost, quotaRefusals } = this.#metrics;
-    for (const family of [requests, tokens, cost, quotaRefusals]) family.drop('tenant', gone);
+    const { requests, tokens, cost, cacheSaved, cacheWriteExtra, quotaRefusals } = this.#metrics;
+    for (const family of [requests, tokens, cost, cacheSaved, cacheWriteExtra, quotaRefusals]) {
+      family.drop('tenant', gone);
+    }
   }
 
   close(entry: RequestEntry): void {
@@ -115,6 +117,7 @@ export class Book {
       gateway_ms: round(gatewayMs),
       tokens: entry.spent === null ? null : tokensOf(entry.spent),
       cost_usd: entry.spent?.cost == null ? null : entry.spent.cost / NANODOLLARS,
+      cache_saved_usd: savedBy(entry.spent?.cacheSaved),
       error: entry.error,
       quota: entry.quota,
       prompt: entry.prompt,
@@ -129,8 +132,20 @@ function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/** The tokens of the log line. `estimated` stands there only where they were counted here. */
-function tokensOf({ usage: { input, output, cached, reasoning }, estimated }: Spent): object {
-  const tokens = { input, output, cached, reasoning };
-  return estimated ? { ...tokens, estimated } : tokens;
+/** The tokens of the log line. `cache_write` stands there only where there were some, `estimated` where they were counted here. */
+function tokensOf({ usage, estimated }: Spent): object {
+  const { input, output, cached, cacheWrite, reasoning } = usage;
+  return {
+    input,
+    output,
+    cached,
+    ...(cacheWrite > 0 ? { cache_write: cacheWrite } : {}),
+    reasoning,
+    ...(estimated ? { estimated } : {}),
+  };
+}
+
+/** Dollars, all in all; below 0 where more was written than read. */
+function savedBy(saved: CacheSaved | undefined): number | undefined {
+  return saved === undefined ? undefined : (saved.read - saved.written) / NANODOLLARS;
 }

@@ -27,6 +27,8 @@ export class Metrics {
   readonly gatewayTime: Histogram;
   readonly tokens: CounterFamily<'tenant' | 'model' | 'kind'>;
   readonly cost: CounterFamily<'tenant' | 'model'>;
+  readonly cacheSaved: CounterFamily<'tenant' | 'model'>;
+  readonly cacheWriteExtra: CounterFamily<'tenant' | 'model'>;
   readonly breakerTransitions: CounterFamily<'upstream' | 'to'>;
   readonly retriesDenied: CounterFamily<'upstream'>;
   readonly quotaRefusals: CounterFamily<'tenant' | 'quota'>;
@@ -66,12 +68,22 @@ export class Metrics {
     }).with({});
     this.tokens = new CounterFamily(registry, {
       name: 'spillway_tokens_total',
-      help: 'Tokens of answered requests, by kind: input, output, cached, reasoning; counted where upstreams did not report them.',
+      help: 'Tokens of answered requests, by kind: input, output, cached, cache_write, reasoning; counted where upstreams did not report them.',
       labels: ['tenant', 'model', 'kind'],
     });
     this.cost = new CounterFamily(registry, {
       name: 'spillway_cost_usd_total',
       help: 'Cost of answered requests in US dollars, where the price is known.',
+      labels: ['tenant', 'model'],
+    });
+    this.cacheSaved = new CounterFamily(registry, {
+      name: 'spillway_cache_saved_usd_total',
+      help: "US dollars that reading from providers' caches saved against the full price, where the price is known.",
+      labels: ['tenant', 'model'],
+    });
+    this.cacheWriteExtra = new CounterFamily(registry, {
+      name: 'spillway_cache_write_extra_usd_total',
+      help: "US dollars that writing to providers' caches cost beyond the full price, where the price is known.",
       labels: ['tenant', 'model'],
     });
     registerGauge(
@@ -136,8 +148,10 @@ export class RequestSeries {
   readonly #output: Counter;
   readonly #cached: Counter;
   readonly #reasoning: Counter;
-  readonly #cost: Counter;
-  #nanodollars = 0;
+  readonly #cacheWrite: Counter;
+  readonly #cost: Money;
+  readonly #cacheSaved: Money;
+  readonly #cacheWriteExtra: Money;
 
   constructor(metrics: Metrics, tenant: string, model: string) {
     this.#metrics = metrics;
@@ -148,7 +162,10 @@ export class RequestSeries {
     this.#output = metrics.tokens.with({ tenant, model, kind: 'output' });
     this.#cached = metrics.tokens.with({ tenant, model, kind: 'cached' });
     this.#reasoning = metrics.tokens.with({ tenant, model, kind: 'reasoning' });
-    this.#cost = metrics.cost.with({ tenant, model });
+    this.#cacheWrite = metrics.tokens.with({ tenant, model, kind: 'cache_write' });
+    this.#cost = new Money(metrics.cost.with({ tenant, model }));
+    this.#cacheSaved = new Money(metrics.cacheSaved.with({ tenant, model }));
+    this.#cacheWriteExtra = new Money(metrics.cacheWriteExtra.with({ tenant, model }));
   }
 
   answered(status: number): void {
@@ -164,16 +181,34 @@ export class RequestSeries {
     counter.value++;
   }
 
-  spent({ usage, cost }: Spent): void {
-    if (cost !== null) {
-      // The sum is whole: of fractions it would drift.
-      this.#nanodollars += cost;
-      this.#cost.value = this.#nanodollars / NANODOLLARS;
+  spent({ usage, cost, cacheSaved }: Spent): void {
+    if (cost !== null) this.#cost.add(cost);
+    if (cacheSaved !== undefined) {
+      // A counter never goes down: what costs less than nothing more is saved, and the other way round. The difference stays the same.
+      const { read, written } = cacheSaved;
+      this.#cacheSaved.add(Math.max(0, read) + Math.max(0, -written));
+      this.#cacheWriteExtra.add(Math.max(0, written) + Math.max(0, -read));
     }
     this.#input.value += usage.input;
     this.#output.value += usage.output;
     this.#cached.value += usage.cached;
+    this.#cacheWrite.value += usage.cacheWrite;
     this.#reasoning.value += usage.reasoning;
+  }
+}
+
+/** A counter of dollars. Its sum is kept in whole nanodollars: of fractions it would drift. */
+class Money {
+  readonly #counter: Counter;
+  #nanodollars = 0;
+
+  constructor(counter: Counter) {
+    this.#counter = counter;
+  }
+
+  add(nanodollars: number): void {
+    this.#nanodollars += nanodollars;
+    this.#counter.value = this.#nanodollars / NANODOLLARS;
   }
 }
 

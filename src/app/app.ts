@@ -6,16 +6,18 @@ import { Book } from '../accounting/book.ts';
 import type { Log } from '../accounting/log.ts';
 import { Metrics } from '../accounting/metrics.ts';
 import { HashedKeyring, OpenKeyring } from '../auth/keyring.ts';
+import { ReasoningMemory } from '../chat/reasoning-memory.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
+import { MediaFetcher } from '../media/media.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
-import { chat, refuseRequest, type Services } from '../pipeline/chat.ts';
 import { Estimator } from '../pipeline/estimate.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import type { Live } from '../pipeline/live.ts';
 import { models } from '../pipeline/models.ts';
+import { refuseRequest, type Services, serve } from '../pipeline/serve.ts';
 import { usage } from '../pipeline/usage.ts';
 import { type UsageQuery, usageReport } from '../pipeline/usage-report.ts';
 import { labelOf } from '../quota/limits.ts';
@@ -28,6 +30,7 @@ import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { callEvents } from './call-events.ts';
 import { bringToLife } from './live.ts';
+import { ProviderAccess } from './provider-access.ts';
 import { openSharedState, type SharedState } from './shared-state.ts';
 
 /** What the outside world provides. */
@@ -45,6 +48,8 @@ export interface AppOptions {
   limits?: ListenerLimits;
 }
 
+export type ReloadEnd = { ok: true } | { ok: false; problems: string[] };
+
 /** After the drain timeout: how long clients have to take the last bytes, the word that their stream was cut. Milliseconds. */
 const LAST_BYTES = 500;
 
@@ -55,6 +60,7 @@ export class App {
   readonly #registry: UpstreamRegistry;
   readonly #state: SharedState;
   readonly #tenants: TenantAdmin;
+  readonly #access: ProviderAccess;
   readonly #services: Services;
   readonly #client: ClientListener;
   readonly #admin: FastifyInstance;
@@ -63,6 +69,7 @@ export class App {
   /** Of every configuration so far: a request under way may still use a key that has gone from the file. */
   readonly #secrets: Set<string>;
   #redact: Redact;
+  #reloading: Promise<ReloadEnd> = Promise.resolve({ ok: true });
   #listening = false;
   #draining = false;
 
@@ -90,6 +97,7 @@ export class App {
       file: fileSettings(config),
       onChange: ({ action, ...change }) => log.info(change, action),
     });
+    this.#access = new ProviderAccess();
     this.#live = this.#bringToLife(config);
     const newId = idMaker();
     this.#services = {
@@ -100,6 +108,8 @@ export class App {
       events: callEvents(this.#metrics, log, () => this.#config.log.requestBodies),
       keyring: () => this.#live.keyring,
       newId,
+      memory: new ReasoningMemory(clock),
+      media: new MediaFetcher(),
       spending: {
         store: this.#state.store,
         estimator: new Estimator(),
@@ -121,6 +131,7 @@ export class App {
   /** Opens both listeners; resolves to their URLs with the real ports. */
   async listen(): Promise<{ listen: string; admin: string }> {
     const { listen, admin, server } = this.#config;
+    await this.#access.prepare(this.#config);
     await this.#state.start();
     await this.#admin.listen(boundTo(admin.listen));
     await this.#client.fastify.listen(boundTo(listen));
@@ -131,8 +142,13 @@ export class App {
     };
   }
 
-  /** Takes over the configuration as it now is in the file: whole, or not at all. */
-  reload(): { ok: true } | { ok: false; problems: string[] } {
+  /** Takes over the configuration as it now is in the file: whole, or not at all. One after the other, however many ask. */
+  reload(): Promise<ReloadEnd> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<ReloadEnd> {
     const { log, readConfig } = this.#options;
     const read = readConfig();
     const problems = read.ok ? this.#needsRestart(read.config) : read.problems;
@@ -143,6 +159,7 @@ export class App {
     const { config } = read;
     let live: Live;
     try {
+      await this.#access.prepare(config);
       live = this.#bringToLife(config);
     } catch (error) {
       // What the check of the file let through: nothing of it has been taken over.
@@ -191,6 +208,7 @@ export class App {
     const { tenants } = config;
     return bringToLife(config, {
       registry: this.#registry,
+      credentials: this.#access.credentials(config),
       keyring:
         config.auth === 'keys' ? new HashedKeyring(tenants, this.#state.directory) : new OpenKeyring(tenants),
       loadedAt: Math.floor(this.#options.clock.wall() / 1000),
@@ -226,7 +244,7 @@ export class App {
           throw error;
         }
       },
-      chat: (exchange: Exchange) => chat(exchange, exchange.live ?? this.#live, this.#services),
+      serve: (exchange: Exchange) => serve(exchange, exchange.live ?? this.#live, this.#services),
       models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
       usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live, this.#services.spending),
       refuse: (exchange: Exchange, error: ApiError) => refuseRequest(exchange, this.#services, error),
@@ -249,7 +267,7 @@ export class App {
       tenants: () => this.#tenants,
       wall: () => this.#options.clock.wall(),
       usage: (query: UsageQuery) => usageReport(query, this.#state.store),
-      reload: async () => this.reload(),
+      reload: () => this.reload(),
       failed: (error: unknown) => this.#failed(error),
     };
   }

@@ -2,8 +2,8 @@ import type { Log } from '../accounting/log.ts';
 import { type Metrics, UpstreamSeries } from '../accounting/metrics.ts';
 import { type Failure, isClientsFault } from '../core/outcome.ts';
 import { concernsOperator } from '../pipeline/verdict.ts';
+import type { CallEvents } from '../upstream/call.ts';
 import type { Upstream } from '../upstream/upstream.ts';
-import type { CallEvents } from '../upstream/visit.ts';
 
 /** What the tries of all requests tell: to the metrics, and where somebody should look into it, to the log. */
 export function callEvents(metrics: Metrics, log: Log, logsBodies: () => boolean): CallEvents {

@@ -1,6 +1,8 @@
 import type { Keyring } from '../auth/keyring.ts';
 import type { ModelEntry, RuntimeConfig } from '../config/runtime.ts';
 import type { Json, JsonObject } from '../core/json.ts';
+import type { Credentials } from '../credentials/credentials.ts';
+import { MAXIMA } from '../pipeline/estimate.ts';
 import type { Live, LiveModel } from '../pipeline/live.ts';
 import type { ModelPrice } from '../pricing/prices.ts';
 import { mapTree, targetsOf } from '../routing/map-tree.ts';
@@ -11,6 +13,8 @@ import type { Target, UpstreamRegistry } from '../upstream/registry.ts';
 export interface LiveParts {
   registry: UpstreamRegistry;
   keyring: Keyring;
+  /** Of the providers that are called without a key. */
+  credentials: ReadonlyMap<string, Credentials>;
   /** Seconds since 1970. */
   loadedAt: number;
   /** Is this provider's model still to be asked for? A request that began before a reload may name a provider that has gone with it. */
@@ -24,6 +28,10 @@ export function bringToLife(config: RuntimeConfig, parts: LiveParts): Live {
   const targets = registry.load(
     config.providers,
     entries.flatMap(([, { tree }]) => [...targetsOf(tree)]),
+    {
+      capabilities: (provider, model) => config.capabilities.find(provider, model),
+      credentials: parts.credentials,
+    },
   );
   const callable = (settings: TargetSettings) => {
     const target = targets.get(settings);
@@ -82,7 +90,7 @@ function differentMaxima(targets: readonly TargetSettings[]): JsonObject[] {
   const different = new Map<string, JsonObject>();
   for (const { overrideParams } of targets) {
     const maxima: Record<string, Json> = {};
-    for (const name of ['max_completion_tokens', 'max_tokens', 'n']) {
+    for (const name of [...MAXIMA, 'n']) {
       const value = overrideParams[name];
       if (value !== undefined) maxima[name] = value;
     }

@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   headers_too_large: { status: 431, type: 'invalid_request_error' },
   invalid_json: { status: 400, type: 'invalid_request_error' },
   invalid_value: { status: 400, type: 'invalid_request_error' },
+  unsupported_parameter: { status: 400, type: 'invalid_request_error' },
   missing_required_parameter: { status: 400, type: 'invalid_request_error' },
   request_too_large: { status: 413, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },

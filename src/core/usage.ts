@@ -18,6 +18,19 @@ export interface Spent {
   estimated: boolean;
   /** Nanodollars; null = no price is known. */
   cost: number | null;
+  /** Left out where the upstream's cache was neither read nor written, or no price is known. */
+  cacheSaved?: CacheSaved;
+}
+
+/**
+ * What an upstream's cache did to the cost of an answer, against all of the prompt at the full price. Nanodollars, whole; together they are the
+ * difference. Either may be below 0, where a price is so.
+ */
+export interface CacheSaved {
+  /** That much less, for what was read from it. */
+  read: number;
+  /** That much more, for what was written to it. */
+  written: number;
 }
 
 /** Nanodollars (a billionth of a US dollar) to a dollar. Sums stay whole, and exact up to nine million dollars. */

@@ -1,16 +1,14 @@
 import type { RequestEntry } from '../accounting/book.ts';
 import type { Clock } from '../core/clock.ts';
-import { errorBody } from '../core/errors.ts';
-import { isJsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
 import { dollars } from '../core/usage.ts';
-import { readUsage } from '../providers/openai/chunk.ts';
-import { outputOf } from '../providers/openai/output.ts';
+import type { ClientRequest } from '../dialects/dialect.ts';
+import { DIALECTS } from '../dialects/dialects.ts';
+import type { Target } from '../upstream/registry.ts';
 import type { Answer } from '../upstream/visit.ts';
-import type { ChatRequest } from './chat-request.ts';
 import { deliverStream } from './deliver.ts';
-import { sendError } from './errors.ts';
+import { errorText, idHeaders, sendError } from './errors.ts';
 import type { Exchange, Headers } from './exchange.ts';
 import type { Live } from './live.ts';
 import type { Spending } from './spending.ts';
@@ -18,53 +16,81 @@ import { judge, type Unanswered } from './verdict.ts';
 
 /** What an answer is written from, and into. */
 export interface Answered {
-  request: ChatRequest;
+  request: ClientRequest;
   entry: RequestEntry;
   spending: Spending;
 }
 
-function answerHeaders(entry: RequestEntry): Headers {
-  const headers = { 'x-request-id': entry.id, 'x-spillway-attempts': String(entry.tries.length) };
-  return entry.target === null ? headers : { ...headers, 'x-spillway-target': entry.target };
+/** Of what was left out: clients may make names up, and not all of them can stand in a header. */
+const NAME = /^[\w.[\]-]{1,64}$/;
+const MOST_NAMES = 32;
+
+function answerHeaders(exchange: Exchange, entry: RequestEntry, dropped: readonly string[] = []): Headers {
+  const headers: Record<string, string> = {
+    ...idHeaders(exchange),
+    'x-spillway-attempts': String(entry.tries.length),
+  };
+  if (entry.target !== null) headers['x-spillway-target'] = entry.target;
+  const names = dropped.filter((name) => NAME.test(name)).slice(0, MOST_NAMES);
+  if (names.length > 0) headers['x-spillway-dropped'] = names.join(', ');
+  return headers;
 }
 
 export function answerPlain(
   exchange: Exchange,
   live: Live,
-  redact: Redact,
-  { target, value, body }: Answer & { kind: 'plain' },
-  { entry, spending }: Answered,
+  { redact, newId }: { redact: Redact; newId(): string },
+  { target, relayed, dropped, answer }: Answer & { kind: 'plain' },
+  { request, entry, spending }: Answered,
 ): void {
+  const { usage, output } = answer;
   entry.target = target.settings.id;
   entry.status = 200;
   entry.outcome = 'ok';
-  const usage = value['usage'];
-  const reported = isJsonObject(usage) ? readUsage(usage) : null;
-  entry.spent = spending.spent(target.settings, reported, () => outputOf(value), true);
+  const body = relayed
+    ? answer.body
+    : Buffer.from(JSON.stringify(DIALECTS[request.dialect].answer(answer.value, request, newId())));
   if (live.logBodies) entry.answer = redact(body.toString());
+  const headers = { 'content-type': 'application/json', ...answerHeaders(exchange, entry, dropped) };
+  if (request.dialect === 'count_tokens') {
+    exchange.send(200, { ...headers, ...spending.headers('nothing') }, body);
+    return;
+  }
+  entry.spent = spending.spent(target.settings, usage, output, true);
+  const cost = entry.spent.cost === null ? 'unknown' : dollars(entry.spent.cost);
+  exchange.send(200, { ...headers, ...spending.headers(entry.spent), 'x-spillway-cost': cost }, body);
+}
+
+/** How many tokens a request would have, by our own reckoning. */
+export function answerEstimate(exchange: Exchange, target: Target, { entry, spending }: Answered): void {
+  entry.target = target.settings.id;
+  entry.status = 200;
+  entry.outcome = 'ok';
   const headers = {
     'content-type': 'application/json',
-    ...answerHeaders(entry),
-    ...spending.headers(entry.spent),
-    'x-spillway-cost': entry.spent.cost === null ? 'unknown' : dollars(entry.spent.cost),
+    ...answerHeaders(exchange, entry),
+    ...spending.headers('nothing'),
   };
-  exchange.send(200, headers, body);
+  exchange.send(200, headers, JSON.stringify({ input_tokens: spending.promptTokens() }));
 }
 
 export async function answerStream(
   exchange: Exchange,
   live: Live,
-  { clock, redact }: { clock: Clock; redact: Redact },
-  { stream, target }: Answer & { kind: 'stream' },
-  { entry, spending }: Answered,
+  { clock, redact, newId }: { clock: Clock; redact: Redact; newId(): string },
+  { stream, target, dropped, presenter }: Answer & { kind: 'stream' },
+  { request, entry, spending }: Answered,
 ): Promise<void> {
   entry.target = target.settings.id;
   entry.status = 200;
   entry.firstTokenMs = clock.now() - exchange.readAt;
   const kept: Buffer[] = [];
   const to = live.logBodies ? recorded(exchange, kept) : exchange;
-  const headers = { ...answerHeaders(entry), ...spending.headers('unknown') };
-  const failure = await deliverStream(stream, to, headers, live.heartbeat, clock);
+  const headers = { ...answerHeaders(exchange, entry, dropped), ...spending.headers('unknown') };
+  const relayed = presenter === null;
+  const voice =
+    presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));
+  const failure = await deliverStream({ stream, voice, relayed }, to, headers, live.heartbeat, clock);
   entry.outcome = failure === null ? 'ok' : failure.kind;
   entry.spent = spending.spent(target.settings, stream.usage, () => stream.passed, failure === null);
   if (failure === null && stream.usage !== null) spending.learnFrom(stream.passed, stream.usage);
@@ -99,7 +125,10 @@ export function answerWithoutAnswer(
       return;
     case 'own':
       entry.status = verdict.error.status;
-      sendError(exchange, verdict.error, { ...answerHeaders(entry), ...spending.headers('nothing') });
+      sendError(exchange, verdict.error, {
+        ...answerHeaders(exchange, entry),
+        ...spending.headers('nothing'),
+      });
       return;
     case 'relayed':
       entry.target = verdict.target;
@@ -107,7 +136,7 @@ export function answerWithoutAnswer(
       entry.outcome = verdict.failure.kind;
       relayError(
         exchange,
-        { ...answerHeaders(entry), ...spending.headers('nothing') },
+        { ...answerHeaders(exchange, entry), ...spending.headers('nothing') },
         entry.status,
         verdict.failure,
       );
@@ -118,14 +147,14 @@ export function answerWithoutAnswer(
 function relayError(exchange: Exchange, headers: Headers, status: number, failure: Failure): void {
   const { error } = failure;
   const fallbackCode = failure.kind === 'content_filtered' ? 'content_policy_violation' : 'invalid_value';
-  const body =
-    error?.raw ??
-    errorBody({
-      message: error?.message ?? failure.message,
-      type: error?.type ?? 'invalid_request_error',
-      param: error?.param ?? null,
-      code: error?.code ?? fallbackCode,
-    });
+  const fields = {
+    message: error?.message ?? failure.message,
+    type: error?.type ?? 'invalid_request_error',
+    param: error?.param ?? null,
+    code: error?.code ?? fallbackCode,
+  };
+  const speaksOpenAi = exchange.dialect !== 'messages' && exchange.dialect !== 'count_tokens';
+  const body = (speaksOpenAi ? error?.raw : null) ?? errorText(exchange, fields, status);
   const all = { 'content-type': 'application/json', 'x-should-retry': 'false', ...headers };
   exchange.send(status, all, body);
 }

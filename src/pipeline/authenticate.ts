@@ -15,7 +15,7 @@ export function authenticateAgain(exchange: Exchange, live: Live, current: Keyri
 
 /** Finds out who asks, once for each exchange. Throws an ApiError for a key that is missing or not known. */
 export function authenticate(exchange: Exchange, live: Live, keyring: Keyring = live.keyring): Principal {
-  const authorization = exchange.header('authorization');
+  const authorization = keyHeader(exchange);
   exchange.live ??= live;
   exchange.principal ??= keyring.find(authorization);
   if (exchange.principal !== null) return exchange.principal;
@@ -32,4 +32,11 @@ export function authenticate(exchange: Exchange, live: Live, keyring: Keyring = 
       : 'This API key is not known here. Check it, or ask the operator of this gateway for one.',
     { headers: { 'www-authenticate': 'Bearer' } },
   );
+}
+
+/** OpenAI's header; in Anthropic's dialect its own does as well. */
+function keyHeader(exchange: Exchange): string | undefined {
+  const { dialect } = exchange;
+  const key = dialect === 'messages' || dialect === 'count_tokens' ? exchange.header('x-api-key') : undefined;
+  return exchange.header('authorization') ?? (key === undefined ? undefined : `Bearer ${key}`);
 }

@@ -1,8 +1,8 @@
+import type { Presenter } from '../chat/presenter.ts';
 import type { Clock, Timer } from '../core/clock.ts';
-import { ERROR_CODES, errorBody } from '../core/errors.ts';
+import { ERROR_CODES } from '../core/errors.ts';
 import type { Failure } from '../core/outcome.ts';
-import { DONE_EVENT, encodeData, PING_COMMENT } from '../sse/encoder.ts';
-import type { ChatStream } from '../upstream/chat-stream.ts';
+import type { AnswerStream } from '../upstream/answer-stream.ts';
 import type { Exchange, Headers } from './exchange.ts';
 
 /** Of an upstream's own words, as much as goes into our error. Characters. */
@@ -15,12 +15,20 @@ const STREAM_HEADERS: Headers = {
   'x-accel-buffering': 'no',
 };
 
+/** A stream, and who speaks where it has no words of its own. */
+export interface Delivered {
+  stream: AnswerStream;
+  voice: Presenter;
+  /** The events are the target's own. */
+  relayed: boolean;
+}
+
 /**
  * Brings a stream that has begun to its client, as fast as that reads. Resolves when it is over: null if the client has it whole.
- * A broken one ends in an error event and no `[DONE]`, so that it cannot be taken for a whole answer.
+ * A broken one ends in an error event and no end mark, so that it cannot be taken for a whole answer.
  */
 export function deliverStream(
-  stream: ChatStream,
+  { stream, voice, relayed }: Delivered,
   exchange: Pick<Exchange, 'stream'>,
   headers: Headers,
   heartbeat: number,
@@ -38,7 +46,7 @@ export function deliverStream(
     const beat = () => {
       const quiet = clock.now() - writtenAt;
       if (quiet >= heartbeat && !clientIsSlow) {
-        response.write(PING_COMMENT);
+        response.write(voice.ping);
         writtenAt = clock.now();
       }
       timer = clock.schedule(quiet >= heartbeat ? heartbeat : heartbeat - quiet, beat);
@@ -53,8 +61,8 @@ export function deliverStream(
       },
       end(failure) {
         timer?.cancel();
-        if (failure === null) response.write(DONE_EVENT);
-        else if (failure.kind !== 'client_gone') response.write(encodeData(interruption(failure)));
+        const last = failure === null ? voice.end(relayed) : lastWords(failure, voice);
+        if (last !== null) response.write(last);
         response.end();
         resolve(failure);
       },
@@ -62,11 +70,12 @@ export function deliverStream(
   });
 }
 
-function interruption(failure: Failure): string {
-  return errorBody({
+/** Nobody hears the last words to a client that has left. */
+function lastWords(failure: Failure, voice: Presenter): Buffer | null {
+  if (failure.kind === 'client_gone') return null;
+  return voice.error({
     message: `The stream was interrupted: ${failure.message.slice(0, LONGEST_REASON)}. What came before is not the whole answer.`,
     type: ERROR_CODES.stream_interrupted.type,
-    param: null,
     code: 'stream_interrupted',
   });
 }

@@ -1,11 +1,18 @@
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import { utf8Length } from '../core/text.ts';
+import {
+  BYTES_PER_TOKEN,
+  IMAGE_TOKENS,
+  NAMED_FILE_TOKENS,
+  SMALL_IMAGE_TOKENS,
+  tokensOfBase64,
+  tokensOfSound,
+  tokensOfText,
+} from '../core/tokens.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Output } from '../providers/openai/output.ts';
 import { Ratios } from './ratios.ts';
 
-/** Bytes of UTF-8 to a token: English and code run at about 4, Cyrillic and Chinese at 3 to 4, an emoji takes one or two tokens. */
-const BYTES_PER_TOKEN = 4;
 /** What a message takes besides its text: its role and the marks around it. */
 const TOKENS_PER_MESSAGE = 4;
 /** What opens the answer. */
@@ -13,16 +20,8 @@ const TOKENS_BEFORE_ANSWER = 3;
 /** What stands around a member of a schema: quotes, colon, comma. Bytes. */
 const BYTES_PER_MEMBER = 4;
 
-/** A picture, whatever the length of its data: by OpenAI's rules 85 in low detail, else one of about 1000 pixels each way. */
-const IMAGE_TOKENS = 800;
-const SMALL_IMAGE_TOKENS = 85;
-/** A file that is only named, so that its length is not known. */
-const NAMED_FILE_TOKENS = 800;
 /** Shorter than this, what a file says of itself is a name or an address, not data. Characters. */
 const SHORTEST_DATA = 512;
-/** Base64 characters to a token: of MP3 at 128 kbit/s by 10 to 32 tokens a second; of PDF pages by about 1000 tokens each. */
-const CHARACTERS_PER_TOKEN_OF_SOUND = 1000;
-const CHARACTERS_PER_TOKEN_OF_FILES = 100;
 
 /** Tokens of a prompt, estimated. */
 export interface PromptEstimate {
@@ -38,11 +37,17 @@ export function estimateInput(body: JsonObject): number {
 
 export function estimatePrompt(body: JsonObject): PromptEstimate {
   const sum = new Sum();
-  const { messages, tools, functions, response_format: format } = body;
+  const { messages, input, system, instructions, tools, functions, response_format: format } = body;
   if (Array.isArray(messages)) {
     for (const message of messages) addMessage(message, sum);
     sum.tokens += TOKENS_BEFORE_ANSWER;
   }
+  // What other dialects have in place of messages, or beside them.
+  if (Array.isArray(input)) for (const item of input) addMessage(item, sum);
+  else if (input !== undefined) addText('', input, sum);
+  if (Array.isArray(system)) for (const part of system) addPart(part, sum);
+  else if (system !== undefined) addText('', system, sum);
+  if (typeof instructions === 'string') addText('', instructions, sum);
   if (Array.isArray(tools)) addSchema(tools, sum);
   if (Array.isArray(functions)) addSchema(functions, sum);
   // `{"type":"json_object"}` is no part of the prompt; a schema is.
@@ -93,7 +98,7 @@ function addPart(part: Json, sum: Sum): void {
     case 'input_audio':
     case 'audio':
     case 'audio_url':
-      sum.media += Math.ceil(longestText(part).length / CHARACTERS_PER_TOKEN_OF_SOUND);
+      sum.media += tokensOfSound(longestText(part).length);
       return;
     case 'file':
     case 'input_file':
@@ -111,10 +116,8 @@ function addPart(part: Json, sum: Sum): void {
 
 function tokensOfFile(data: string): number {
   if (data.length < SHORTEST_DATA) return NAMED_FILE_TOKENS;
-  if (!isBase64(data, DATA_URL.exec(data)?.[0].length ?? 0))
-    return Math.ceil(utf8Length(data) / BYTES_PER_TOKEN);
-  if (data.startsWith('data:text/')) return Math.ceil((data.length * 3) / 4 / BYTES_PER_TOKEN);
-  return Math.ceil(data.length / CHARACTERS_PER_TOKEN_OF_FILES);
+  if (!isBase64(data, DATA_URL.exec(data)?.[0].length ?? 0)) return tokensOfText(data);
+  return tokensOfBase64(data.length, data.startsWith('data:text/'));
 }
 
 /** The longest string in a part: its data, if it has any. */
@@ -194,9 +197,12 @@ export function maxOutput(body: JsonObject, defaultTokens: number, overrides: Js
   return Math.min(MOST_OUTPUT, (boundOf(asked) ?? defaultTokens) * (isCount(choices) ? choices : 1));
 }
 
+/** What the dialects call the most tokens that an answer may have. */
+export const MAXIMA = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'] as const;
+
 /** The higher of two that are both given: which of them a host obeys, it alone knows. */
 function boundOf(asked: (name: string) => Json | undefined): number | null {
-  const bounds = [asked('max_completion_tokens'), asked('max_tokens')].filter(isCount);
+  const bounds = MAXIMA.map(asked).filter(isCount);
   return bounds.length === 0 ? null : Math.max(...bounds);
 }
 

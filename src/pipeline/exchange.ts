@@ -1,5 +1,6 @@
 import type { Principal } from '../auth/keyring.ts';
 import type { Cancellation } from '../core/cancellation.ts';
+import type { Dialect } from '../providers/adapter.ts';
 import type { Live } from './live.ts';
 
 /** One request of a client and the way to answer it: what the pipeline sees of HTTP. */
@@ -7,6 +8,8 @@ export interface Exchange {
   /** Names in lower case. */
   header(name: string): string | undefined;
   body: Buffer;
+  /** In whose words the client speaks: by the path that it asked at. */
+  dialect: Dialect;
   /** Who asks: set by `authenticate`, before the body is read. */
   principal: Principal | null;
   /** The configuration that it began with, and is served with to its end: set with `principal`. */

@@ -1,22 +1,22 @@
 import type { Book, RequestEntry } from '../accounting/book.ts';
 import type { Keyring, Principal } from '../auth/keyring.ts';
+import type { ReasoningMemory } from '../chat/reasoning-memory.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import type { Redact } from '../core/redact.ts';
+import type { ClientRequest } from '../dialects/dialect.ts';
+import { DIALECTS } from '../dialects/dialects.ts';
+import type { MediaFetcher } from '../media/media.ts';
+import type { Dialect } from '../providers/adapter.ts';
 import { walk } from '../routing/walk.ts';
+import type { CallContext, CallEvents } from '../upstream/call.ts';
 import type { Target } from '../upstream/registry.ts';
-import {
-  type Answer,
-  type CallContext,
-  type CallEvents,
-  cancelledFailure,
-  pause,
-  visit,
-} from '../upstream/visit.ts';
-import { answerPlain, answerStream, answerWithoutAnswer } from './answer.ts';
+import { type Answer, cancelledFailure, pause, visit } from '../upstream/visit.ts';
+import { answerEstimate, answerPlain, answerStream, answerWithoutAnswer } from './answer.ts';
 import { authenticateAgain } from './authenticate.ts';
-import { type ChatRequest, readChatRequest } from './chat-request.ts';
-import { sendError } from './errors.ts';
+import { ContextSizes } from './context-sizes.ts';
+import { type Estimated, isToEstimate } from './count-tokens.ts';
+import { idHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { requestFacts } from './facts.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
@@ -30,6 +30,8 @@ export interface Services {
   redact: Redact;
   book: Book;
   events: CallEvents;
+  memory: ReasoningMemory;
+  media: MediaFetcher;
   /** Of the configuration that is at work now, whichever a request began with. */
   keyring(): Keyring;
   spending: SpendingServices;
@@ -38,23 +40,24 @@ export interface Services {
 }
 
 /**
- * One chat request, from its arrival to its line in the log:
+ * One request to a model, in whichever dialect, from its arrival to its line in the log:
  * authenticate > read > find the model > reserve > route > answer > settle.
  * Never rejects: whatever goes wrong becomes an answer, and the book is closed once.
  */
-export async function chat(exchange: Exchange, live: Live, services: Services): Promise<void> {
+export async function serve(exchange: Exchange, live: Live, services: Services): Promise<void> {
   const entry = newEntry(exchange);
   let spending: Spending | null = null;
   try {
     const principal = authenticateAgain(exchange, live, services.keyring());
     entry.principal = principal;
-    const request = readChatRequest(exchange.body);
+    const request = DIALECTS[exchange.dialect].read(exchange.body);
     entry.stream = request.streaming;
     entry.model = shortened(request.model);
     if (live.logBodies) entry.prompt = services.redact(exchange.body.toString());
     const model = findModel(request.model, principal, live, entry);
     entry.modelLabel = model.label;
-    const spender = { principal, model, asked: request.model, body: request.body.value };
+    const { dialect, body } = request;
+    const spender = { principal, model, asked: request.model, dialect, body: body.value };
     spending = new Spending(spender, live, services.spending);
     await spending.reserve(services.newId());
     try {
@@ -115,7 +118,7 @@ function shortened(name: string): string {
 
 interface Job {
   principal: Principal;
-  request: ChatRequest;
+  request: ClientRequest;
   model: LiveModel;
   entry: RequestEntry;
   spending: Spending;
@@ -126,17 +129,24 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
   const context = callContext(exchange, live, services, job);
   entry.tries = context.tries;
   const unanswered: Unanswered[] = [];
-  const answer = await walk<Target, Answer>(model.tree, {
+  const sizes = new ContextSizes();
+  const answer = await walk<Target, Answer | Estimated>(model.tree, {
     facts: () => requestFacts(job.principal, request.body.value, exchange.header('x-spillway-metadata')),
     clock: services.clock,
     chance: services.chance,
     async call(target) {
-      if (!job.spending.mayCall(target.settings)) {
-        unanswered.push({ target: target.settings.id, end: { kind: 'unpriced' } });
+      const { id } = target.settings;
+      const why = job.spending.mayCall(target.settings) ? sizes.inTheWay(target) : 'unpriced';
+      if (why !== null) {
+        unanswered.push({ target: id, end: { kind: why } });
         return { kind: 'skipped', coolsInMs: null };
       }
+      if (isToEstimate(request, target)) return { kind: 'answered', answer: { kind: 'estimated', target } };
       const end = await visit(target, context);
-      if (end.kind !== 'answered') unanswered.push({ target: target.settings.id, end });
+      if (end.kind === 'answered') return end;
+      unanswered.push({ target: id, end });
+      if (end.kind === 'unsupported') return { kind: 'skipped', coolsInMs: null };
+      if (end.kind === 'failed') sizes.failed(target, end.failure);
       return end;
     },
     async waitFor({ settings }, ms) {
@@ -150,7 +160,8 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
   });
   try {
     if (answer === null) answerWithoutAnswer(exchange, job, unanswered);
-    else if (answer.kind === 'plain') answerPlain(exchange, live, services.redact, answer, job);
+    else if (answer.kind === 'estimated') answerEstimate(exchange, answer.target, job);
+    else if (answer.kind === 'plain') answerPlain(exchange, live, services, answer, job);
     else await answerStream(exchange, live, services, answer, job);
   } finally {
     entry.waitedMs += context.sleptMs + context.tries.reduce((sum, { ms }) => sum + ms, 0);
@@ -161,12 +172,11 @@ function callContext(
   exchange: Exchange,
   live: Live,
   services: Services,
-  { request, spending }: Job,
+  { principal, request, spending }: Job,
 ): CallContext {
+  const dialect = DIALECTS[request.dialect];
   return {
-    body: request.body,
-    streaming: request.streaming,
-    wantsUsage: request.wantsUsage,
+    request: Object.assign(request, { headers: dialectHeaders(exchange, request.dialect) }),
     passedHeaders: passedHeaders(exchange, live, request.streaming),
     requestId: services.newId(),
     startedAt: exchange.readAt,
@@ -178,6 +188,10 @@ function callContext(
     redact: services.redact,
     events: services.events,
     priceOf: (target) => spending.priceOf(target),
+    presenter: () => dialect.presenter(request, services.newId(), Math.floor(services.clock.wall() / 1000)),
+    memory: services.memory.forTenant(principal.tenant.id),
+    media: services.media,
+    newId: services.newId,
   };
 }
 
@@ -198,6 +212,13 @@ function passedHeaders(exchange: Exchange, live: Live, streaming: boolean): stri
   return headers;
 }
 
+/** What a client says of its dialect in headers; of no use to targets that do not speak it. */
+function dialectHeaders(exchange: Exchange, dialect: Dialect): string[] {
+  if (dialect !== 'messages' && dialect !== 'count_tokens') return [];
+  const beta = exchange.header('anthropic-beta');
+  return beta === undefined ? [] : ['anthropic-beta', beta];
+}
+
 /** A request that is refused before anything was sent; in the books all the same. */
 export function refuseRequest(exchange: Exchange, services: Services, error: ApiError): void {
   const entry = newEntry(exchange);
@@ -216,5 +237,5 @@ function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
     entry.status = 499;
     entry.outcome = 'client_gone';
   }
-  sendError(exchange, known, { 'x-request-id': entry.id });
+  sendError(exchange, known, idHeaders(exchange));
 }

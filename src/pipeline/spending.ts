@@ -4,6 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { TryRecord } from '../core/outcome.ts';
 import { NANODOLLARS, type Spent, type Usage } from '../core/usage.ts';
 import type { ModelPrice } from '../pricing/prices.ts';
+import type { Dialect } from '../providers/adapter.ts';
 import type { Output } from '../providers/openai/output.ts';
 import { type Consumption, DIMENSIONS } from '../quota/dimensions.ts';
 import { aged, type Counted, rateLimitHeaders } from '../quota/headers.ts';
@@ -40,6 +41,7 @@ export interface Spender {
   model: LiveModel;
   /** The name that the client sent. */
   asked: string;
+  dialect: Dialect;
   body: JsonObject;
 }
 
@@ -139,11 +141,11 @@ export class Spending {
   spent(target: TargetSettings, reported: Usage | null, passed: () => Output, whole: boolean): Spent {
     const { estimator } = this.#services;
     this.#hadPrice = has(this.#limits, 'usd') && this.#hasPrice(target);
-    if (reported !== null && whole && reported.input > 0 && reported.output > 0) {
+    if (reported !== null && whole && reported.input > 0 && (reported.output > 0 || !this.#writes())) {
       if (this.#prompt !== null) {
         estimator.learn(this.#habit, this.#prompt.tokens, reported.input, this.#prompt.media);
       }
-      return { usage: reported, estimated: false, cost: this.#cost(target, reported) };
+      return { usage: reported, estimated: false, ...this.#priced(target, reported) };
     }
     const known = reported ?? NO_USAGE;
     const counted = estimator.outputTokens(this.#habit, passed().characters);
@@ -151,7 +153,7 @@ export class Spending {
     const output = known.output > 0 && whole ? known.output : Math.max(known.output, counted);
     const usage = { ...known, input, output };
     const estimated = input !== known.input || output !== known.output;
-    return { usage, estimated, cost: this.#cost(target, usage) };
+    return { usage, estimated, ...this.#priced(target, usage) };
   }
 
   /** Takes note of what a whole stream reported for what passed: so are those counted that report nothing. */
@@ -206,8 +208,10 @@ export class Spending {
     const { body, model } = this.#spender;
     const input = this.#input();
     let output = 0;
-    for (const overrides of model.overrides) {
-      output = Math.max(output, maxOutput(body, this.#live.outputTokens, overrides));
+    if (this.#writes()) {
+      for (const overrides of model.overrides) {
+        output = Math.max(output, maxOutput(body, this.#live.outputTokens, overrides));
+      }
     }
     let cost = 0;
     if (has(this.#limits, 'usd')) {
@@ -218,10 +222,28 @@ export class Spending {
     return { input, output, cost };
   }
 
+  /** Is there text to be written? */
+  #writes(): boolean {
+    const { dialect } = this.#spender;
+    return dialect !== 'embeddings' && dialect !== 'count_tokens';
+  }
+
+  /** Tokens of the prompt, as estimated; for one that asks for nothing else. */
+  promptTokens(): number {
+    return this.#input();
+  }
+
   /** Tokens of the prompt, as estimated. */
   #input(): number {
     this.#prompt ??= estimatePrompt(this.#spender.body);
     return this.#services.estimator.corrected(this.#habit, this.#prompt.tokens);
+  }
+
+  #priced(target: TargetSettings, usage: Usage): Pick<Spent, 'cost' | 'cacheSaved'> {
+    const cost = this.#cost(target, usage);
+    if (usage.cached <= 0 && usage.cacheWrite <= 0) return { cost };
+    const saved = this.#live.prices.find(target.provider, target.model)?.cacheSaved(usage, this.#at);
+    return saved == null ? { cost } : { cost, cacheSaved: saved };
   }
 
   #cost(target: TargetSettings, usage: Usage): number | null {

@@ -6,9 +6,14 @@ import type { Visit } from '../upstream/visit.ts';
 export interface Unanswered {
   /** `provider/model`. */
   target: string;
-  /** `unpriced`: not asked, because nobody knows what it would cost, and the tenant has a quota in dollars. */
-  end: Exclude<Visit, { kind: 'answered' }> | { kind: 'unpriced' };
+  end: Exclude<Visit, { kind: 'answered' }> | NotAsked;
 }
+
+/**
+ * Why a target was not asked. `unpriced`: nobody knows what it would cost, and the tenant has a quota in dollars. `too_small`: it is known to hold no more than
+ * one that the request was too long for.
+ */
+export type NotAsked = { kind: 'unpriced' } | { kind: 'too_small' };
 
 /** What the client is told when no target answered. */
 export type Verdict =
@@ -35,6 +40,15 @@ export function judge(model: string, calls: readonly Unanswered[]): Verdict {
   if (calls.every(({ end }) => end.kind === 'unpriced')) {
     const why = `No target of '${model}' has a price, so its cost cannot be held to your quota in US dollars. The operator can add a price, or a quota of tokens beside it.`;
     return own('model_not_priced', why, { shouldRetry: false });
+  }
+  const unsupported = calls.flatMap(({ end }) => (end.kind === 'unsupported' ? [end] : []));
+  const [first] = unsupported;
+  if (
+    first !== undefined &&
+    calls.every(({ end }) => end.kind === 'unsupported' || end.kind === 'unpriced')
+  ) {
+    const why = `No target of '${model}' can take this request. ${first.message}`;
+    return own('unsupported_parameter', why, { param: first.param, shouldRetry: false });
   }
   if (kinds.includes('shutdown')) {
     return own('server_shutting_down', 'This gateway is shutting down; try again.', { retryAfterMs: 1000 });
@@ -69,7 +83,7 @@ export function judge(model: string, calls: readonly Unanswered[]): Verdict {
 function own(
   code: ErrorCode,
   message: string,
-  details: { retryAfterMs?: number; shouldRetry?: boolean | null },
+  details: { retryAfterMs?: number; shouldRetry?: boolean | null; param?: string },
 ): Verdict {
   return { kind: 'own', error: new ApiError(code, message, details) };
 }
@@ -100,7 +114,7 @@ const SHORTEST_WAIT = 1000;
 function shortestWait(calls: readonly Unanswered[]): number {
   const known = new Map(calls.map(({ target, end }) => [target, end]));
   const waits = [...known.values()].flatMap((end) => {
-    if (end.kind === 'unpriced') return [];
+    if (end.kind === 'unpriced' || end.kind === 'too_small' || end.kind === 'unsupported') return [];
     if (end.kind === 'failed') return [end.readyInMs];
     return [Math.min(end.coolsInMs ?? Infinity, end.opensInMs ?? Infinity)];
   });
@@ -118,13 +132,7 @@ function tellStory(calls: readonly Unanswered[]): string {
     if (end.kind === 'failed') {
       told.set(target, { tries: (before?.tries ?? 0) + end.tries, how: describeFailure(end.failure) });
     } else if (before === undefined) {
-      const why =
-        end.kind === 'unpriced'
-          ? 'it has no price, and you have a quota in US dollars'
-          : end.why === null
-            ? 'its circuit breaker is open'
-            : `its keys are cooling down after: ${end.why}`;
-      told.set(target, { tries: 0, how: `skipped, ${why}` });
+      told.set(target, { tries: 0, how: `skipped, ${whySkipped(end)}` });
     }
   }
   const parts = [...told].map(([target, { tries, how }]) => {
@@ -132,6 +140,19 @@ function tellStory(calls: readonly Unanswered[]): string {
     return `${target}: ${tries === 1 ? '1 try' : `${tries} tries`}, ${how}`;
   });
   return `Tried: ${parts.join('; ')}.`;
+}
+
+function whySkipped(end: Exclude<Unanswered['end'], { kind: 'failed' }>): string {
+  switch (end.kind) {
+    case 'unpriced':
+      return 'it has no price, and you have a quota in US dollars';
+    case 'too_small':
+      return 'it holds no longer prompts than one that this was too long for';
+    case 'unsupported':
+      return `it cannot take the request: ${end.message.replace(/\.$/, '')}`;
+    case 'skipped':
+      return end.why === null ? 'its circuit breaker is open' : `its keys are cooling down after: ${end.why}`;
+  }
 }
 
 /** Is it our own fault that this target fails, so that someone must look at the configuration? */

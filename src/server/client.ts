@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
+import { DIALECT_PATHS } from '../dialects/paths.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
 import { type ExchangeOwner, HttpExchange } from './http-exchange.ts';
@@ -14,7 +15,8 @@ import type { ServerSettings } from './settings.ts';
 export interface ClientHandlers {
   /** Finds out who asks, before the body is read. Null: go on. */
   authenticate(exchange: Exchange): ApiError | null;
-  chat(exchange: Exchange): Promise<void>;
+  /** A request to a model, in the exchange's dialect. */
+  serve(exchange: Exchange): Promise<void>;
   /** `id` null: all. */
   models(exchange: Exchange, id: string | null): void;
   usage(exchange: Exchange): Promise<void>;
@@ -38,11 +40,11 @@ export interface ClientListener {
 
 /** What is served, beside HEAD where GET is. A path that ends in a slash stands for all below it. */
 const ALLOWED = [
-  { path: '/v1/chat/completions', method: 'POST' },
+  ...[...DIALECT_PATHS.keys()].map((path) => ({ path, method: 'POST' })),
   { path: '/v1/models', method: 'GET' },
   { path: '/v1/models/', method: 'GET' },
   { path: '/v1/usage', method: 'GET' },
-] as const;
+];
 
 /** The listener that clients talk to: HTTP in, exchanges out. */
 export function clientListener(
@@ -112,6 +114,7 @@ export function clientListener(
     const { raw } = request;
     const exchange = open(raw, reply.raw);
     request.exchange = exchange;
+    exchange.dialect = DIALECT_PATHS.get(request.routeOptions.url ?? '') ?? 'chat';
     const refusal =
       refusalOf(raw) ??
       (request.is404 ? nothingThere(request) : null) ??
@@ -124,13 +127,15 @@ export function clientListener(
     next();
   });
 
-  fastify.post('/v1/chat/completions', (request, reply) => {
-    reply.hijack();
-    const { exchange } = request;
-    if (Buffer.isBuffer(request.body)) exchange.body = request.body;
-    exchange.readAt = clock.now();
-    handlers.chat(exchange).catch(handlers.failed);
-  });
+  for (const path of DIALECT_PATHS.keys()) {
+    fastify.post(path, (request, reply) => {
+      reply.hijack();
+      const { exchange } = request;
+      if (Buffer.isBuffer(request.body)) exchange.body = request.body;
+      exchange.readAt = clock.now();
+      handlers.serve(exchange).catch(handlers.failed);
+    });
+  }
   get('/v1/models', (exchange) => handlers.models(exchange, null));
   get('/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
   get('/v1/usage', (exchange) => void handlers.usage(exchange).catch(handlers.failed));

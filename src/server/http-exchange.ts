@@ -5,6 +5,7 @@ import { Cancellation, type CancelReason } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Exchange, Headers, ResponseStream } from '../pipeline/exchange.ts';
 import type { Live } from '../pipeline/live.ts';
+import type { Dialect } from '../providers/adapter.ts';
 
 /** Up to here, copying a body costs less than a write of its own. Bytes. */
 const ONE_WRITE = 16 * 1024;
@@ -36,6 +37,7 @@ export class HttpExchange implements Exchange {
   readAt: number;
   readonly cancellation = new Cancellation();
   body: Buffer = EMPTY;
+  dialect: Dialect = 'chat';
   principal: Principal | null = null;
   live: Live | null = null;
   /** Its place among the exchanges under way; -1 = it is none of them any more. */

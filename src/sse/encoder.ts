@@ -9,3 +9,8 @@ export function encodeData(json: string): Buffer {
   const oneLine = !json.includes('\n') && !json.includes('\r');
   return Buffer.from(`data: ${oneLine ? json : json.split(/\r\n|\n|\r/).join('\ndata: ')}\n\n`);
 }
+
+/** The same for an event with a type. Both are of one line. */
+export function encodeEvent(type: string, data: string): Buffer {
+  return Buffer.from(`event: ${type}\ndata: ${data}\n\n`);
+}

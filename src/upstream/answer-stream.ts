@@ -1,12 +1,16 @@
+import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
 import type { Usage } from '../core/usage.ts';
-import { type ChunkKind, ChunkReader } from '../providers/openai/chunk.ts';
-import { readInBandError } from '../providers/openai/failure.ts';
+import type { ChunkSink, FrameDecoder, StreamFormat, StreamTranslator } from '../providers/adapter.ts';
+import type { ChunkKind, EventReader } from '../providers/event-reader.ts';
+import { readInBandError } from '../providers/failure.ts';
+import { ChunkReader } from '../providers/openai/chunk.ts';
 import type { Output } from '../providers/openai/output.ts';
 import { withCost } from '../providers/openai/usage-cost.ts';
 import { SseDecoder, type SseSink } from '../sse/decoder.ts';
-import { encodeData } from '../sse/encoder.ts';
+import { encodeData, encodeEvent } from '../sse/encoder.ts';
+import type { Price, StreamOwner, StreamSink, StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 
 /** One event may be this large; an image in a delta can be. Bytes. */
@@ -17,45 +21,25 @@ const MAX_HELD = 1024 * 1024;
 
 const NOTHING: Output = { characters: 0, reasoning: 0 };
 
-/** Where a stream's bytes go once it has begun. */
-export interface StreamSink {
-  /** Takes bytes of whole events. False: the reader is slow; write no more until `resume`. */
-  write(bytes: Buffer): boolean;
-  /** The stream is over: complete (null), or broken. Called once, last. */
-  end(failure: Failure | null): void;
-}
-
-/** What this usage costs, in US dollars; null if no price is known. */
-export type Price = (usage: Usage) => number | null;
-
-/** What a stream tells the try that it belongs to. */
-export interface StreamOwner {
-  /** The first content has come: the try has succeeded so far. */
-  begun(): void;
-  /** Every choice has its finish: only usage and the end are still to come. Again where a host sends more content all the same. */
-  finished(): void;
-  /** All that the client needs has come, though the body may go on. */
-  complete(): void;
-  broken(failure: Failure): void;
-  /** An event was dropped because it made no sense. */
-  dropped(): void;
-  /** The reader is slow: read no more of the body until `resume`. */
-  pause(): void;
-  resume(): void;
-}
-
 /**
- * The events of one streamed answer on their way to the client. Until the first content everything is held back; then the
- * events pass as the bytes that they came in. Only what is no chunk, or what the client did not ask for, is left out.
+ * The events of one streamed answer on their way to the client. Until the first content everything is held back; then they pass: as the bytes
+ * that they came in where the target speaks the client's dialect, else translated. What is no part of an answer, or what the client did
+ * not ask for, is left out.
  */
-export class ChatStream implements SseSink {
-  readonly #reader: ChunkReader;
-  readonly #decoder: SseDecoder;
+export class AnswerStream implements SseSink {
+  readonly #reader: EventReader;
+  readonly #translation: { translator: StreamTranslator; chunks: ChunkSink } | null;
+  readonly #format: StreamFormat;
+  #decoder: FrameDecoder;
   readonly #owner: StreamOwner;
   readonly #redact: Redact;
   readonly #wantsUsage: boolean;
+  readonly #named: boolean;
   readonly #price: Price | null;
+  readonly #present: ((chunk: JsonObject) => Buffer | null) | null;
   readonly #passed: Output = { characters: 0, reasoning: 0 };
+  /** What a translator knows before it tells it to the client. */
+  #usageKnown: Usage | null = null;
   #begun = false;
   /** No more events are looked at. */
   #over = false;
@@ -66,30 +50,50 @@ export class ChatStream implements SseSink {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #heldEnd: { failure: Failure | null } | null = null;
-  /** The chunk at hand, and the run of its bytes that can pass as they are. */
+  /** The bytes at hand, and the run of them that can pass as they are. */
   #run: { start: number; end: number } | null = null;
-  #chunk: Buffer | null = null;
+  #bytes: Buffer | null = null;
 
-  /** `price`: what is said as `usage.cost` to a client that wants usage; null says nothing. */
-  constructor(
-    choices: number,
-    wantsUsage: boolean,
-    owner: StreamOwner,
-    redact: Redact,
-    price: Price | null = null,
-  ) {
-    this.#reader = new ChunkReader(choices);
-    this.#decoder = new SseDecoder(this, MAX_EVENT);
+  constructor(format: StreamFormat, wishes: StreamWishes, owner: StreamOwner, redact: Redact) {
+    this.#format = format;
+    this.#reader = format.kind === 'relayed' ? format.reader : new ChunkReader(wishes.choices);
+    this.#translation =
+      format.kind === 'relayed' ? null : { translator: format.translator, chunks: this.#newSink() };
+    this.#decoder = this.#newDecoder();
     this.#owner = owner;
     this.#redact = redact;
-    this.#wantsUsage = wantsUsage;
-    this.#price = price;
+    this.#wantsUsage = wishes.wantsUsage;
+    this.#named = wishes.named;
+    this.#price = wishes.price ?? null;
+    this.#present = wishes.present ?? null;
   }
 
+  /** Where a translator puts what it makes. */
+  #newSink(): ChunkSink {
+    return {
+      chunk: (chunk) => this.#chunk(chunk),
+      usage: (usage) => {
+        this.#usageKnown = usage;
+      },
+      error: (error) => this.#error(error),
+      invalid: () => this.#invalid(),
+      foreign: () => this.#foreign(),
+      broken: (why) => this.#break(why),
+      done: () => this.#done(),
+    };
+  }
+
+  #newDecoder(): FrameDecoder {
+    const format = this.#format;
+    return format.kind === 'translated' && format.decoder !== undefined
+      ? format.decoder({ event: (data, type) => this.event(data, type, null) })
+      : new SseDecoder(this, MAX_EVENT);
+  }
+
+  /** What the answer took, as far as the upstream has told. */
   get usage(): Usage | null {
-    return this.#reader.usage;
+    return this.#reader.usage ?? this.#usageKnown;
   }
-
   /** How much output has gone to the client, over all choices; nothing while all is held back. */
   get passed(): Readonly<Output> {
     return this.#sink === null ? NOTHING : this.#passed;
@@ -122,26 +126,34 @@ export class ChatStream implements SseSink {
 
   /** Bytes of the body. */
   push(chunk: Buffer): void {
-    this.#chunk = chunk;
+    this.#bytes = chunk;
     try {
       this.#decoder.push(chunk);
     } catch (error) {
       this.#break(malformed(error));
     }
     this.#flush();
-    this.#chunk = null;
+    this.#bytes = null;
   }
 
   /** The body has ended as it should, by the rules of HTTP. */
   bodyEnded(): void {
     if (this.#over) return;
+    let rest: readonly Buffer[] | null = null;
     try {
       this.#decoder.end();
+      if (this.#translation !== null && !this.#over) {
+        const { translator, chunks } = this.#translation;
+        rest = translator.end(chunks);
+      }
     } catch (error) {
       this.#break(malformed(error));
     }
     this.#flush();
-    if (this.#reader.finished) this.#complete();
+    if (rest !== null && !this.#over) {
+      this.#decoder = this.#newDecoder();
+      this.#owner.again(rest);
+    } else if (this.#reader.finished) this.#complete();
     else this.#break('the stream ended without a finish');
   }
 
@@ -156,62 +168,114 @@ export class ChatStream implements SseSink {
 
   event(data: string, type: string, raw: Buffer | null): void {
     if (this.#over) return;
-    const kind: ChunkKind = this.#reader.read(data, type);
+    if (this.#translation !== null) {
+      const { translator, chunks } = this.#translation;
+      translator.event(data, type, chunks);
+      return;
+    }
+    const kind = this.#reader.read(data, type);
+    if (!this.#isToPass(kind)) return;
+    this.#count();
+    if (this.#present !== null)
+      this.#writePresented(this.#reader.mended ?? this.#reader.value, this.#present);
+    else this.#pass(data, type, raw);
+    this.#hasPassed(kind);
+  }
+
+  /** What a translator made. */
+  #chunk(chunk: JsonObject): void {
+    if (this.#over || !(this.#reader instanceof ChunkReader)) return;
+    const kind = this.#reader.readValue(chunk);
+    if (!this.#isToPass(kind)) return;
+    this.#count();
+    if (this.#present !== null) this.#writePresented(chunk, this.#present);
+    else this.#writeChunk(chunk);
+    this.#hasPassed(kind);
+  }
+
+  #error(error: JsonObject): void {
+    // After every finish nothing is missing, whatever went wrong behind it.
+    if (this.#reader.finished) this.#complete();
+    else this.#fail(readInBandError(error, this.#redact));
+  }
+
+  #invalid(): void {
+    if (this.#over) return;
+    this.#owner.dropped();
+    if (this.#reader.callingTool) this.#break('an event in the middle of a tool call was not valid JSON');
+  }
+
+  #foreign(): void {
+    if (!this.#over) this.#owner.dropped();
+  }
+
+  #done(): void {
+    if (this.#reader.finishedAllBegun) this.#complete();
+    else this.#break('the stream came to its end without a finish');
+  }
+
+  /** Deals with all that brings the client nothing; true: the event is the client's. */
+  #isToPass(kind: ChunkKind): boolean {
     switch (kind) {
-      case 'done':
-        if (this.#reader.finishedAllBegun) this.#complete();
-        else this.#break('the stream said [DONE] without a finish');
-        return;
-      case 'error':
-        // After every finish nothing is missing, whatever went wrong behind it.
-        if (this.#reader.finished) this.#complete();
-        else this.#fail(readInBandError(this.#reader.error ?? {}, this.#redact));
-        return;
-      case 'invalid':
-        this.#owner.dropped();
-        if (this.#reader.callingTool) this.#break('an event in the middle of a tool call was not valid JSON');
-        return;
-      case 'foreign':
-        this.#owner.dropped();
-        return;
-      case 'ping':
-        return;
-      case 'usage':
-        if (this.#wantsUsage) this.#pass(data, raw);
-        // Nothing is missing now: do not make the client wait for an end mark.
-        if (this.#reader.finished) this.#complete();
-        return;
       case 'content':
-        this.#pass(data, raw);
-        if (!this.#begun) {
-          this.#begun = true;
-          this.#owner.begun();
-        }
-        if (this.#reader.finished) this.#owner.finished();
-        return;
       case 'quiet':
-        this.#pass(data, raw);
+        return true;
+      case 'usage':
+        if (this.#wantsUsage) return true;
+        this.#hasPassed(kind);
+        return false;
+      case 'done':
+        this.#done();
+        return false;
+      case 'error':
+        this.#error(this.#reader.error ?? {});
+        return false;
+      case 'invalid':
+        this.#invalid();
+        return false;
+      case 'foreign':
+        this.#foreign();
+        return false;
+      case 'ping':
+        return false;
     }
   }
 
-  /** The event goes on: as its own bytes where they lie in the chunk at hand, else written anew. */
-  #pass(data: string, raw: Buffer | null): void {
-    const chunk = this.#chunk;
+  #hasPassed(kind: ChunkKind): void {
+    if (kind === 'usage') {
+      // Nothing is missing now: do not make the client wait for an end mark.
+      if (this.#reader.finished) this.#complete();
+    } else if (kind === 'content') {
+      if (!this.#begun) {
+        this.#begun = true;
+        this.#owner.begun();
+      }
+      if (this.#reader.finished) this.#owner.finished();
+    }
+  }
+
+  #count(): void {
+    const { output } = this.#reader;
+    this.#passed.characters += output.characters;
+    this.#passed.reasoning += output.reasoning;
+  }
+
+  /** The event goes on: as its own bytes where they lie in the bytes at hand, else written anew. */
+  #pass(data: string, type: string, raw: Buffer | null): void {
+    const bytes = this.#bytes;
     const reader = this.#reader;
-    this.#passed.characters += reader.output.characters;
-    this.#passed.reasoning += reader.output.reasoning;
     const price = reader.reportsUsage && this.#wantsUsage ? this.#price : null;
     if (raw === null || reader.mended !== null || price !== null) {
       this.#flush();
-      this.#write(this.#encode(data, price));
+      this.#write(this.#encode(data, type, price));
       return;
     }
-    if (chunk === null || !isWithin(raw, chunk)) {
+    if (bytes === null || !isWithin(raw, bytes)) {
       this.#flush();
       this.#write(raw);
       return;
     }
-    const start = raw.byteOffset - chunk.byteOffset;
+    const start = raw.byteOffset - bytes.byteOffset;
     const run = this.#run;
     if (run !== null && run.end === start) run.end = start + raw.length;
     else {
@@ -220,23 +284,36 @@ export class ChatStream implements SseSink {
     }
   }
 
-  #encode(data: string, price: Price | null): Buffer {
+  #encode(data: string, type: string, price: Price | null): Buffer {
     const { mended, usage } = this.#reader;
     let text = mended === null ? data : JSON.stringify(mended);
     if (price !== null && usage !== null) text = withCost(text, price(usage));
     // Line ends in JSON mean nothing, and many a client reads only one data line.
-    return encodeData(text.includes('\n') ? text.replaceAll('\n', ' ') : text);
+    const line = text.includes('\n') ? text.replaceAll('\n', ' ') : text;
+    return this.#named && type !== '' ? encodeEvent(type, line) : encodeData(line);
+  }
+
+  #writeChunk(chunk: JsonObject): void {
+    const { reportsUsage, usage } = this.#reader;
+    const cost = reportsUsage && usage !== null ? (this.#price?.(usage) ?? null) : null;
+    const told = cost === null ? chunk : { ...chunk, usage: { ...(chunk['usage'] as JsonObject), cost } };
+    this.#write(encodeData(JSON.stringify(told)));
+  }
+
+  #writePresented(chunk: JsonObject | null, present: (chunk: JsonObject) => Buffer | null): void {
+    const bytes = chunk === null ? null : present(chunk);
+    if (bytes !== null) this.#write(bytes);
   }
 
   /** Writes the run of passed events. */
   #flush(): void {
     const run = this.#run;
-    if (run === null || this.#chunk === null) return;
+    if (run === null || this.#bytes === null) return;
     this.#run = null;
     this.#write(
-      run.start === 0 && run.end === this.#chunk.length
-        ? this.#chunk
-        : this.#chunk.subarray(run.start, run.end),
+      run.start === 0 && run.end === this.#bytes.length
+        ? this.#bytes
+        : this.#bytes.subarray(run.start, run.end),
     );
   }
 

@@ -1,47 +1,15 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import type { CancelListener, Cancellation, CancelReason } from '../core/cancellation.ts';
-import type { Clock, Timer } from '../core/clock.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { Failure } from '../core/outcome.ts';
-import type { Redact } from '../core/redact.ts';
+import type { CancelListener, CancelReason } from '../core/cancellation.ts';
+import type { Timer } from '../core/clock.ts';
+import type { Failure, FailureKind } from '../core/outcome.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
-import type { TimeoutSettings } from '../resilience/settings.ts';
-import { ChatStream, type Price, type StreamOwner } from './chat-stream.ts';
-import { contentCoding, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
+import { AnswerStream } from './answer-stream.ts';
+import type { AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
+import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
+import type { StreamOwner } from './stream-roles.ts';
 import { plainFailure, transportFailure } from './transport-failure.ts';
 import { readWholeAnswer, unknownCoding } from './whole-answer.ts';
-
-/** One HTTP request to one upstream. */
-export interface AttemptRequest {
-  dispatcher: Dispatcher;
-  origin: string;
-  path: string;
-  /** Name, value, name, value … */
-  headers: string[];
-  body: readonly Buffer[];
-  streaming: { choices: number; wantsUsage: boolean; price?: Price | null } | null;
-  timeouts: TimeoutSettings;
-  /** On the clock's monotonic time: when the whole request is over. */
-  deadline: number;
-  clock: Clock;
-  cancellation: Cancellation;
-  redact: Redact;
-  /** An event of the stream was dropped because it made no sense. */
-  dropped(): void;
-  /**
-   * A streamed answer that had begun is over: complete (null) or broken. Called once, before the reader hears of it. `heldUp`: it ran
-   * out of time while its reader took nothing, which is no fault of the upstream's.
-   */
-  streamOver(failure: Failure | null, heldUp: boolean): void;
-}
-
-export type AttemptEnd =
-  | { kind: 'plain'; body: Buffer; value: JsonObject }
-  /** Its first content has come; `flow` starts the rest. */
-  | { kind: 'stream'; stream: ChatStream }
-  /** `heldUp`: it never got a connection of its own, which says nothing of the upstream. */
-  | { kind: 'failed'; failure: Failure; heldUp: boolean };
 
 /** Of an error's body, as much as anyone needs to read. Bytes. */
 const MAX_ERROR_BODY = 1024 * 1024;
@@ -63,26 +31,16 @@ export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
   return new Promise((resolve) => new Attempt(request, resolve).start());
 }
 
-/**
- * A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. `#state` only moves
- * down this list.
- */
-type State =
-  | 'queued' // no free connection yet
-  | 'sent' // no headers yet
-  | 'collecting' // a plain answer, or an error's body
-  | 'holding' // a stream before its first content
-  | 'flowing' // a stream that has begun
-  | 'draining' // the client has all; the body's end is awaited so that the socket can be used again
-  | 'over';
-
+/** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
 class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner {
   readonly #request: AttemptRequest;
   readonly #resolve: (end: AttemptEnd) => void;
   /** When it was sent, or began to wait for a free connection. */
   #startedAt: number;
-  #state: State = 'queued';
+  #state: AttemptState = 'queued';
   #controller: Dispatcher.DispatchController | null = null;
+  /** When the time for this try is over, for what goes on with one; null = counted from its own start. */
+  #attemptEndsAt: number | null = null;
   #timer: Timer | null = null;
   #timerAt = 0;
   #lastByteAt = 0;
@@ -97,7 +55,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #headers: WireHeaders = {};
   #collected: Buffer[] = [];
   #collectedBytes = 0;
-  #stream: ChatStream | null = null;
+  #stream: AnswerStream | null = null;
+  /** What is awaited now goes on with an answer of which a part has come. */
+  #isRest = false;
   #unpacker: Transform | null = null;
 
   constructor(request: AttemptRequest, resolve: (end: AttemptEnd) => void) {
@@ -107,11 +67,18 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   start(): void {
-    const { dispatcher, origin, path, headers, body, cancellation } = this.#request;
-    cancellation.add(this);
+    this.#request.cancellation.add(this);
     if (this.#state === 'over') return;
     this.#arm();
+    this.#send(this.#request.body);
+  }
+
+  #send(body: readonly Buffer[]): void {
+    const { dispatcher, origin, path } = this.#request;
     try {
+      const headers = [...this.#request.headers];
+      if (body.length > 1)
+        headers.push('content-length', String(body.reduce((sum, part) => sum + part.length, 0)));
       // undici sends an array of buffers one after the other, without a copy; its types do not say so.
       const sent = (body.length === 1 ? body[0] : body) as Buffer;
       dispatcher.dispatch({ origin, path, method: 'POST', headers, body: sent }, this);
@@ -127,26 +94,26 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
       controller.abort(OVER);
       return;
     }
+    if (this.#isRest) return;
     this.#state = 'sent';
     this.#startedAt = this.#request.clock.now();
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: WireHeaders): void {
-    if (this.#state !== 'sent' || status < 200) return;
+    if (status < 200) return;
+    if (this.#isRest) this.#restStarts(status, headers);
+    if (this.#state !== 'sent') return;
     this.#lastByteAt = this.#request.clock.now();
     this.#status = status;
     this.#headers = headers;
-    const { streaming, redact } = this.#request;
+    const { streaming, redact, reader } = this.#request;
     const type = headerText(headers, 'content-type') ?? '';
     if (status >= 300 || streaming === null || /\bjson\b|\bhtml\b/i.test(type)) {
       this.#state = 'collecting';
     } else {
       this.#state = 'holding';
-      const { choices, wantsUsage, price = null } = streaming;
-      this.#stream = new ChatStream(choices, wantsUsage, this, redact, price);
-      const coding = contentCoding(headers);
-      if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#request.redact));
-      else if (coding !== null) this.#unpackWith(unpackStream(coding));
+      this.#stream = new AnswerStream(reader.stream(headers), streaming, this, redact);
+      this.#unpackIfPacked();
     }
     this.#arm();
   }
@@ -163,6 +130,32 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
           if (!this.#unpacker.write(chunk)) this.#controller?.pause();
         } else this.#stream?.push(chunk);
     }
+  }
+
+  /** The answer to `again`. */
+  #restStarts(status: number, headers: WireHeaders): void {
+    this.#lastByteAt = this.#request.clock.now();
+    this.#headers = headers;
+    if (status >= 300) this.#fail(plainFailure('broken_body', `the rest was refused with HTTP ${status}`));
+    else this.#unpackIfPacked();
+    if (this.#paused) this.#pauseSource();
+  }
+
+  /** A stream's bytes, which may come packed though we ask for them as they are. */
+  #unpackIfPacked(): void {
+    const coding = contentCoding(this.#headers);
+    if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#request.redact));
+    else if (coding !== null) this.#unpackWith(unpackStream(coding));
+  }
+
+  /** The answer has come in part: asks for the rest, which goes on where this left off. */
+  again(body: readonly Buffer[]): void {
+    if (this.#state === 'over') return;
+    this.#isRest = true;
+    this.#bodyOver = false;
+    this.#unpacker = null;
+    this.#lastByteAt = this.#request.clock.now();
+    this.#send(body);
   }
 
   onResponseEnd(): void {
@@ -229,24 +222,27 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   /** `body` null: it could not be unpacked. */
   #read(body: Buffer | null): void {
-    const { redact, clock, streaming } = this.#request;
-    try {
-      const answer = { status: this.#status, headers: this.#headers, body, wallMs: clock.wall() };
-      const read = readWholeAnswer(answer, redact);
-      if ('failure' in read) this.#resolve({ kind: 'failed', failure: read.failure, heldUp: false });
-      else if (streaming === null) this.#resolve({ kind: 'plain', body: read.body, value: read.value });
-      else this.#resolve(brokenBody('asked for a stream, the upstream sent a plain answer'));
-    } catch (error) {
-      // An error nested so deep that it cannot be printed, for one.
-      const why = error instanceof Error ? error.message : String(error);
-      this.#resolve(brokenBody(`unreadable answer: ${why}`));
-    }
+    const { redact, clock, streaming, reader } = this.#request;
+    const answer = { status: this.#status, headers: this.#headers, body, wallMs: clock.wall() };
+    const read = readWholeAnswer(answer, reader, redact);
+    if (read.kind === 'failed') this.#resolve({ ...read, heldUp: false });
+    else if (streaming !== null)
+      this.#resolve(brokenBody('asked for a stream, the upstream sent a plain answer'));
+    else if (read.kind === 'again') this.#askForRest(read.body);
+    else this.#resolve({ kind: 'plain', answer: read });
+  }
+
+  /** Another request on behalf of the same try, within the same bounds. */
+  #askForRest(body: readonly Buffer[]): void {
+    const rest = new Attempt({ ...this.#request, body }, this.#resolve);
+    rest.#attemptEndsAt = this.#attemptEnd();
+    rest.start();
   }
 
   begun(): void {
     this.#state = 'flowing';
     this.pause();
-    this.#resolve({ kind: 'stream', stream: this.#stream as ChatStream });
+    this.#resolve({ kind: 'stream', stream: this.#stream as AnswerStream });
   }
 
   finished(): void {
@@ -264,22 +260,25 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   #unpackWith(unpacker: Transform): void {
     this.#unpacker = unpacker;
-    unpacker.on('data', (chunk: Buffer) => this.#stream?.push(chunk));
-    // Whether or not the reader is slow: the unpacker takes no more than its own room while nobody reads it.
-    unpacker.on('drain', () => this.#controller?.resume());
-    unpacker.on('end', () => {
-      if (this.#brokeOff === null) this.#stream?.bodyEnded();
-      else this.#breakOff(this.#brokeOff);
-    });
-    unpacker.on('error', (error) => {
-      const damaged = plainFailure('broken_body', `damaged compressed body: ${error.message}`);
-      this.#breakOff(this.#brokeOff ?? damaged);
+    listenTo(unpacker, {
+      unpacked: (chunk) => this.#stream?.push(chunk),
+      // Whether or not the reader is slow: the unpacker takes no more than its own room while nobody reads it.
+      drained: () => this.#controller?.resume(),
+      ended: () => {
+        if (this.#brokeOff === null) this.#stream?.bodyEnded();
+        else this.#breakOff(this.#brokeOff);
+      },
+      damaged: (failure) => this.#breakOff(this.#brokeOff ?? failure),
     });
   }
 
   pause(): void {
     if (this.#paused) return;
     this.#paused = true;
+    this.#pauseSource();
+  }
+
+  #pauseSource(): void {
     if (this.#unpacker === null) this.#controller?.pause();
     else this.#unpacker.pause();
   }
@@ -300,11 +299,15 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     const { timeouts, deadline } = this.#request;
     const lastWords = this.#finishedAt === null ? Infinity : this.#finishedAt + LAST_WORDS;
     if (this.#state === 'draining') return lastWords;
-    let at = Math.min(this.#startedAt + timeouts.attempt, deadline);
+    let at = Math.min(this.#attemptEnd(), deadline);
     if (this.#awaitsFirstToken()) at = Math.min(at, this.#startedAt + timeouts.firstToken);
     if (!this.#awaitsHeaders() && !this.#paused)
       at = Math.min(at, this.#lastByteAt + timeouts.idle, lastWords);
     return at;
+  }
+
+  #attemptEnd(): number {
+    return this.#attemptEndsAt ?? this.#startedAt + this.#request.timeouts.attempt;
   }
 
   #awaitsFirstToken(): boolean {
@@ -328,24 +331,24 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   #onTimer(): void {
     this.#timer = null;
-    const { timeouts, deadline, clock } = this.#request;
-    const now = clock.now();
+    const now = this.#request.clock.now();
     if (now < this.#nextDue()) this.#arm();
     else if (this.#state === 'draining') this.#end();
     else if (this.#stream?.finished) this.complete();
-    else if (now >= deadline) {
-      this.#timedOut(plainFailure('deadline', 'the time for the whole request was over'));
-    } else if (this.#state === 'queued') {
-      this.#timedOut(
-        plainFailure('timeout', `no free connection within ${Math.round(now - this.#startedAt)} ms`),
-      );
-    } else if (this.#awaitsFirstToken() && now >= this.#startedAt + timeouts.firstToken) {
-      this.#timedOut(plainFailure('timeout', `no first token within ${timeouts.firstToken} ms`));
-    } else if (now >= this.#startedAt + timeouts.attempt) {
-      this.#timedOut(plainFailure('timeout', `no whole answer within ${timeouts.attempt} ms`));
-    } else {
-      this.#timedOut(plainFailure('broken_body', `silent for ${timeouts.idle} ms`));
+    else this.#timedOut(plainFailure(...this.#whatIsOver(now)));
+  }
+
+  #whatIsOver(now: number): [FailureKind, string] {
+    const { timeouts, deadline } = this.#request;
+    if (now >= deadline) return ['deadline', 'the time for the whole request was over'];
+    if (this.#state === 'queued') {
+      return ['timeout', `no free connection within ${Math.round(now - this.#startedAt)} ms`];
     }
+    if (this.#awaitsFirstToken() && now >= this.#startedAt + timeouts.firstToken) {
+      return ['timeout', `no first token within ${timeouts.firstToken} ms`];
+    }
+    if (now >= this.#attemptEnd()) return ['timeout', `no whole answer within ${timeouts.attempt} ms`];
+    return ['broken_body', `silent for ${timeouts.idle} ms`];
   }
 
   /** Of an error whose body does not end, the status and what came of the body are known. */

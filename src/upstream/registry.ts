@@ -1,7 +1,9 @@
 import type { Dispatcher } from 'undici';
+import { type ModelCapabilities, NOTHING_KNOWN } from '../capabilities/capabilities.ts';
 import type { Chance, Clock } from '../core/clock.ts';
-import { requestHeaders } from '../providers/openai/request.ts';
-import { HOST_PRESETS, type HostName, type HostQuirks } from '../providers/presets.ts';
+import type { Credentials } from '../credentials/credentials.ts';
+import type { Adapter } from '../providers/adapter.ts';
+import { ADAPTERS, type AdapterName } from '../providers/adapters.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import { type PoolOptions, Pools } from './pools.ts';
@@ -11,8 +13,10 @@ import { type Guard, type OnTransition, ProviderKey, Upstream } from './upstream
 export interface Lane {
   upstream: Upstream;
   guard: Guard;
-  /** The headers of every call, ready to send. */
+  /** The headers of every call: name, value … */
   headers: readonly string[];
+  /** What authorizes each call where there is no key. */
+  credentials: Credentials | null;
 }
 
 /** A target, ready to be called: what `TargetSettings` says, with the upstreams behind it. */
@@ -23,8 +27,18 @@ export interface Target {
   nextLane: number;
   dispatcher: Dispatcher;
   origin: string;
-  path: string;
-  quirks: HostQuirks;
+  /** What comes before the path of each call; without a slash at its end. */
+  basePath: string;
+  adapter: Adapter;
+  provider: ProviderSettings;
+  capabilities: ModelCapabilities;
+}
+
+/** What is known of the providers and their models beside what the configuration says of each. */
+export interface Knowledge {
+  capabilities(provider: string, model: string): ModelCapabilities;
+  /** Of the providers that are called without a key, by their ids. */
+  credentials: ReadonlyMap<string, Credentials>;
 }
 
 /** Targets that clients made up (`direct_models`) are kept up to this many; then the oldest that is idle goes. */
@@ -40,6 +54,7 @@ export class UpstreamRegistry {
   readonly #onTransition: OnTransition;
   readonly #pools: Pools;
   #providers: ReadonlyMap<string, ProviderSettings> = new Map();
+  #knowledge: Knowledge = { capabilities: () => NOTHING_KNOWN, credentials: new Map() };
   #keys = new Map<string, ProviderKey>();
   #upstreams = new Map<string, Upstream>();
   #direct = new Map<string, Target>();
@@ -63,16 +78,24 @@ export class UpstreamRegistry {
   load(
     providers: ReadonlyMap<string, ProviderSettings>,
     targets: Iterable<TargetSettings>,
+    knowledge: Knowledge = this.#knowledge,
   ): Map<TargetSettings, Target> {
-    const before = { upstreams: this.#upstreams, keys: this.#keys, providers: this.#providers };
+    const before = {
+      upstreams: this.#upstreams,
+      keys: this.#keys,
+      providers: this.#providers,
+      knowledge: this.#knowledge,
+    };
     const named = [...before.upstreams.values()].filter(({ modelLabel }) => modelLabel !== '*');
     for (const upstream of named) upstream.renew();
     try {
+      this.#knowledge = knowledge;
       return this.#load(providers, targets, before);
     } catch (error) {
       this.#upstreams = before.upstreams;
       this.#keys = before.keys;
       this.#providers = before.providers;
+      this.#knowledge = before.knowledge;
       for (const upstream of named) upstream.revert();
       throw error;
     }
@@ -150,7 +173,8 @@ export class UpstreamRegistry {
   ): Target {
     const provider = this.#providers.get(settings.provider);
     if (provider === undefined) throw new Error(`no provider ${settings.provider}`);
-    const url = new URL(`${provider.baseUrl}/chat/completions`);
+    const url = new URL(provider.baseUrl);
+    const adapter = ADAPTERS[provider.adapter as AdapterName];
     const pool: PoolOptions = {
       origin: url.origin,
       connections: provider.connections,
@@ -162,7 +186,9 @@ export class UpstreamRegistry {
     const lanes = provider.apiKeys.map((secret) => {
       const upstream = this.#upstream(provider, settings.model, secret, modelLabel, known);
       const guard = upstream.guard(settings.breaker, settings.retry.budget);
-      return { upstream, guard, headers: requestHeaders(secret, provider.headers) };
+      const headers = requestHeaders(adapter, secret, provider.headers);
+      const credentials = secret === null ? (this.#knowledge.credentials.get(provider.id) ?? null) : null;
+      return { upstream, guard, headers, credentials };
     });
     return {
       settings,
@@ -170,8 +196,10 @@ export class UpstreamRegistry {
       nextLane: 0,
       dispatcher: this.#pools.get(pool),
       origin: url.origin,
-      path: `${url.pathname}${url.search}`,
-      quirks: HOST_PRESETS[provider.adapter as HostName].quirks,
+      basePath: url.pathname.replace(/\/+$/, ''),
+      adapter,
+      provider,
+      capabilities: this.#knowledge.capabilities(provider.id, settings.model),
     };
   }
 
@@ -227,4 +255,19 @@ function isTroubled(upstream: Upstream): boolean {
 /** What makes a key another one: then nothing that was learnt of the old one holds. Its place in the pool does not. Stays in memory. */
 function identityOfKey(provider: ProviderSettings, secret: string | null): string {
   return JSON.stringify([provider.id, provider.baseUrl, secret]);
+}
+
+/** The headers of every call: name, value, name, value … The provider's own `headers` win. */
+function requestHeaders(
+  adapter: Adapter,
+  secret: string | null,
+  own: Readonly<Record<string, string>>,
+): string[] {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    // A relay that unpacks and packs again gains nothing, and packed streams come in lumps.
+    'accept-encoding': 'identity',
+    ...(secret === null ? {} : adapter.keyHeaders(secret)),
+  };
+  return Object.entries({ ...headers, ...own }).flat();
 }

@@ -1,66 +1,38 @@
-import type { Cancellation } from '../core/cancellation.ts';
+import type { Presenter } from '../chat/presenter.ts';
 import { sleep } from '../core/cancellation.ts';
-import type { Chance, Clock } from '../core/clock.ts';
-import type { JsonObject } from '../core/json.ts';
-import type { JsonBody } from '../core/json-body.ts';
-import { type Failure, OUTCOME_RULES, type OutcomeKind, type TryRecord } from '../core/outcome.ts';
+import { type Failure, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
-import { chatChanges } from '../providers/openai/request.ts';
+import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
-import type { TargetSettings } from '../routing/target.ts';
+import type { AnswerStream } from './answer-stream.ts';
 import { attempt } from './attempt.ts';
-import type { ChatStream, Price } from './chat-stream.ts';
+import type { AttemptEnd, AttemptRequest } from './attempt-request.ts';
+import { authorize } from './authorize.ts';
+import type { CallContext } from './call.ts';
+import { Facts } from './facts.ts';
+import { type Call, prepareCall } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
+import type { StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 import { countsAgainst, type Upstream } from './upstream.ts';
+import type { PlainAnswer } from './whole-answer.ts';
 
-/** What the tries of one request have in common. */
-export interface CallContext {
-  body: JsonBody;
-  streaming: boolean;
-  /** The client asked for the usage chunk. */
-  wantsUsage: boolean;
-  /** Headers of the client's that go on: name, value … */
-  passedHeaders: readonly string[];
-  /** Unique to the request; each try's own id is made from it. */
-  requestId: string;
-  /** When the request had come whole, on the clock's monotonic time. */
-  startedAt: number;
-  cancellation: Cancellation;
-  /** Every try of the request, in order. */
-  tries: TryRecord[];
-  /** Milliseconds slept between tries so far. */
-  sleptMs: number;
-  clock: Clock;
-  chance: Chance;
-  redact: Redact;
-  events: CallEvents;
-  /** What a stream of that target says of its cost; without it, or where it gives null, nothing. */
-  priceOf?: (target: TargetSettings) => Price | null;
-}
+/** `relayed`: in the client's own dialect, as the target wrote it; else a chat, or its chunks as `present` gave them. `dropped`: what the target could not take. */
+export type Answer = { target: Target; relayed: boolean; dropped: readonly string[] } & (
+  | { kind: 'plain'; answer: PlainAnswer }
+  /** `presenter`: what the chunks were put into words by; null where the stream is relayed. */
+  | { kind: 'stream'; stream: AnswerStream; presenter: Presenter | null }
+);
 
-/** What others want to know of the tries. */
-export interface CallEvents {
-  /** A try is over; of a stream, when its last byte is through. */
-  tried(upstream: Upstream, outcome: OutcomeKind, failure: Failure | null): void;
-  /** The first content of a stream came this long after the try began. */
-  firstToken(upstream: Upstream, ms: number): void;
-  retryDenied(upstream: Upstream): void;
-  /** A stream that the client had begun to receive broke. */
-  interrupted(upstream: Upstream): void;
-  /** An event of a stream was dropped because it made no sense. */
-  dropped(upstream: Upstream): void;
-}
-
-export type Answer =
-  | { kind: 'plain'; target: Target; body: Buffer; value: JsonObject }
-  | { kind: 'stream'; target: Target; stream: ChatStream };
+type TryOver = (failure: Failure | null, heldUp?: boolean) => void;
 
 export type Visit =
   | { kind: 'answered'; answer: Answer }
   /** `readyInMs`: when the target may be asked again, by its keys' cooldowns, its breakers and its own word. */
   | { kind: 'failed'; failure: Failure; tries: number; readyInMs: number }
+  /** The target cannot take the request: nothing was sent. */
+  | { kind: 'unsupported'; param: string; message: string }
   /** No key could be used. `coolsInMs`: when one may be again, if it is only cooling down; `opensInMs`: when a breaker lets a probe through. */
   | {
       kind: 'skipped';
@@ -99,7 +71,7 @@ class Visitor {
   #retries = 0;
   #tries = 0;
   #lastDelay: number | null = null;
-  #body: Buffer[] | null = null;
+  #call: Call | null = null;
 
   constructor(target: Target, context: CallContext) {
     this.#target = target;
@@ -113,6 +85,15 @@ class Visitor {
     }
     let lane = this.#freshLane();
     if (lane === null) return this.#skipped();
+    try {
+      const call = prepareCall(this.#target, this.#context);
+      this.#call = call instanceof Promise ? await call : call;
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      // It may only be what was to be fetched that was given up.
+      if (this.#context.cancellation.reason !== null) return this.#failed(cancelledFailure(this.#context));
+      return { kind: 'unsupported', param: error.param, message: error.message };
+    }
     let last: Failure | null = null;
     for (;;) {
       const permit = lane.guard.breaker.acquire();
@@ -245,17 +226,22 @@ class Visitor {
       }
       events.tried(upstream, record.outcome, failure);
     };
-    const end = await this.#send(lane, upstream, over);
+    const call = this.#call as Call;
+    // What a stream that failed has begun to tell is not the beginning of the next one.
+    const presenter = call.relayed ? null : this.#context.presenter();
+    const end = await this.#send(lane, call, upstream, over, presenter);
+    const { relayed, prepared } = call;
+    const answered = { target: this.#target, relayed, dropped: prepared.dropped };
     switch (end.kind) {
       case 'plain':
         record.status = 200;
         over(null);
-        return { kind: 'plain', target: this.#target, body: end.body, value: end.value };
+        return { kind: 'plain', ...answered, answer: end.answer };
       case 'stream':
         record.status = 200;
         permit.alive();
         events.firstToken(upstream, clock.now() - startedAt);
-        return { kind: 'stream', target: this.#target, stream: end.stream };
+        return { kind: 'stream', ...answered, stream: end.stream, presenter };
       case 'failed':
         record.status = end.failure.status;
         over(end.failure, end.heldUp);
@@ -269,29 +255,50 @@ class Visitor {
     }
   }
 
-  #send(lane: Lane, upstream: Upstream, over: (failure: Failure | null, heldUp: boolean) => void) {
-    const { body, streaming, wantsUsage, clock, cancellation, redact, events, requestId, tries } =
-      this.#context;
-    const { settings, dispatcher, origin, path, quirks } = this.#target;
-    const params = { model: settings.model, overrideParams: settings.overrideParams, quirks };
-    this.#body ??= body.with(chatChanges(body, streaming, params));
-    const choices = Object.hasOwn(settings.overrideParams, 'n')
-      ? settings.overrideParams['n']
-      : body.value['n'];
-    const stream = streaming
-      ? {
-          choices: typeof choices === 'number' && choices > 1 ? choices : 1,
-          wantsUsage,
-          price: this.#context.priceOf?.(settings) ?? null,
-        }
-      : null;
-    return attempt({
+  #send(
+    lane: Lane,
+    call: Call,
+    upstream: Upstream,
+    over: TryOver,
+    presenter: Presenter | null,
+  ): Promise<AttemptEnd> {
+    const { requestId, tries, redact } = this.#context;
+    const headers = this.#headers(lane, call, `${requestId}-${tries.length}`);
+    const dispatch = (authorized: { headers: readonly string[]; redact: Redact }) =>
+      attempt(this.#attemptRequest(call, authorized, upstream, over, presenter));
+    if (lane.credentials === null) return dispatch({ headers, redact });
+    const { origin } = this.#target;
+    const { body } = call.prepared;
+    const unauthorized = { origin, path: this.#path(call), headers, body };
+    return authorize(lane.credentials, unauthorized, redact).then((authorized) =>
+      'failure' in authorized
+        ? { kind: 'failed', failure: authorized.failure, heldUp: false }
+        : dispatch(authorized),
+    );
+  }
+
+  #path({ prepared }: Call): string {
+    return `${this.#target.basePath}${prepared.path}`;
+  }
+
+  #attemptRequest(
+    call: Call,
+    { headers, redact }: { headers: readonly string[]; redact: Redact },
+    upstream: Upstream,
+    over: TryOver,
+    presenter: Presenter | null,
+  ): AttemptRequest {
+    const { request, clock, cancellation, events, memory, newId } = this.#context;
+    const { settings, dispatcher, origin } = this.#target;
+    const { prepared } = call;
+    return {
       dispatcher,
       origin,
-      path,
-      headers: this.#headers(lane, this.#body, `${requestId}-${tries.length}`),
-      body: this.#body,
-      streaming: stream,
+      path: this.#path(call),
+      headers,
+      body: prepared.body,
+      reader: prepared.answer(new Facts(settings.model, clock.wall(), newId, memory.remember)),
+      streaming: request.streaming ? this.#wishes(presenter) : null,
       timeouts: settings.timeouts,
       deadline: this.#deadline,
       clock,
@@ -302,20 +309,37 @@ class Visitor {
         if (failure !== null && failure.kind !== 'client_gone') events.interrupted(upstream);
         over(failure, heldUp);
       },
-    });
+    };
   }
 
-  #headers(lane: Lane, body: readonly Buffer[], tryId: string): string[] {
+  #wishes(presenter: Presenter | null): StreamWishes {
+    const { request, priceOf } = this.#context;
+    const { settings } = this.#target;
+    const n = Object.hasOwn(settings.overrideParams, 'n')
+      ? settings.overrideParams['n']
+      : request.body.value['n'];
+    return {
+      choices: typeof n === 'number' && n > 1 ? n : 1,
+      wantsUsage: request.wantsUsage,
+      named: request.dialect !== 'chat',
+      // Only OpenAI's chunks have a place for it.
+      price: request.dialect === 'chat' ? (priceOf?.(settings) ?? null) : null,
+      present: presenter === null ? null : (chunk) => presenter.chunk(chunk),
+    };
+  }
+
+  #headers(lane: Lane, { prepared, relayed }: Call, tryId: string): string[] {
     const headers = [...lane.headers, 'x-request-id', tryId];
-    const { passedHeaders } = this.#context;
+    const { passedHeaders, request } = this.#context;
+    const ofDialect = relayed ? request.headers : [];
     // The provider's own headers win, and none goes out twice.
-    for (let at = 0; at < passedHeaders.length; at += 2) {
-      const name = passedHeaders[at] as string;
-      if (!hasHeader(headers, name)) headers.push(name, passedHeaders[at + 1] as string);
+    for (const more of [prepared.headers, passedHeaders, ofDialect]) {
+      for (let at = 0; at < more.length; at += 2) {
+        const name = more[at] as string;
+        if (!hasHeader(headers, name)) headers.push(name, more[at + 1] as string);
+      }
     }
     if (!hasHeader(headers, 'user-agent')) headers.push('user-agent', 'spillway');
-    if (body.length > 1)
-      headers.push('content-length', String(body.reduce((sum, part) => sum + part.length, 0)));
     return headers;
   }
 }

@@ -1,7 +1,8 @@
-import { isJsonObject, type JsonObject, tryParseJson } from '../core/json.ts';
+import { isJsonObject, tryParseJson } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
-import { readFailure, readInBandError } from '../providers/openai/failure.ts';
+import type { AnswerReader, PlainReading } from '../providers/adapter.ts';
+import { readFailure, readInBandError } from '../providers/failure.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
 import { contentCoding } from './decompress.ts';
 import { plainFailure } from './transport-failure.ts';
@@ -16,22 +17,47 @@ export interface WholeAnswer {
   wallMs: number;
 }
 
-/** Reads an answer: a chat completion with the bytes to pass on, or what it is instead. */
-export function readWholeAnswer(
-  { status, headers, body, wallMs }: WholeAnswer,
-  redact: Redact,
-): { body: Buffer; value: JsonObject } | { failure: Failure } {
+/** An answer that goes to a client, in the words of the dialect that the target was asked in. */
+export type PlainAnswer = Extract<PlainReading, { kind: 'answer' }>;
+
+type Read = PlainAnswer | Extract<PlainReading, { kind: 'again' }> | { kind: 'failed'; failure: Failure };
+
+/** Reads an answer: what goes to the client, or what it is instead. */
+export function readWholeAnswer(answer: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
+  try {
+    return read(answer, reader, redact);
+  } catch (error) {
+    // An error nested so deep that it cannot be printed, for one.
+    const why = error instanceof Error ? error.message : String(error);
+    return failed(plainFailure('broken_body', `unreadable answer: ${why}`));
+  }
+}
+
+function read({ status, headers, body, wallMs }: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
   // Of an error, the status says enough.
   if (status >= 300) {
-    return { failure: readFailure({ status, headers, text: body?.toString() ?? '', wallMs }, redact) };
+    return failed(readFailure({ status, headers, text: body?.toString() ?? '', wallMs }, redact));
   }
   if (body === null) {
     const coding = contentCoding(headers);
     const damaged = plainFailure('broken_body', `damaged ${coding} body`);
-    return { failure: coding === 'unknown' ? unknownCoding(headers, redact) : damaged };
+    return failed(coding === 'unknown' ? unknownCoding(headers, redact) : damaged);
   }
-  const read = readPlainAnswer(body, redact);
-  return 'failure' in read ? read : { body, value: read.value };
+  const value = tryParseJson(body.toString());
+  if (!isJsonObject(value)) return failed(noObject(body, redact));
+  const reading = reader.plain(value, body, headers);
+  switch (reading.kind) {
+    case 'error':
+      return failed(readInBandError(reading.error, redact));
+    case 'broken':
+      return failed(plainFailure('broken_body', reading.why));
+    default:
+      return reading;
+  }
+}
+
+function failed(failure: Failure): { kind: 'failed'; failure: Failure } {
+  return { kind: 'failed', failure };
 }
 
 /** It came compressed in a way that we cannot unpack. */
@@ -40,23 +66,11 @@ export function unknownCoding(headers: WireHeaders, redact: Redact): Failure {
   return plainFailure('broken_body', `cannot unpack content-encoding ${coding}`);
 }
 
-/** Checks the body of an answer with status 200: a whole chat completion, or a failure that only looks like one. */
-function readPlainAnswer(body: Buffer, redact: Redact): { value: JsonObject } | { failure: Failure } {
-  const value = tryParseJson(body.toString());
-  if (!isJsonObject(value)) {
-    const what = 'the answer with status 200 was not a JSON object';
-    // Cleaned before it is cut: half a key would not be found.
-    const start = redact(body.toString()).replace(/\s+/g, ' ').trim().slice(0, 200);
-    // A page or a proxy's words help whoever looks into it. What began as JSON is a piece of an answer, and nobody's business.
-    return { failure: plainFailure('broken_body', /^[{["]/.test(start) ? what : `${what}: ${start}`) };
-  }
-  if (value['error'] || value['object'] === 'error') return { failure: readInBandError(value, redact) };
-  const choices = value['choices'];
-  if (!Array.isArray(choices) || choices.length === 0) {
-    return { failure: plainFailure('broken_body', 'the answer with status 200 had no choices') };
-  }
-  // OpenRouter puts the error of the host behind it into the choice.
-  const broken = choices.find((choice) => isJsonObject(choice) && choice['finish_reason'] === 'error');
-  if (isJsonObject(broken)) return { failure: readInBandError(broken, redact) };
-  return { value };
+/** Status 200, and no JSON object. */
+function noObject(body: Buffer, redact: Redact): Failure {
+  const what = 'the answer with status 200 was not a JSON object';
+  // Cleaned before it is cut: half a key would not be found.
+  const start = redact(body.toString()).replace(/\s+/g, ' ').trim().slice(0, 200);
+  // A page or a proxy's words help whoever looks into it. What began as JSON is a piece of an answer, and nobody's business.
+  return plainFailure('broken_body', /^[{["]/.test(start) ? what : `${what}: ${start}`);
 }

@@ -54,11 +54,11 @@ describe('the series of a tenant', () => {
       metrics.quotaRefusals.with({ tenant, quota: 'tenant/requests/day' }).value++;
     }
     const before = await scrape();
-    assert.equal(before.of('acme').length, 7);
+    assert.equal(before.of('acme').length, 10);
     tenants.delete('acme');
     assert.deepEqual((await scrape()).lines, before.lines);
     const rest = before.lines.filter((line) => !line.includes('tenant="acme"'));
-    assert.equal(before.lines.length - rest.length, 7);
+    assert.equal(before.lines.length - rest.length, 10);
     for (let i = 0; i < 3; i++) assert.deepEqual((await scrape()).lines, rest);
   });
 
@@ -100,6 +100,44 @@ describe('the series of a tenant', () => {
     close('acme');
     assert.notDeepEqual((await scrape()).of('acme'), []);
     assert.deepEqual((await scrape()).of('acme'), []);
+  });
+});
+
+describe('what caches saved a tenant', () => {
+  it('never goes down: what writing cost more is counted by itself', async () => {
+    const { close, scrape } = open();
+    const spent = (read: number, written: number) =>
+      close('acme', {
+        spent: {
+          usage: { ...USAGE, cacheWrite: 5 },
+          estimated: false,
+          cost: 1,
+          cacheSaved: { read, written },
+        },
+      });
+    const figures = async () => {
+      const { lines } = await scrape();
+      const of = (name: string) =>
+        Number(
+          lines
+            .find((line) => line.startsWith(`${name}{tenant="acme",model="m"}`))
+            ?.split(' ')
+            .at(-1),
+        );
+      return [of('spillway_cache_saved_usd_total'), of('spillway_cache_write_extra_usd_total')];
+    };
+    close('acme');
+    assert.deepEqual(await figures(), [0, 0]);
+    spent(0, 750);
+    assert.deepEqual(await figures(), [0, 0.00000075]);
+    spent(100_000_000, 0);
+    spent(200_000_000, 250);
+    assert.deepEqual(await figures(), [0.3, 0.000001]);
+    spent(-3000, -500_000_000);
+    assert.deepEqual(await figures(), [0.8, 0.000004]);
+    assert.ok(
+      (await scrape()).lines.includes('spillway_tokens_total{tenant="acme",model="m",kind="cache_write"} 20'),
+    );
   });
 });
 

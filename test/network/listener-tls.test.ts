@@ -61,7 +61,7 @@ describe('a listener with TLS', () => {
   it('goes on after a reload', async (t) => {
     const { gateway, config, trusting } = await startSecure(t);
     gateway.changeConfig(config);
-    assert.deepEqual(gateway.app.reload(), { ok: true });
+    assert.deepEqual(await gateway.app.reload(), { ok: true });
     const response = await fetch(`${gateway.url}/models`, { dispatcher: trusting });
     assert.equal(response.status, 200);
   });
@@ -69,7 +69,7 @@ describe('a listener with TLS', () => {
   it('cannot be turned off by a reload', async (t) => {
     const { gateway, config } = await startSecure(t);
     gateway.changeConfig({ ...config, server: {} });
-    const reloaded = gateway.app.reload();
+    const reloaded = await gateway.app.reload();
     assert.ok(!reloaded.ok);
     assert.match(reloaded.problems.join(), /server\.tls/);
   });

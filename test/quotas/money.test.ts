@@ -58,6 +58,36 @@ describe('what a request costs', () => {
     assert.deepEqual([row?.cached_tokens, row?.cache_write_tokens], [1200, 100]);
   });
 
+  it('comes with what the cache saved of it, in the log and in the metrics', async (t) => {
+    const scene = await openScene(t, { quotas: [DOLLARS] });
+    const details = { cached_tokens: 600, cache_write_tokens: 100 };
+    scene.upstream.enqueue(took(1000, 50, { prompt_tokens_details: details }));
+    await scene.ask();
+    const [read, written] = [(600 * 2300) / 1e9, (100 * 1000) / 1e9];
+    const line = await scene.line(1);
+    assert.deepEqual([line.cache_saved_usd, line.tokens?.cache_write], [0.00128, 100]);
+    scene.upstream.enqueue(took(1000, 50, { prompt_tokens_details: { cache_write_tokens: 100 } }));
+    await scene.ask();
+    assert.equal((await scene.line(2)).cache_saved_usd, -written);
+    await scene.ask();
+    const plain = await scene.line(3);
+    assert.deepEqual(
+      [Object.hasOwn(plain, 'cache_saved_usd'), plain.tokens?.cache_write],
+      [false, undefined],
+    );
+    const metric = (name: string) => scene.gateway.metric(`${name}{tenant="acme",model="m"}`);
+    assert.equal(await metric('spillway_cache_saved_usd_total'), read);
+    assert.equal(await metric('spillway_cache_write_extra_usd_total'), 2 * written);
+  });
+
+  it('comes with what the cache saved also where the answer was cut short or counted here', async (t) => {
+    const scene = await openScene(t, { quotas: [DOLLARS] });
+    scene.upstream.enqueue(took(1000, 0, { prompt_tokens_details: { cached_tokens: 600 } }));
+    await scene.ask();
+    const line = await scene.line(1);
+    assert.deepEqual([line.tokens?.estimated, line.cache_saved_usd], [true, (600 * 2300) / 1e9]);
+  });
+
   it('is estimated where the upstream reports no usage', async (t) => {
     const scene = await openScene(t, { quotas: [DOLLARS] });
     scene.upstream.enqueue(chatAnswer({ content: 'x'.repeat(400), usage: null }));

@@ -76,7 +76,7 @@ describe('a certificate that is renewed', () => {
 
     install('elsewhere.pem');
     assert.equal(await certificateOf(gateway.origin), 'server', 'it was shown before the reload');
-    assert.deepEqual(gateway.app.reload(), { ok: true });
+    assert.deepEqual(await gateway.app.reload(), { ok: true });
     assert.equal(await certificateOf(gateway.origin), 'elsewhere');
     gate.open();
     await client.waitFor('[DONE]');
@@ -88,7 +88,7 @@ describe('a certificate that is renewed', () => {
     for (const wrong of ['authority.pem', null]) {
       if (wrong === null) writeFileSync(files.cert, 'no certificate');
       else install(wrong);
-      const result = gateway.app.reload();
+      const result = await gateway.app.reload();
       assert.ok(!result.ok);
       assert.match(result.problems.join('\n'), /server\.tls\.cert/);
       assert.equal(await certificateOf(gateway.origin), 'server');
@@ -98,7 +98,7 @@ describe('a certificate that is renewed', () => {
   it('cannot be given to a listener that had none, without a restart', async (t) => {
     const { gateway, configWith } = await serve(t);
     gateway.changeConfig(configWith({ server: { tls: SERVER_FILES } }));
-    assert.deepEqual(gateway.app.reload(), {
+    assert.deepEqual(await gateway.app.reload(), {
       ok: false,
       problems: ['server.tls (on or off) cannot change while running: restart instead'],
     });

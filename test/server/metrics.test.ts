@@ -23,6 +23,8 @@ const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
   ['spillway_gateway_seconds', 'histogram'],
   ['spillway_tokens_total', 'counter', 'tenant', 'model', 'kind'],
   ['spillway_cost_usd_total', 'counter', 'tenant', 'model'],
+  ['spillway_cache_saved_usd_total', 'counter', 'tenant', 'model'],
+  ['spillway_cache_write_extra_usd_total', 'counter', 'tenant', 'model'],
   ['spillway_breaker_state', 'gauge', 'upstream'],
   ['spillway_breaker_transitions_total', 'counter', 'upstream', 'to'],
   ['spillway_retries_denied_total', 'counter', 'upstream'],
@@ -192,9 +194,19 @@ it('the values of every label are of a closed set, whatever clients make up', as
     'spillway_time_to_first_token_seconds model': ['*', 'again', 'frail', 'up'],
     'spillway_tokens_total model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
     'spillway_cost_usd_total model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
+    'spillway_cache_saved_usd_total model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
+    'spillway_cache_write_extra_usd_total model': [
+      'a/*',
+      'b/*',
+      'cheap',
+      'fragile',
+      'm',
+      'retried',
+      'unknown',
+    ],
     'spillway_stream_interruptions_total model': ['up'],
     quota: ['key/concurrent', 'tenant/tokens/day'],
-    kind: ['cached', 'input', 'output', 'reasoning'],
+    kind: ['cache_write', 'cached', 'input', 'output', 'reasoning'],
     upstream: ['a/*#1', 'a/again#1', 'a/frail#1', 'a/up#1'],
     to: ['open'],
   });
@@ -205,7 +217,7 @@ it('counts and tokens are those of the requests', async (t) => {
   const usage = {
     prompt_tokens: 100,
     completion_tokens: 20,
-    prompt_tokens_details: { cached_tokens: 64 },
+    prompt_tokens_details: { cached_tokens: 64, cache_write_tokens: 11 },
     completion_tokens_details: { reasoning_tokens: 7 },
   };
   upstream.enqueue(chatAnswer({ usage }), chatStream({ usage }), apiError(500));
@@ -222,6 +234,8 @@ it('counts and tokens are those of the requests', async (t) => {
     'spillway_tokens_total{tenant="anonymous",model="m",kind="output"}': 40,
     'spillway_tokens_total{tenant="anonymous",model="m",kind="cached"}': 128,
     'spillway_tokens_total{tenant="anonymous",model="m",kind="reasoning"}': 14,
+    'spillway_tokens_total{tenant="anonymous",model="m",kind="cache_write"}': 22,
+    'spillway_cache_saved_usd_total{tenant="anonymous",model="m"}': 0,
     'spillway_request_duration_seconds_count{model="m"}': 3,
     'spillway_time_to_first_token_seconds_count{provider="a",model="up"}': 1,
     spillway_gateway_seconds_count: 3,

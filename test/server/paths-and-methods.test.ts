@@ -15,7 +15,7 @@ describe('a path that leads nowhere', () => {
   for (const path of [
     '/',
     '/v1',
-    '/v1/embeddings',
+    '/v1/audio/speech',
     '/v1/chat',
     '/v1/chat/completions/x',
     '/livez',

@@ -20,7 +20,7 @@ describe('a reload', () => {
         server: { max_in_flight: 'many' },
       }),
     );
-    const result = gateway.app.reload();
+    const result = await gateway.app.reload();
     assert.ok(!result.ok);
     assert.equal(result.problems.length, 1);
     assert.match(result.problems[0] ?? '', /server\.max_in_flight/);
@@ -81,7 +81,7 @@ it('a breaker that would stay open longer than it may is found when the file is 
   const { gateway, configWith } = await serve(t);
   const breaker = { open_for: '1h' };
   gateway.changeConfig(configWith({ defaults: { breaker }, models: { m: { provider: 'a', breaker } } }));
-  const result = gateway.app.reload();
+  const result = await gateway.app.reload();
   assert.ok(!result.ok);
   const lengths = '`open_for` (1h) is longer than `max_open_for` (5m); change one of the two';
   assert.deepEqual(result.problems.map((problem) => problem.replace(/^\S+ /, '')).sort(), [

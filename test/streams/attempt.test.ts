@@ -4,7 +4,9 @@ import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'nod
 import type { Dispatcher } from 'undici';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Failure } from '../../src/core/outcome.ts';
-import { type AttemptEnd, attempt } from '../../src/upstream/attempt.ts';
+import { chatAnswer } from '../../src/providers/openai/chat-answer.ts';
+import { attempt } from '../../src/upstream/attempt.ts';
+import type { AttemptEnd } from '../../src/upstream/attempt-request.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { FINISH, ROLE, text, turns, until } from '../support/rig.ts';
 
@@ -38,7 +40,8 @@ class Scene {
       path: '/',
       headers: [],
       body: [Buffer.from('{}')],
-      streaming: { choices: 1, wantsUsage: true },
+      reader: chatAnswer(1),
+      streaming: { choices: 1, wantsUsage: true, named: false },
       timeouts: { connect: 5_000, firstToken, idle, attempt: whole, total },
       deadline: this.clock.now() + total,
       clock: this.clock,

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import OpenAI from 'openai';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Usage } from '../../src/core/usage.ts';
-import type { Price } from '../../src/upstream/chat-stream.ts';
+import type { Price } from '../../src/upstream/stream-roles.ts';
 import { FINISH, ROLE, readEvents, text, usage } from '../support/rig.ts';
 import { type StreamItem, stream } from '../support/upstream.ts';
 import { delivered, openTarget } from './visit.ts';
@@ -22,7 +22,7 @@ async function receive(t: Parameters<typeof openTarget>[0], events: readonly Str
   const { price = PRICE, wantsUsage = true } = one;
   const target = await openTarget(t);
   target.upstream.enqueue(stream(events));
-  const asked = await target.ask({}, { wantsUsage, ...(price === null ? {} : { priceOf: () => price }) });
+  const asked = await target.ask({}, price === null ? {} : { priceOf: () => price }, wantsUsage);
   return delivered(asked.stream);
 }
 

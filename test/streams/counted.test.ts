@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { JsonObject } from '../../src/core/json.ts';
 import { ChunkReader } from '../../src/providers/openai/chunk.ts';
 import { outputOf } from '../../src/providers/openai/output.ts';
-import { ChatStream } from '../../src/upstream/chat-stream.ts';
+import { AnswerStream } from '../../src/upstream/answer-stream.ts';
 import { delta, FINISH, ROLE, readEvents, text, turns, until, usage } from '../support/rig.ts';
 import { close, Gate, pauseUntil, type StreamItem, stream } from '../support/upstream.ts';
 import { delivered, openTarget } from './visit.ts';
@@ -146,8 +146,15 @@ function directly(choices = 1) {
     dropped: () => {},
     pause: () => {},
     resume: () => {},
+    again: () => {},
   };
-  const stream = new ChatStream(choices, true, owner, (words) => words);
+  const format = { kind: 'relayed', reader: new ChunkReader(choices) } as const;
+  const stream = new AnswerStream(
+    format,
+    { choices, wantsUsage: true, named: false },
+    owner,
+    (words) => words,
+  );
   return {
     stream,
     flow: () => stream.flow({ write: (bytes) => written.push(bytes.toString()) > 0, end: () => {} }),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { ChatStream } from '../../src/upstream/chat-stream.ts';
+import { ChunkReader } from '../../src/providers/openai/chunk.ts';
+import { AnswerStream } from '../../src/upstream/answer-stream.ts';
 import { readEvents, startRig } from '../support/rig.ts';
 import { inPieces, type Script, stream } from '../support/upstream.ts';
 
@@ -31,7 +32,7 @@ const RECORDED: Record<string, string> = {
   CR: WITH_COMMENT.replaceAll('\n', '\r'),
 };
 
-/** What a `ChatStream` gives to its reader when the bytes come in these pieces. */
+/** What a `AnswerStream` gives to its reader when the bytes come in these pieces. */
 function relay(pieces: readonly Buffer[], wantsUsage: boolean): string {
   const written: Buffer[] = [];
   let over: unknown = 'nothing';
@@ -47,8 +48,15 @@ function relay(pieces: readonly Buffer[], wantsUsage: boolean): string {
     dropped: () => assert.fail('an event was dropped'),
     pause: () => {},
     resume: () => {},
+    again: () => {},
   };
-  const stream: ChatStream = new ChatStream(1, wantsUsage, owner, (text) => text);
+  const format = { kind: 'relayed', reader: new ChunkReader(1) } as const;
+  const stream: AnswerStream = new AnswerStream(
+    format,
+    { choices: 1, wantsUsage, named: false },
+    owner,
+    (text) => text,
+  );
   for (const piece of pieces) stream.push(piece);
   stream.bodyEnded();
   assert.equal(over, null);

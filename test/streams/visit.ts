@@ -3,11 +3,13 @@ import type { TestContext } from 'node:test';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { JsonBody } from '../../src/core/json-body.ts';
+import { MediaFetcher } from '../../src/media/media.ts';
 import type { TargetSettings } from '../../src/routing/target.ts';
 import { DONE_EVENT } from '../../src/sse/encoder.ts';
-import type { ChatStream } from '../../src/upstream/chat-stream.ts';
+import type { AnswerStream } from '../../src/upstream/answer-stream.ts';
+import type { CallContext } from '../../src/upstream/call.ts';
 import { UpstreamRegistry } from '../../src/upstream/registry.ts';
-import { type CallContext, type Visit, visit } from '../../src/upstream/visit.ts';
+import { type Visit, visit } from '../../src/upstream/visit.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
@@ -26,6 +28,8 @@ const TARGET: TargetSettings = {
     budget: { ratio: 1, minPerSecond: 1 },
   },
   timeouts: { connect: 5000, firstToken: 30_000, idle: 10_000, attempt: 300_000, total: 600_000 },
+  strictParams: false,
+  cacheMarkers: false,
   breaker: {
     window: 10_000,
     minRequests: 100,
@@ -41,14 +45,14 @@ const TARGET: TargetSettings = {
 export interface Asked {
   visit: Visit;
   /** Fails unless the target answered with a stream. */
-  stream: ChatStream;
+  stream: AnswerStream;
   cancellation: Cancellation;
 }
 
 export interface Target {
   upstream: Upstream;
   settings: TargetSettings;
-  ask(body?: JsonObject, context?: Partial<CallContext>): Promise<Asked>;
+  ask(body?: JsonObject, context?: Partial<CallContext>, wantsUsage?: boolean): Promise<Asked>;
 }
 
 export async function openTarget(t: TestContext, settings: Partial<TargetSettings> = {}): Promise<Target> {
@@ -74,19 +78,33 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
     proxy: null,
     ca: null,
     connections: 8,
+    region: null,
+    resource: null,
+    deployments: {},
+    apiVersion: null,
+    project: null,
+    location: null,
   };
   const target = registry.load(new Map([['a', provider]]), [wanted]).get(wanted);
   assert.ok(target);
   return {
     upstream,
     settings: wanted,
-    async ask(body = {}, context = {}) {
+    async ask(body = {}, context = {}, wantsUsage = true) {
       const cancellation = new Cancellation();
       const messages = [{ role: 'user', content: 'hello' }];
+      const asked = JsonBody.parse(
+        Buffer.from(JSON.stringify({ model: 'm', messages, stream: true, ...body })),
+      );
       const end = await visit(target, {
-        body: JsonBody.parse(Buffer.from(JSON.stringify({ model: 'm', messages, stream: true, ...body }))),
-        streaming: true,
-        wantsUsage: true,
+        request: {
+          dialect: 'chat',
+          body: asked,
+          streaming: true,
+          wantsUsage,
+          headers: [],
+          chat: () => asked,
+        },
         passedHeaders: [],
         requestId: 'r',
         startedAt: clock.now(),
@@ -96,6 +114,10 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
         clock,
         chance: () => 0.5,
         redact: (text) => text,
+        presenter: () => assert.fail('a chat needs no other words'),
+        memory: { remember: () => {}, recall: () => null },
+        media: new MediaFetcher(),
+        newId: () => 'new',
         events: {
           tried: () => {},
           firstToken: () => {},
@@ -118,7 +140,7 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
 }
 
 /** All that a client would get of this stream. */
-export function delivered(stream: ChatStream): Promise<string> {
+export function delivered(stream: AnswerStream): Promise<string> {
   return new Promise((resolve) => {
     const written: Buffer[] = [];
     stream.flow({

@@ -32,8 +32,16 @@ export interface RequestLine {
   first_token_ms: number | null;
   ms: number;
   gateway_ms: number;
-  tokens: { input: number; output: number; cached: number; reasoning: number; estimated?: true } | null;
+  tokens: {
+    input: number;
+    output: number;
+    cached: number;
+    cache_write?: number;
+    reasoning: number;
+    estimated?: true;
+  } | null;
   cost_usd: number | null;
+  cache_saved_usd?: number;
   /** Of a request that was refused: the code of the error, and the quota that was in the way. */
   error?: string;
   quota?: string;

@@ -1,0 +1,54 @@
+import type { Dispatcher } from 'undici';
+import type { Cancellation } from '../core/cancellation.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Failure } from '../core/outcome.ts';
+import type { Redact } from '../core/redact.ts';
+import type { AnswerReader } from '../providers/adapter.ts';
+import type { TimeoutSettings } from '../resilience/settings.ts';
+import type { AnswerStream } from './answer-stream.ts';
+import type { StreamWishes } from './stream-roles.ts';
+import type { PlainAnswer } from './whole-answer.ts';
+
+/** One HTTP request to one upstream. */
+export interface AttemptRequest {
+  dispatcher: Dispatcher;
+  origin: string;
+  path: string;
+  /** Name, value, name, value … without the body's length. */
+  headers: readonly string[];
+  body: readonly Buffer[];
+  /** Reads what is answered. */
+  reader: AnswerReader;
+  /** Null: a whole answer is wanted. */
+  streaming: StreamWishes | null;
+  timeouts: TimeoutSettings;
+  /** On the clock's monotonic time: when the whole request is over. */
+  deadline: number;
+  clock: Clock;
+  cancellation: Cancellation;
+  redact: Redact;
+  /** An event of the stream was dropped because it made no sense. */
+  dropped(): void;
+  /**
+   * A streamed answer that had begun is over: complete (null) or broken. Called once, before the reader hears of it. `heldUp`: it ran
+   * out of time while its reader took nothing, which is no fault of the upstream's.
+   */
+  streamOver(failure: Failure | null, heldUp: boolean): void;
+}
+
+export type AttemptEnd =
+  | { kind: 'plain'; answer: PlainAnswer }
+  /** Its first content has come; `flow` starts the rest. */
+  | { kind: 'stream'; stream: AnswerStream }
+  /** `heldUp`: it never got a connection of its own, which says nothing of the upstream. */
+  | { kind: 'failed'; failure: Failure; heldUp: boolean };
+
+/** Where a try stands. It only moves down this list. */
+export type AttemptState =
+  | 'queued' // no free connection yet
+  | 'sent' // no headers yet
+  | 'collecting' // a plain answer, or an error's body
+  | 'holding' // a stream before its first content
+  | 'flowing' // a stream that has begun
+  | 'draining' // the client has all; the body's end is awaited so that the socket can be used again
+  | 'over';

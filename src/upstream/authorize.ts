@@ -1,0 +1,48 @@
+import type { Failure } from '../core/outcome.ts';
+import { makeRedact, type Redact } from '../core/redact.ts';
+import { type Credentials, CredentialsError } from '../credentials/credentials.ts';
+import { plainFailure } from './transport-failure.ts';
+
+interface Unauthorized {
+  origin: string;
+  path: string;
+  /** Name, value, name, value … */
+  headers: readonly string[];
+  body: readonly Buffer[];
+}
+
+/** The call's headers with what authorizes it, and a `redact` that knows that as well; or why there is nothing. */
+export async function authorize(
+  credentials: Credentials,
+  { origin, path, headers, body }: Unauthorized,
+  redact: Redact,
+): Promise<{ headers: string[]; redact: Redact } | { failure: Failure }> {
+  try {
+    const named: Record<string, string> = {};
+    for (let at = 0; at < headers.length; at += 2) named[headers[at] as string] = headers[at + 1] as string;
+    const url = new URL(`${origin}${path}`);
+    const added = await credentials.authorize({ method: 'POST', url, headers: named, body });
+    return { headers: withAdded(headers, added), redact: alsoHiding(added, redact) };
+  } catch (error) {
+    if (!(error instanceof CredentialsError)) throw error;
+    const kind = error.refused ? 'credentials_refused' : 'connection_failed';
+    return { failure: plainFailure(kind, redact(error.message)) };
+  }
+}
+
+/** What was added wins over what was there. */
+function withAdded(headers: readonly string[], added: readonly string[]): string[] {
+  const names = new Set(added.filter((_, at) => at % 2 === 0));
+  const kept: string[] = [];
+  for (let at = 0; at < headers.length; at += 2) {
+    if (!names.has(headers[at] as string)) kept.push(headers[at] as string, headers[at + 1] as string);
+  }
+  return [...kept, ...added];
+}
+
+/** An upstream may quote what it was sent in its errors. */
+function alsoHiding(added: readonly string[], redact: Redact): Redact {
+  const values = added.filter((_, at) => at % 2 === 1).map((value) => value.replace(/^Bearer /, ''));
+  const hide = makeRedact(values);
+  return (text) => hide(redact(text));
+}

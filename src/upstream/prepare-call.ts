@@ -1,0 +1,74 @@
+import { JsonBody } from '../core/json-body.ts';
+import { inlineMedia, needsMedia } from '../media/inline.ts';
+import { MediaError } from '../media/media-error.ts';
+import { type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
+import type { CallContext } from './call.ts';
+import type { Target } from './registry.ts';
+
+/** A request as it goes to one target. */
+export interface Call {
+  prepared: Prepared;
+  /** In the client's own dialect: what comes back is the client's as it is. */
+  relayed: boolean;
+}
+
+/**
+ * Puts the request into the target's words; a promise only where something must be fetched first. Throws, or rejects with, `Unsupported` for what the target
+ * cannot take. Nothing of the client's request changes.
+ */
+export function prepareCall(target: Target, context: CallContext): Call | Promise<Call> {
+  const { request } = context;
+  const { adapter } = target;
+  const relayed = adapter.speaks.has(request.dialect);
+  const dialect = relayed ? request.dialect : 'chat';
+  const body = relayed ? request.body : request.chat();
+  const fetches = dialect === 'chat' ? adapter.fetches : undefined;
+  if (fetches === undefined || !needsMedia(body.value, fetches))
+    return { prepared: ask(target, context, dialect, body), relayed };
+  return fetchMedia(body, fetches, target, context).then((inlined) => ({
+    prepared: ask(target, context, dialect, inlined),
+    relayed,
+  }));
+}
+
+/** What cannot be fetched may be there all the same for a target that fetches it itself. */
+async function fetchMedia(
+  body: JsonBody,
+  fetches: (url: string) => boolean,
+  { settings }: Target,
+  { media, cancellation, startedAt }: CallContext,
+): Promise<JsonBody> {
+  try {
+    const limits = { cancellation, deadline: startedAt + settings.timeouts.total };
+    const value = await inlineMedia(body.value, fetches, media, limits);
+    return JsonBody.parse(Buffer.from(JSON.stringify(value)));
+  } catch (error) {
+    throw error instanceof MediaError ? new Unsupported(error.param || 'messages', error.message) : error;
+  }
+}
+
+function ask(target: Target, { request, memory }: CallContext, dialect: Dialect, body: JsonBody): Prepared {
+  const { settings, adapter, capabilities, provider } = target;
+  const asked: Ask = {
+    dialect,
+    body,
+    streaming: request.streaming,
+    model: settings.model,
+    overrideParams: settings.overrideParams,
+    strict: settings.strictParams,
+    cacheMarkers: settings.cacheMarkers,
+    capabilities,
+    provider,
+    recall: memory.recall,
+  };
+  const prepared = adapter.prepare(asked);
+  return dialect === request.dialect ? prepared : withDropped(prepared, request.dropped ?? [], asked.strict);
+}
+
+/** What was lost on the way to a chat was dropped for this target as well. */
+function withDropped(prepared: Prepared, names: readonly string[], strict: boolean): Prepared {
+  const [first] = names;
+  if (first === undefined) return prepared;
+  if (strict) throw new Unsupported(first, `The parameter '${first}' is not supported.`);
+  return { ...prepared, dropped: [...new Set([...names, ...prepared.dropped])] };
+}
