@@ -21,6 +21,8 @@ COPY package.json LICENSE ./
 COPY bin bin
 # Found where a configuration is mounted alone as /etc/spillway/spillway.yaml, and to be named elsewhere: prices: /app/config/prices.yaml
 COPY config/prices.yaml config/prices.yaml
+# What models refuse, where a configuration names no such file: looked for beside dist.
+COPY config/models.yaml config/models.yaml
 COPY config/prices.yaml /etc/spillway/prices.yaml
 # The image's own user, by its number so that Kubernetes can tell that it is not root. It may write nothing, and need not.
 USER 1000:1000

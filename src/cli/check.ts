@@ -1,4 +1,4 @@
-import { type LoadOptions, loadConfig } from '../config/load.ts';
+import { type Good, type LoadOptions, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import type { ExitStatus, Terminal } from './terminal.ts';
@@ -17,12 +17,12 @@ export function check(
   }
   for (const warning of loaded.warnings) terminal.err(`warning: ${formatProblem(warning)}\n`);
   terminal.out(
-    `${file} is valid${options.readSecrets ? '' : ' (secrets were not looked at)'}.\n${summary(loaded.config)}`,
+    `${file} is valid${options.readSecrets ? '' : ' (secrets were not looked at)'}.\n${summary(loaded)}`,
   );
   return 0;
 }
 
-function summary(config: RuntimeConfig): string {
+function summary({ config, capabilitiesFrom }: Good): string {
   const models = [...config.models].filter(([name, entry]) => name === entry.name).map(([name]) => name);
   const aliases = [...config.models].filter(([name, entry]) => name !== entry.name);
   const keys = config.tenants.reduce((sum, tenant) => sum + tenant.keys.length, 0);
@@ -35,12 +35,17 @@ function summary(config: RuntimeConfig): string {
     ['state', stateOf(config)],
     ['quotas', quotasOf(config)],
     ['prices', config.prices.size === 0 ? '' : count(config.prices.size, 'entry', 'entries')],
+    ['capabilities', capabilitiesOf(config, capabilitiesFrom)],
     [
       'tenants',
       `${config.tenants.map(({ id }) => id).join(', ')} (${config.auth === 'none' ? 'no keys asked for' : count(keys, 'key')})`,
     ],
   ];
-  return lines.map(([name = '', text]) => `  ${name.padEnd(10)} ${text === '' ? '-' : text}\n`).join('');
+  return lines.map(([name = '', text]) => `  ${name.padEnd(12)} ${text === '' ? '-' : text}\n`).join('');
+}
+
+function capabilitiesOf({ capabilities }: RuntimeConfig, from: string | null): string {
+  return from === null ? '' : `${from} (${count(capabilities.size, 'entry', 'entries')})`;
 }
 
 /** Without addresses, which may hold a password. */

@@ -1,5 +1,6 @@
+import { wordsOf } from '../capabilities/words.ts';
 import type { Inheritance } from '../config/inherit.ts';
-import { type Loaded, type LoadOptions, loadConfig } from '../config/load.ts';
+import { type Good, type LoadOptions, loadConfig } from '../config/load.ts';
 import { formatPath, formatProblem, type Path } from '../config/problem.ts';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import { nearest } from '../core/nearest.ts';
@@ -9,8 +10,6 @@ import type { TargetSettings } from '../routing/target.ts';
 import type { TreeNode } from '../routing/tree.ts';
 import { schemaAt, unwrap } from '../schema/walk.ts';
 import type { ExitStatus, Terminal } from './terminal.ts';
-
-type Good = Extract<Loaded, { ok: true }>;
 
 /** Prints the tree behind a model's name, with everything that its targets inherit and where it was said. */
 export function explain(
@@ -80,10 +79,24 @@ class Printer {
     if (held === undefined) return [];
     const { model: _, ...params } = held.overrideParams;
     const lines = this.#leaves(held, params, ['override_params']);
-    for (const part of ['retry', 'timeouts', 'breaker'] as const) {
+    for (const part of ['retry', 'timeouts', 'breaker', 'cache'] as const) {
       lines.push(...this.#leaves(held, held[part] as unknown as JsonObject, [part]));
     }
-    return lines;
+    lines.push(...this.#leaves(held, { strict_params: held.strictParams }, []));
+    return [...lines, ...this.#known(target)];
+  }
+
+  /** What is known of the model, in the words of its file. */
+  #known({ provider, model }: TargetSettings): string[] {
+    const { config, capabilitiesFrom } = this.#loaded;
+    if (capabilitiesFrom === null) return [];
+    const words = Object.entries(wordsOf(config.capabilities.find(provider, model)));
+    const from = `  # ${capabilitiesFrom}`;
+    if (words.length === 0) {
+      const what = config.capabilities.knows(provider, model) ? 'nothing special' : 'unknown';
+      return [`capabilities: ${what}${from}`];
+    }
+    return words.map(([word, value]) => `capabilities.${word}: ${JSON.stringify(value)}${from}`);
   }
 
   /** One line for each setting below `path`. */

@@ -76,6 +76,8 @@ function target(held: Inheritance, fallbackModel: string): TargetSettings | null
     retry: toRetrySettings(held.retry),
     timeouts: toTimeoutSettings(held.timeouts),
     breaker: toBreakerSettings(held.breaker),
+    strictParams: held.strictParams,
+    cacheMarkers: held.cache.markers === 'auto',
   };
 }
 

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { NO_PRICES, Prices } from '../pricing/prices.ts';
 import { pricesSchema } from '../pricing/schema.ts';
 import { priceEntries } from './price-entries.ts';
@@ -8,39 +6,19 @@ import { Reports } from './reports.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
 import { readSource } from './source.ts';
-import { errorCode } from './substitute.ts';
+import { readTableFile } from './table-file.ts';
 import { validate } from './validate.ts';
-
-/** The file of prices where none is named. */
-const USUAL_NAME = 'prices.yaml';
 
 /** Reads the file that `prices` names, or the usual one if it is there. Null where nothing can be said of prices yet. */
 export function compilePrices({ prices: named }: ConfigFile, scope: Scope): Prices | null {
-  const path = ['prices'];
-  if (named === '') return NO_PRICES;
-  if (scope.isUnknown(path) || scope.isDamaged(path)) return null;
-  let text: string;
-  try {
-    text = readFileSync(resolve(scope.directory, named ?? USUAL_NAME), 'utf8');
-  } catch (error) {
-    const code = errorCode(error);
-    // Where not even secrets are at hand it may well be elsewhere, beside them.
-    if (code === 'ENOENT' && !scope.readSecrets) return null;
-    if (code === 'ENOENT' && named === undefined) return NO_PRICES;
-    const shown = named === undefined ? `${USUAL_NAME} beside this file` : `the file ${scope.shown(path)}`;
-    scope.report(path, `cannot read ${shown} (${code})`);
-    return null;
-  }
-  const { prices, problems, warnings } = readPrices(shownName(named, scope), text, scope.names.providers);
+  const file = readTableFile(named, { key: 'prices', usualName: 'prices.yaml' }, scope);
+  if (file.kind === 'unknown') return null;
+  // Without its secrets, a file of prices beside the configuration may be where they are.
+  if (file.kind === 'none') return file.said || scope.readSecrets ? NO_PRICES : null;
+  const { prices, problems, warnings } = readPrices(file.name, file.text, scope.names.providers);
   scope.problems.push(...problems);
   scope.warnings.push(...warnings);
   return problems.length === 0 ? prices : null;
-}
-
-/** What problems call the file: the way there from the configuration, without what `${...}` stands for. */
-function shownName(named: string | undefined, scope: Scope): string {
-  const name = named === undefined ? USUAL_NAME : scope.written(['prices']);
-  return isAbsolute(name) ? name : join(dirname(scope.file), name);
 }
 
 /** A file of prices, or all that is wrong with it. `providers`: those that there are. */

@@ -2,10 +2,12 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ID_FORM } from '../auth/schema.ts';
-import { HOST_PRESETS } from '../providers/presets.ts';
+import type { Adapter } from '../providers/adapter.ts';
+import { ADAPTERS } from '../providers/adapters.ts';
 import type { ProviderFile } from '../providers/schema.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
 import { formatPath, type Path } from './problem.ts';
+import { type ProviderPlace, providerPlace } from './provider-place.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
 import { errorCode } from './substitute.ts';
@@ -44,18 +46,39 @@ export function compileProviders(file: ConfigFile, scope: Scope): Map<string, Pr
 }
 
 function compileProvider(id: string, file: ProviderFile, path: Path, scope: Scope): ProviderSettings {
-  const preset = HOST_PRESETS[file.adapter];
+  const adapter: Adapter = ADAPTERS[file.adapter];
+  const keys = apiKeys(file, adapter.needsKey === 'yes', path, scope);
+  // Without secrets, one that has a default may still be there in the end.
+  const hasKey = keys[0] !== null || (!scope.readSecrets && file.api_key !== undefined);
+  const { place, complete } = providerPlace(file, hasKey, path, scope);
   return {
     id,
     adapter: file.adapter,
     baseUrl:
-      file.base_url === undefined ? preset.baseUrl : baseUrl(file.base_url, [...path, 'base_url'], scope),
-    apiKeys: apiKeys(file, preset.needsKey, path, scope),
+      file.base_url === undefined
+        ? ownBaseUrl(adapter, place, complete, [...path, 'base_url'], scope)
+        : baseUrl(file.base_url, [...path, 'base_url'], scope),
+    apiKeys: keys,
     headers: headers(file.headers, [...path, 'headers'], scope),
     proxy: file.proxy === '' ? null : proxy(file.proxy, [...path, 'proxy'], scope),
     ca: file.ca === '' ? null : certificates(file.ca, [...path, 'ca'], scope),
     connections: file.connections,
+    ...place,
   };
+}
+
+/** The adapter's own. `complete`: nothing that was told already is missing. */
+function ownBaseUrl(
+  adapter: Adapter,
+  place: ProviderPlace,
+  complete: boolean,
+  path: Path,
+  scope: Scope,
+): string {
+  if (!complete) return '';
+  const url = adapter.baseUrl(place);
+  if (url.startsWith('missing')) scope.report(path, url);
+  return url;
 }
 
 function baseUrl(text: string, path: Path, scope: Scope): string {

@@ -1,5 +1,6 @@
 import { NO_PRICES } from '../pricing/prices.ts';
 import { toQuotaDefaults } from '../quota/schema.ts';
+import { compileCapabilities } from './compile-capabilities.ts';
 import { compileModels, type Origins } from './compile-models.ts';
 import { compilePrices } from './compile-prices.ts';
 import { compileProviders } from './compile-providers.ts';
@@ -9,10 +10,17 @@ import { compileTenants } from './compile-tenants.ts';
 import type { RuntimeConfig } from './runtime.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
+import { warnOfUnknown } from './unknown-models.ts';
 import { warnOfUnpriced } from './unpriced.ts';
 
+export interface Compiled {
+  config: RuntimeConfig;
+  origins: Origins;
+  capabilitiesFrom: string | null;
+}
+
 /** A file that fits its schema, to what runs. What is wrong with it goes to `scope`; the result is of use only if nothing was. */
-export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig; origins: Origins } {
+export function compile(file: ConfigFile, scope: Scope): Compiled {
   const providers = compileProviders(file, scope);
   const { models, directModel, origins } = compileModels(file, scope);
   const isModel = (name: string) =>
@@ -20,6 +28,8 @@ export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig
   const tenants = compileTenants(file, scope, isModel);
   const prices = compilePrices(file, scope);
   if (prices !== null) warnOfUnpriced(tenants, models, prices, scope);
+  const { capabilities, from: capabilitiesFrom } = compileCapabilities(file, scope);
+  if (capabilitiesFrom !== null) warnOfUnknown(providers, models, capabilities, scope);
   const admin = compileAdmin(file, scope);
   const server = compileServer(file, scope);
   const state = compileState(file, tenants, scope);
@@ -37,9 +47,10 @@ export function compile(file: ConfigFile, scope: Scope): { config: RuntimeConfig
     auth: file.auth,
     tenants,
     prices: prices ?? NO_PRICES,
+    capabilities,
     quotaDefaults: toQuotaDefaults(file.quota_defaults),
     log: { level: file.log.level, requestBodies: file.log.request_bodies },
     secrets: [...scope.secrets],
   };
-  return { config, origins };
+  return { config, origins, capabilitiesFrom };
 }

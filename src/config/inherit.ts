@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import { breakerSchema, retrySchema, timeoutsSchema } from '../resilience/schema.ts';
-import type { NodeFile } from '../routing/schema.ts';
+import { cacheSchema, type NodeFile } from '../routing/schema.ts';
 import { formatPath, type Path } from './problem.ts';
 
 /** Everything that a node hands down, in the file's own words. */
@@ -11,6 +11,8 @@ export interface Inheritance {
   retry: z.output<typeof retrySchema>;
   timeouts: z.output<typeof timeoutsSchema>;
   breaker: z.output<typeof breakerSchema>;
+  cache: z.output<typeof cacheSchema>;
+  strictParams: boolean;
   /** The same shape, with the place in the file that each value came from instead of the value; `built in` for our own. */
   origins: JsonObject;
 }
@@ -18,6 +20,7 @@ export interface Inheritance {
 const RETRY = retrySchema.parse({});
 const TIMEOUTS = timeoutsSchema.parse({});
 const BREAKER = breakerSchema.parse({});
+const CACHE = cacheSchema.parse({});
 
 /** What holds where the file says nothing. */
 export const BUILT_IN: Inheritance = {
@@ -26,10 +29,14 @@ export const BUILT_IN: Inheritance = {
   retry: RETRY,
   timeouts: TIMEOUTS,
   breaker: BREAKER,
+  cache: CACHE,
+  strictParams: false,
   origins: {
     retry: label(asJson(RETRY), 'built in'),
     timeouts: label(asJson(TIMEOUTS), 'built in'),
     breaker: label(asJson(BREAKER), 'built in'),
+    cache: label(asJson(CACHE), 'built in'),
+    strict_params: 'built in',
     override_params: {},
   },
 };
@@ -40,7 +47,8 @@ export function inherit(above: Inheritance, node: Partial<NodeFile>, path: Path)
   const params = { ...(node.override_params as JsonObject | undefined) };
   if (node.model !== undefined) params['model'] = node.model;
   const place = formatPath(path);
-  const said = withoutUndefined({ retry: node.retry, timeouts: node.timeouts, breaker: node.breaker });
+  const { retry, timeouts, breaker, cache, strict_params } = node;
+  const said = withoutUndefined({ retry, timeouts, breaker, cache, strict_params });
   const origins = label(said, place) as JsonObject;
   // A parameter is taken whole: half of one response format and half of another would be neither.
   origins['override_params'] = Object.fromEntries(Object.keys(params).map((key) => [key, place]));
@@ -51,6 +59,8 @@ export function inherit(above: Inheritance, node: Partial<NodeFile>, path: Path)
     retry: merged(above.retry, said['retry']),
     timeouts: merged(above.timeouts, said['timeouts']),
     breaker: merged(above.breaker, said['breaker']),
+    cache: merged(above.cache, said['cache']),
+    strictParams: strict_params ?? above.strictParams,
     origins: merge(above.origins, origins) as JsonObject,
   };
 }

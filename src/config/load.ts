@@ -29,10 +29,15 @@ export type Loaded =
       warnings: Problem[];
       /** Where each target's settings came from. */
       origins: Origins;
+      /** For people: the file of capabilities, or `built in`; null = none. */
+      capabilitiesFrom: string | null;
       /** Texts that hold `${...}`, as they were written, by their place in the file: to be shown in place of their values. */
       written: ReadonlyMap<string, string>;
     }
   | { ok: false; problems: Problem[] };
+
+/** One that can be used. */
+export type Good = Extract<Loaded, { ok: true }>;
 
 /** Reads a configuration whole, or says everything that is wrong with it. */
 export function loadConfig(file: string, options: LoadOptions): Loaded {
@@ -70,17 +75,17 @@ export function loadText(file: string, text: string, options: LoadOptions): Load
   const scope = new Scope({
     file,
     directory,
-    readSecrets: options.readSecrets,
+    ...options,
     root,
     names,
     damaged,
     position,
   });
-  const { config, origins } = compile(data, scope);
+  const { config, origins, capabilitiesFrom } = compile(data, scope);
   problems.push(...scope.problems);
   if (problems.length > 0) return { ok: false, problems: inOrder(file, problems) };
   const written = new Map(substitutedIn(root).map((scalar) => [formatPath(scalar.path), scalar.written]));
-  return { ok: true, config, origins, warnings: inOrder(file, scope.warnings), written };
+  return { ok: true, config, origins, capabilitiesFrom, warnings: inOrder(file, scope.warnings), written };
 }
 
 /** Told apart from the schema's own checks, because nothing else matters if the version is another one. */

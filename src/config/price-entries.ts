@@ -2,6 +2,7 @@ import { DAYS, isZone, overlap, type WeekSpan, weekSpans } from '../pricing/cale
 import { type Fraction, fromNumber, times } from '../pricing/fraction.ts';
 import type { EntryFile, LengthFile, PeriodFile, PricesFile, RatesFile } from '../pricing/schema.ts';
 import type { LengthPrices, PriceEntry, PricePeriod, TokenPrices } from '../pricing/settings.ts';
+import { checkNames, checkProviders } from './named-entries.ts';
 import { formatPath, type Path } from './problem.ts';
 import type { Reports } from './reports.ts';
 
@@ -21,7 +22,7 @@ export function priceEntries(
   const names = new Map<string, string>();
   return file.prices.map((entry, index) => {
     const path = ['prices', index];
-    checkNames(entry, path, names, reports);
+    checkNames(entry, path, names, 'a price', reports);
     checkProviders(entry, path, providers, reports);
     const unit = unitOf(entry, path, currencies, reports);
     const zone = zoneOf(entry, path, reports);
@@ -39,27 +40,6 @@ function currenciesOf({ currencies }: PricesFile, reports: Reports): ReadonlyMap
     reports.report(['currencies', DOLLAR], 'is what all others are told in; take it out');
   }
   return new Map([...Object.entries(currencies), [DOLLAR, fromNumber(1)]]);
-}
-
-function checkNames(entry: EntryFile, path: Path, known: Map<string, string>, reports: Reports): void {
-  for (const [index, name] of entry.models.entries()) {
-    const place = [...path, 'models', index];
-    for (const provider of entry.providers ?? ['']) {
-      // No id of a provider holds a space.
-      const key = `${provider} ${name}`;
-      const owner = known.get(key);
-      if (owner !== undefined) reports.report(place, `has a price already, at \`${owner}\``);
-      else known.set(key, formatPath(place));
-    }
-  }
-}
-
-/** A file may serve several gateways, so this is no problem. */
-function checkProviders(entry: EntryFile, path: Path, known: ReadonlySet<string>, reports: Reports): void {
-  for (const [index, provider] of (entry.providers ?? []).entries()) {
-    if (known.has(provider)) continue;
-    reports.warnName([...path, 'providers', index], 'provider', provider, known);
-  }
 }
 
 /** Nanodollars a token for what the entry's numbers are counted in. */

@@ -1,4 +1,5 @@
 import type { TenantSettings } from '../auth/settings.ts';
+import type { Capabilities } from '../capabilities/table.ts';
 import type { Prices } from '../pricing/prices.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
 import type { QuotaDefaults } from '../quota/settings.ts';
@@ -24,6 +25,7 @@ export interface RuntimeConfig {
   auth: 'keys' | 'none';
   tenants: readonly TenantSettings[];
   prices: Prices;
+  capabilities: Capabilities;
   quotaDefaults: QuotaDefaults;
   log: { level: LogLevel; requestBodies: boolean };
   /** Every secret that the file named (provider keys, the admin token, values of provider headers): never to be shown. */

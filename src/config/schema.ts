@@ -37,7 +37,12 @@ export const configSchema = z.strictObject({
     .describe(
       'a file of prices, see [prices.md](prices.md); left out = `prices.yaml` beside this file, if it is there; empty = none',
     ),
-  capabilities: notYet(z.string().describe('a file: what each model refuses, its limits')),
+  capabilities: z
+    .string()
+    .optional()
+    .describe(
+      'a file that says what models refuse and hold, see [capabilities.md](capabilities.md); left out = `models.yaml` beside this file, else the one that comes with the package; empty = none',
+    ),
   auth: authSchema,
   tenants: tenantsSchema,
   quota_defaults: quotaDefaultsSchema.describe('what quotas assume, how long things are kept'),

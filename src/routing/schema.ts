@@ -28,6 +28,19 @@ const strategySchema = z.strictObject({
   sticky: notYet(z.string().describe('`loadbalance`: the header whose value keeps to one target')),
 });
 
+export const cacheSchema = z.strictObject({
+  mode: notYet(
+    choice(['none', 'exact']).prefault('none').describe('`exact`: answers are kept for equal requests'),
+  ),
+  ttl: notYet(z.string().prefault('1h').describe('how long an answer is kept')),
+  shared: notYet(z.boolean().prefault(false).describe('true: between tenants')),
+  markers: choice(['none', 'auto'])
+    .prefault('none')
+    .describe(
+      '`auto`: the provider is told what of a prompt to keep (Anthropic, Bedrock), where the client does not say',
+    ),
+});
+
 /** What a node says of itself, and its children inherit; `defaults` says it for all. */
 const inherited = {
   retry: partialOf(retrySchema).optional().describe('when and how the same target is tried again'),
@@ -40,12 +53,11 @@ const inherited = {
   mid_stream: choice(['error'], ['continue'])
     .optional()
     .describe('when a stream breaks after content was sent; left out = `error`: the client is told'),
-  cache: notYet(
-    z
-      .unknown()
-      .describe('`{ mode: exact, ttl: 1h, shared: false, markers: none }`: answers kept for equal requests'),
-  ),
-  strict_params: notYet(z.boolean().describe('true: what a target cannot take is an error, not dropped')),
+  cache: partialOf(cacheSchema).optional().describe('what need not be worked out again'),
+  strict_params: z
+    .boolean()
+    .optional()
+    .describe('true: what a target cannot take is an error; left out = `false`: it is dropped, and named'),
 };
 
 export const defaultsSchema = z.strictObject(inherited).prefault({});

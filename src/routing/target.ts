@@ -12,4 +12,8 @@ export interface TargetSettings {
   retry: RetrySettings;
   timeouts: TimeoutSettings;
   breaker: BreakerSettings;
+  /** What the target cannot take of a request is an error, not dropped. */
+  strictParams: boolean;
+  /** Markers for the provider's prompt cache are placed where the client placed none. */
+  cacheMarkers: boolean;
 }

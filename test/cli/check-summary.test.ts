@@ -31,7 +31,7 @@ for (const [name, [state, said]] of Object.entries(KINDS)) {
   test(`check says where counts are kept, without addresses and secrets: ${name}`, async (t) => {
     const { status, out, err } = await cli(['check', writeTemporary(t, `${FILE}auth: none\n${state}`)], ENV);
     assert.equal(status, 0, err);
-    assert.match(out, new RegExp(`^ {2}state {6}${said}$`, 'm'));
+    assert.match(out, new RegExp(`^ {2}state {8}${said}$`, 'm'));
     assert.doesNotMatch(out, /secret|somewhere|10\\.0/);
   });
 }
@@ -44,11 +44,11 @@ test('check says how many quotas each tenant has, those of its keys included', a
 `;
   const { status, out, err } = await cli(['check', writeTemporary(t, FILE + tenants)], ENV);
   assert.equal(status, 0, err);
-  assert.match(out, /^ {2}quotas {5}acme: 4, small: 1$/m);
+  assert.match(out, /^ {2}quotas {7}acme: 4, small: 1$/m);
 });
 
 test('check says of a file without quotas that there are none', async (t) => {
   const { status, out, err } = await cli(['check', writeTemporary(t, `${FILE}auth: none\n`)], ENV);
   assert.equal(status, 0, err);
-  assert.match(out, /^ {2}quotas {5}-$/m);
+  assert.match(out, /^ {2}quotas {7}-$/m);
 });

@@ -14,6 +14,8 @@ const ENV = {
   SPILLWAY_KEY: 'k4',
   TRIAL_KEY: 'k5',
   ACME_KEY: 'k6',
+  ANTHROPIC_API_KEY: 'k7',
+  GEMINI_API_KEY: 'k8',
 };
 
 function load(name: string, readSecrets = true) {

@@ -6,6 +6,7 @@ import { loadText } from '../../src/config/load.ts';
 
 const FILES = [
   'config/spillway.yaml',
+  'config/examples/across-providers.yaml',
   'config/examples/by-plan.yaml',
   'config/examples/four-levels.json',
   'test/config/fixtures/config.reference.yaml',

@@ -439,6 +439,9 @@ tenants:
       `tenants[0].keys[0].quotas[0]: no price is known for openai/x, openai/y ${rest}`,
       `tenants[1].quotas[0]: no price is known for openai/x ${rest}`,
     ]);
+    // Without secrets the file may be elsewhere, beside them.
+    const unread = load(directory, { readSecrets: false });
+    assert.deepEqual(unread.ok && unread.warnings, []);
     writeFileSync(join(directory, 'prices.yaml'), priced(1));
     assert.deepEqual(warnings(), [
       `tenants[0].quotas[0]: no price is known for openai/y ${rest}`,

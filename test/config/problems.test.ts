@@ -44,7 +44,7 @@ tenants:
     '3:21 server.max_body: expected a size such as 64kb or 32mb, found 32',
     '3:25 server.maxInFlight: unknown key; did you mean max_in_flight?',
     '3:56 server.drain_timeout: expected a duration such as 250ms, 5s, 10m or 24h, or 0, found 30',
-    '5:22 providers.openai.adapter: expected one of openai, deepseek, groq, mistral, together, openrouter, xai, ollama, vllm, found "opnai"; did you mean openai?',
+    '5:22 providers.openai.adapter: expected one of openai, deepseek, groq, mistral, together, openrouter, xai, ollama, vllm, anthropic, azure, bedrock, gemini, vertex, found "opnai"; did you mean openai?',
     '6:3 providers.Other: expected a name of 1 to 64 of the characters a-z 0-9 _ -',
     '8:22 defaults.retry.attempts: expected a whole number, found "many"',
     '8:28 defaults.retry.backof: unknown key; did you mean backoff?',
