@@ -56,7 +56,7 @@ describe('the map in AGENTS.md', () => {
   const map = rows.map(([, part = '', parts = '', packages = '']) => ({
     part,
     parts: [...parts.matchAll(/`([a-z.]+)`/g)].map(([, name = '']) => name),
-    packages: packages.match(/[a-z-]+/g) ?? [],
+    packages: packages.match(/[@a-z0-9/-]+/g) ?? [],
   }));
   const imports = sources().flatMap(importsOf);
 

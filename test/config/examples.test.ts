@@ -16,6 +16,8 @@ const ENV = {
   ACME_KEY: 'k6',
   ANTHROPIC_API_KEY: 'k7',
   GEMINI_API_KEY: 'k8',
+  AZURE_API_KEY: 'k9',
+  GOOGLE_CLOUD_PROJECT: 'my-project',
 };
 
 function load(name: string, readSecrets = true) {

@@ -25,12 +25,17 @@ const NEVER: Readonly<Record<string, { parts: readonly string[]; because: string
   server: { parts: ['undici', 'ioredis', 'upstream'], because: 'the server only faces clients' },
 };
 
+/** Brought in only where a configuration needs them. */
+const VENDORS = ['@aws-sdk/credential-providers', '@azure/identity', '@smithy/signature-v4', 'google-auth-library'];
+
 /** All that a part may import. */
 const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string }>> = {
   // Buffer is there without an import, so what belongs to it may be named as well.
   core: { parts: ['node:buffer'], because: 'the words that all speak depend on nobody' },
   sse: { parts: ['core'], because: 'bytes and events, nothing else' },
   resilience: { parts: ['core'], because: 'it knows no HTTP' },
+  chat: { parts: ['capabilities', 'core'], because: 'the words that all dialects meet in know none of them' },
+  credentials: { parts: ['core', 'node:buffer', 'node:crypto', ...VENDORS], because: 'who calls is not what is said' },
   schema: { parts: ['core', 'zod'], because: 'the kit that schemas are made with belongs to no part' },
 };
 
@@ -38,7 +43,7 @@ const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string 
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
   config: ['config', 'app', 'main.ts', 'cli'],
   app: ['app', 'main.ts', 'cli'],
-  undici: ['upstream'],
+  undici: ['upstream', 'media'],
   fastify: ['server', 'app'],
   ioredis: ['state'],
 };

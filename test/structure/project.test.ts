@@ -37,7 +37,7 @@ describe('the sources', () => {
   });
 
   it('never say any, nor silence the type checker', () => {
-    assert.deepEqual(matches(/(?<!\.)\bany\b/g, codeOf), []);
+    assert.deepEqual(matches(/(?<!\.)\bany\b(?!:)/g, codeOf), []);
     assert.deepEqual(
       matches(/@ts-(?:ignore|expect-error|nocheck)|biome-ignore[^:]*noExplicitAny/g, (text) => text),
       [],

@@ -51,6 +51,10 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     when: 'A field has the wrong type, the body is no object or was cut short, the request is not valid HTTP, or no condition of a `conditional` model matches and it has no `default`.',
     todo: 'Mend the field that `param` names.',
   },
+  unsupported_parameter: {
+    when: 'No target of the model can take what `param` names, and the answer would mean something else without it.',
+    todo: 'Leave it out, or ask for a model that can.',
+  },
   missing_required_parameter: {
     when: '`model` or `messages` is missing.',
     todo: 'Send the field that `param` names.',

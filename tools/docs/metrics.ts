@@ -13,7 +13,7 @@ const LABELS: Readonly<Record<string, string>> = {
   status: 'the HTTP status that the client was answered with; 499 if it had left before',
   provider: 'a provider of the configuration',
   outcome: `how the try ended: ${['ok', ...Object.keys(OUTCOME_RULES)].map(code).join(', ')}`,
-  kind: '`input`, `output`, `cached` (part of input), `reasoning` (part of output)',
+  kind: "`input`, `output`, `cached` and `cache_write` (parts of input: read from, and written to, the provider's cache), `reasoning` (part of output)",
   upstream: '`PROVIDER/MODEL#KEY`, the key by its place in the pool, from 1',
   to: '`open`, `half_open`, `closed`',
   quota:
@@ -25,6 +25,8 @@ const LABELS: Readonly<Record<string, string>> = {
 const NOTES: Readonly<Record<string, string>> = {
   spillway_cost_usd_total:
     'What has no price is not in it; `GET /admin/usage` says how many requests those were.',
+  spillway_cache_saved_usd_total:
+    'What writing cost more is not taken off: see the next one. The log line has the difference, as `cache_saved_usd`.',
   spillway_quota_refusals_total: 'The line of the request in the log names the key as well.',
   spillway_state_store_up:
     'Without `state.redis` it is always 1; in a cluster it is 0 while any node is away.',
