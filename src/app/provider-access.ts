@@ -27,10 +27,27 @@ export class ProviderAccess {
 
   /** Brings in all that this configuration needs. Rejects with a message for the operator. */
   async prepare(config: RuntimeConfig): Promise<void> {
-    const adapters = new Set([...config.providers.values()].map(({ adapter }) => adapter as AdapterName));
-    await Promise.all([...adapters].map((name) => ADAPTERS[name].load?.()));
-    await Promise.all([...this.credentials(config).values()].map((credentials) => credentials.open()));
+    const credentials = this.credentials(config);
+    const providers = [...config.providers.values()];
+    await Promise.all(
+      providers.map(async ({ id, adapter }) => {
+        try {
+          await ADAPTERS[adapter as AdapterName].load?.();
+          await credentials.get(id)?.open();
+        } catch (error) {
+          throw new Error(whatIsMissing(id, adapter, error));
+        }
+      }),
+    );
   }
+}
+
+/** The vendors' libraries may have been left out of an installation. */
+function whatIsMissing(provider: string, adapter: string, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const [name] = /@?[\w-]+\/[\w-]+(?=')|google-auth-library/.exec(message) ?? [];
+  if (name === undefined || !/cannot find|need/i.test(message)) return `provider ${provider}: ${message}`;
+  return `provider ${provider}: \`adapter: ${adapter}\` needs the package ${name}, which was left out of this installation; install without --omit=optional`;
 }
 
 function opener(provider: ProviderSettings): (() => Promise<Credentials>) | null {

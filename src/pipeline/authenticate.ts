@@ -34,9 +34,10 @@ export function authenticate(exchange: Exchange, live: Live, keyring: Keyring = 
   );
 }
 
-/** OpenAI's header; in Anthropic's dialect its own does as well. */
+/** OpenAI's header; in Anthropic's dialect its own as well, which counts where both are sent. */
 function keyHeader(exchange: Exchange): string | undefined {
   const { dialect } = exchange;
-  const key = dialect === 'messages' || dialect === 'count_tokens' ? exchange.header('x-api-key') : undefined;
-  return exchange.header('authorization') ?? (key === undefined ? undefined : `Bearer ${key}`);
+  const isAnthropic = dialect === 'messages' || dialect === 'count_tokens';
+  const key = isAnthropic ? exchange.header('x-api-key') : undefined;
+  return key === undefined || key === '' ? exchange.header('authorization') : `Bearer ${key}`;
 }

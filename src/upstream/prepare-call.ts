@@ -19,7 +19,7 @@ export interface Call {
 export function prepareCall(target: Target, context: CallContext): Call | Promise<Call> {
   const { request } = context;
   const { adapter } = target;
-  const relayed = adapter.speaks.has(request.dialect);
+  const relayed = adapter.speaks.has(request.dialect) && !target.lacks.has(request.dialect);
   const dialect = relayed ? request.dialect : 'chat';
   const body = relayed ? request.body : request.chat();
   const fetches = dialect === 'chat' ? adapter.fetches : undefined;
@@ -36,14 +36,18 @@ async function fetchMedia(
   body: JsonBody,
   fetches: (url: string) => boolean,
   { settings }: Target,
-  { media, cancellation, startedAt }: CallContext,
+  context: CallContext,
 ): Promise<JsonBody> {
+  const { media, tenant, cancellation, startedAt, clock } = context;
+  const from = clock.now();
   try {
-    const limits = { cancellation, deadline: startedAt + settings.timeouts.total };
+    const limits = { owner: tenant, cancellation, deadline: startedAt + settings.timeouts.total };
     const value = await inlineMedia(body.value, fetches, media, limits);
     return JsonBody.parse(Buffer.from(JSON.stringify(value)));
   } catch (error) {
     throw error instanceof MediaError ? new Unsupported(error.param || 'messages', error.message) : error;
+  } finally {
+    context.sleptMs += clock.now() - from;
   }
 }
 

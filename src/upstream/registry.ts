@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import { type ModelCapabilities, NOTHING_KNOWN } from '../capabilities/capabilities.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import type { Credentials } from '../credentials/credentials.ts';
-import type { Adapter } from '../providers/adapter.ts';
+import type { Adapter, Dialect } from '../providers/adapter.ts';
 import { ADAPTERS, type AdapterName } from '../providers/adapters.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
 import type { TargetSettings } from '../routing/target.ts';
@@ -32,6 +32,8 @@ export interface Target {
   adapter: Adapter;
   provider: ProviderSettings;
   capabilities: ModelCapabilities;
+  /** Dialects of its adapter's that this host turned out not to have. */
+  lacks: Set<Dialect>;
 }
 
 /** What is known of the providers and their models beside what the configuration says of each. */
@@ -200,6 +202,7 @@ export class UpstreamRegistry {
       adapter,
       provider,
       capabilities: this.#knowledge.capabilities(provider.id, settings.model),
+      lacks: new Set(),
     };
   }
 

@@ -1,13 +1,12 @@
 import type { Presenter } from '../chat/presenter.ts';
 import { sleep } from '../core/cancellation.ts';
 import { type Failure, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
-import type { Redact } from '../core/redact.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
 import type { AnswerStream } from './answer-stream.ts';
 import { attempt } from './attempt.ts';
-import type { AttemptEnd, AttemptRequest } from './attempt-request.ts';
+import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
 import { authorize } from './authorize.ts';
 import type { CallContext } from './call.ts';
 import { Facts } from './facts.ts';
@@ -85,27 +84,60 @@ class Visitor {
     }
     let lane = this.#freshLane();
     if (lane === null) return this.#skipped();
-    try {
-      const call = prepareCall(this.#target, this.#context);
-      this.#call = call instanceof Promise ? await call : call;
-    } catch (error) {
-      if (!(error instanceof Unsupported)) throw error;
-      // It may only be what was to be fetched that was given up.
-      if (this.#context.cancellation.reason !== null) return this.#failed(cancelledFailure(this.#context));
-      return { kind: 'unsupported', param: error.param, message: error.message };
-    }
+    const prepared = this.#prepare();
+    const unable = prepared instanceof Promise ? await prepared : prepared;
+    if (unable !== null) return unable;
     let last: Failure | null = null;
     for (;;) {
       const permit = lane.guard.breaker.acquire();
       if (permit === null) return last === null ? this.#skipped() : this.#failed(last);
       const end: Answer | Failure = await this.#try(lane, permit);
       if (!('message' in end)) return { kind: 'answered', answer: end };
+      // Not the dialect was missing, then, but the model or all of the host.
+      if (end.status === 404) this.#target.lacks.clear();
       last = end;
+      if (this.#isSpokenInVain(last)) {
+        this.#target.lacks.add(this.#context.request.dialect);
+        const unable = await this.#prepare();
+        if (unable !== null) return unable;
+        continue;
+      }
       const next = await this.#next(lane, last);
       if (next === null) return this.#failed(last);
       if ('message' in next) return this.#failed(next);
       lane = next;
     }
+  }
+
+  /** Puts the request into the target's words; null if that went well. */
+  #prepare(): Visit | null | Promise<Visit | null> {
+    const take = (call: Call) => {
+      this.#call = call;
+      return null;
+    };
+    try {
+      const call = prepareCall(this.#target, this.#context);
+      return call instanceof Promise ? call.then(take, (error) => this.#unable(error)) : take(call);
+    } catch (error) {
+      return this.#unable(error);
+    }
+  }
+
+  #unable(error: unknown): Visit {
+    if (!(error instanceof Unsupported)) throw error;
+    // It may only be what was to be fetched that was given up.
+    if (this.#context.cancellation.reason !== null) return this.#failed(cancelledFailure(this.#context));
+    return { kind: 'unsupported', param: error.param, message: error.message };
+  }
+
+  /** Many a host that says it is like OpenAI has no responses. It is not asked for them again, but for a chat. */
+  #isSpokenInVain({ status }: Failure): boolean {
+    const { adapter, provider, lacks } = this.#target;
+    const { dialect } = this.#context.request;
+    if (dialect !== 'responses' || lacks.has(dialect) || this.#call?.relayed !== true) return false;
+    // Of Azure's classic API, only later versions have them.
+    const mayLack = provider.apiVersion !== null || provider.baseUrl !== adapter.baseUrl(provider);
+    return mayLack && (status === 404 || status === 405);
   }
 
   #failed(failure: Failure): Visit {
@@ -264,16 +296,18 @@ class Visitor {
   ): Promise<AttemptEnd> {
     const { requestId, tries, redact } = this.#context;
     const headers = this.#headers(lane, call, `${requestId}-${tries.length}`);
-    const dispatch = (authorized: { headers: readonly string[]; redact: Redact }) =>
-      attempt(this.#attemptRequest(call, authorized, upstream, over, presenter));
-    if (lane.credentials === null) return dispatch({ headers, redact });
+    const dispatch = (authorized: Authorized, more: Pick<AttemptRequest, 'reauthorize'> = {}) =>
+      attempt({ ...this.#attemptRequest(call, authorized, upstream, over, presenter), ...more });
+    const { credentials } = lane;
+    if (credentials === null) return dispatch({ headers, redact });
     const { origin } = this.#target;
-    const { body } = call.prepared;
-    const unauthorized = { origin, path: this.#path(call), headers, body };
-    return authorize(lane.credentials, unauthorized, redact).then((authorized) =>
+    const path = this.#path(call);
+    const authorizeFor = (body: readonly Buffer[]) =>
+      authorize(credentials, { origin, path, headers, body }, redact);
+    return authorizeFor(call.prepared.body).then((authorized) =>
       'failure' in authorized
         ? { kind: 'failed', failure: authorized.failure, heldUp: false }
-        : dispatch(authorized),
+        : dispatch(authorized, { reauthorize: authorizeFor }),
     );
   }
 
@@ -283,7 +317,7 @@ class Visitor {
 
   #attemptRequest(
     call: Call,
-    { headers, redact }: { headers: readonly string[]; redact: Redact },
+    { headers, redact }: Authorized,
     upstream: Upstream,
     over: TryOver,
     presenter: Presenter | null,

@@ -4,13 +4,20 @@ import { prepareCall } from './prepare.ts';
 
 /** A host that speaks OpenAI's dialects. */
 export function openaiHost(preset: HostPreset): Adapter {
+  // Asked with every request; there are as many as the configuration names.
+  const known = new Map<string, HostQuirks>();
+  const quirksOf = (url: string) => {
+    const quirks = known.get(url) ?? quirksAt(preset, url);
+    known.set(url, quirks);
+    return quirks;
+  };
   return {
     speaks: new Set(preset.speaks),
     needsKey: preset.needsKey ? 'yes' : 'no',
     identity: null,
     baseUrl: () => preset.baseUrl,
     keyHeaders: bearer,
-    prepare: (ask) => prepareCall(ask, quirksAt(preset, ask.provider.baseUrl)),
+    prepare: (ask) => prepareCall(ask, quirksOf(ask.provider.baseUrl)),
   };
 }
 
