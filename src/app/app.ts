@@ -11,7 +11,7 @@ import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
-import { MediaFetcher } from '../media/media.ts';
+import { MediaFetcher, type MediaOptions } from '../media/media.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
 import { Estimator } from '../pipeline/estimate.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
@@ -46,6 +46,8 @@ export interface AppOptions {
   environment: NodeJS.ProcessEnv;
   /** How long clients may take; the usual unless said. */
   limits?: ListenerLimits;
+  /** How what clients name by URL is fetched; the usual unless said. */
+  media?: MediaOptions;
 }
 
 export type ReloadEnd = { ok: true } | { ok: false; problems: string[] };
@@ -109,7 +111,7 @@ export class App {
       keyring: () => this.#live.keyring,
       newId,
       memory: new ReasoningMemory(clock),
-      media: new MediaFetcher(),
+      media: new MediaFetcher(options.media),
       spending: {
         store: this.#state.store,
         estimator: new Estimator(),

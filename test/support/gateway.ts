@@ -4,6 +4,7 @@ import { App } from '../../src/app/app.ts';
 import { loadText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
+import type { MediaOptions } from '../../src/media/media.ts';
 import type { ListenerLimits } from '../../src/server/limits.ts';
 import { USUAL_LIMITS } from '../../src/server/limits.ts';
 
@@ -16,6 +17,8 @@ export interface GatewayOptions {
   env?: Record<string, string>;
   /** Put over the usual ones. */
   limits?: Partial<ListenerLimits>;
+  /** What may be fetched that clients name by URL, and how. */
+  media?: MediaOptions;
 }
 
 /** One request's line in the log. */
@@ -156,6 +159,7 @@ export async function startGateway(
     chance,
     environment: env,
     limits: { ...USUAL_LIMITS, ...options.limits },
+    ...(options.media === undefined ? {} : { media: options.media }),
   });
   const { listen, admin } = await app.listen();
   const metrics = async () => (await fetch(`${admin}/metrics`)).text();
