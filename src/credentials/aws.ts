@@ -9,6 +9,8 @@ export interface AwsCredentialsOptions {
   region: string;
   service: 'bedrock';
   clock?: Clock;
+  /** Left out: the process's. */
+  environment?: Readonly<Record<string, string | undefined>>;
   /** Left out: AWS's default chain: environment, shared files, SSO, web identity, container, instance. */
   find?: FindAwsIdentity;
 }
@@ -34,9 +36,17 @@ interface HttpRequest {
 /** Only these are signed, and what is sent must not differ from them on the way. */
 const SIGNED = new Set(['content-type']);
 
-/** Calls are signed by Signature Version 4, as whoever AWS's default chain finds. Rejects for what the operator must mend. */
+/** A key of Bedrock's, which takes the place of a signature; AWS's own SDKs look for it first as well. */
+const BEARER_TOKEN = 'AWS_BEARER_TOKEN_BEDROCK';
+
+/**
+ * Calls bear the key of Bedrock's that the environment has; else they are signed by Signature Version 4, as whoever AWS's default chain finds. Rejects for
+ * what the operator must mend.
+ */
 export async function awsCredentials(options: AwsCredentialsOptions): Promise<Credentials> {
-  const { region, service, clock = systemClock } = options;
+  const { region, service, clock = systemClock, environment = process.env } = options;
+  const token = environment[BEARER_TOKEN]?.trim() ?? '';
+  if (token !== '') return bearer(token);
   if (region === '')
     throw new CredentialsError('calls to AWS are signed for a region, and none is set', true);
   const { SignatureV4 } = await library();
@@ -52,6 +62,18 @@ export async function awsCredentials(options: AwsCredentialsOptions): Promise<Cr
         sha256: Sha256,
       });
       return signed(call, signer, new Date(clock.wall()));
+    },
+  };
+}
+
+function bearer(token: string): Credentials {
+  // Anything else cannot stand in a header, whose error would quote it.
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new CredentialsError(`${BEARER_TOKEN} holds characters that no key has`, true);
+  }
+  return {
+    async authorize() {
+      return ['authorization', `Bearer ${token}`];
     },
   };
 }

@@ -126,6 +126,8 @@ export interface Adapter {
   readonly speaks: ReadonlySet<Dialect>;
   /** Does a call need a key? `optional`: `identity` serves where there is none. */
   readonly needsKey: 'yes' | 'no' | 'optional';
+  /** What it reports of tokens is true, a nought included. Left out: some of its hosts report noughts for what they did not count. */
+  readonly countsSurely?: true;
   /** Who it is called as without a key. */
   readonly identity: Identity | null;
   /** Where it is, without a trailing slash; a text that begins with "missing" names the key of the configuration that is needed to know. */

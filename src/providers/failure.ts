@@ -32,7 +32,7 @@ const FILTERED =
 
 /** Money is gone, whatever status says so; or a quota that no wait of ours brings back. */
 const OUT_OF_CREDIT =
-  /insufficient_quota|credit_balance_exhausted|billing_hard_limit_reached|insufficient[ _]balance|credit balance is too low|spend(?:ing)? limit|(?:enforced|contract)_spend_limit|billing_not_active|servicequotaexceeded|too many tokens per day/i;
+  /insufficient_quota|credit_balance_exhausted|billing_hard_limit_reached|insufficient[ _]balance|credit balance is too low|spend(?:ing)? limit|reached your (?:specified )?(?:workspace )?api usage limits?|not set up for billing|(?:enforced|contract)_spend_limit|billing_not_active|servicequotaexceeded|too many tokens per day/i;
 
 /** A 400 that is about our key or account, not about what the client sent. */
 const ABOUT_OUR_KEY =

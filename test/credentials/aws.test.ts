@@ -310,11 +310,57 @@ describe('AWS credentials', () => {
     await assert.rejects(awsCredentials({ region: '', service }), /region/);
   });
 
+  describe("are Bedrock's own key where the environment has one", () => {
+    const token = 'ABSKQmVkcm9ja0FQSUtleS1leGFtcGxl';
+    const given = (value: string | undefined, find = async (): Promise<AwsIdentity> => FIXED) =>
+      awsCredentials({ region, service, find, environment: { AWS_BEARER_TOKEN_BEDROCK: value } });
+
+    it('before all others, and nothing is signed', async () => {
+      const credentials = await given(token, () => assert.fail('nobody is to be looked for'));
+      assert.deepEqual(await credentials.authorize(CALL), ['authorization', `Bearer ${token}`]);
+      assert.deepEqual(await (await given(` ${token}\n`)).authorize(CALL), [
+        'authorization',
+        `Bearer ${token}`,
+      ]);
+    });
+
+    it('as it was when they were opened', async () => {
+      const environment: Record<string, string> = { AWS_BEARER_TOKEN_BEDROCK: token };
+      const credentials = await awsCredentials({ region, service, environment });
+      environment['AWS_BEARER_TOKEN_BEDROCK'] = 'another';
+      assert.deepEqual(await credentials.authorize(CALL), ['authorization', `Bearer ${token}`]);
+    });
+
+    it('and are signatures where it is empty', async () => {
+      for (const value of [undefined, '', '  ']) {
+        assert.equal(await keyOf(await given(value)), FIXED.accessKeyId, String(value));
+      }
+    });
+
+    it('or an error that does not quote it, where it cannot be one', async () => {
+      for (const value of ['two words', 'a\r\nb: c', 'schlüssel']) {
+        await assert.rejects(given(value), (error) => {
+          assert.ok(error instanceof CredentialsError && error.refused);
+          assert.match(error.message, /AWS_BEARER_TOKEN_BEDROCK/);
+          assert.ok(!error.message.includes(value));
+          return true;
+        });
+      }
+    });
+  });
+
   it("come from AWS's default chain if nobody else is named", async () => {
-    const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'AWS_PROFILE'] as const;
+    const names = [
+      'AWS_ACCESS_KEY_ID',
+      'AWS_SECRET_ACCESS_KEY',
+      'AWS_SESSION_TOKEN',
+      'AWS_PROFILE',
+      'AWS_BEARER_TOKEN_BEDROCK',
+    ] as const;
     const before = names.map((name) => [name, process.env[name]] as const);
     try {
       delete process.env['AWS_PROFILE'];
+      delete process.env['AWS_BEARER_TOKEN_BEDROCK'];
       process.env['AWS_ACCESS_KEY_ID'] = 'AKFROMENV';
       process.env['AWS_SECRET_ACCESS_KEY'] = SECRET;
       process.env['AWS_SESSION_TOKEN'] = 'session';

@@ -83,6 +83,45 @@ const CASES: Record<string, Case[]> = {
       'out_of_credit',
     ],
     [
+      'a spend limit of the organization',
+      400,
+      anthropic(
+        'invalid_request_error',
+        'You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.',
+      ),
+      'out_of_credit',
+    ],
+    [
+      'a spend limit of the workspace',
+      400,
+      anthropic(
+        'invalid_request_error',
+        'You have reached your specified workspace API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.',
+      ),
+      'out_of_credit',
+    ],
+    [
+      'a spend limit of the tier',
+      429,
+      anthropic(
+        'rate_limit_error',
+        'You have reached your API usage limits: your organization has crossed its monthly API usage threshold.',
+      ),
+      'out_of_credit',
+    ],
+    [
+      'a workspace without a bill',
+      400,
+      anthropic('invalid_request_error', 'Workspace wrkspc_01 is not set up for billing.'),
+      'out_of_credit',
+    ],
+    [
+      'an organization that is disabled',
+      400,
+      anthropic('invalid_request_error', 'This organization has been disabled.'),
+      'target_misconfigured',
+    ],
+    [
       'a low balance',
       400,
       anthropic('invalid_request_error', 'Your credit balance is too low to access the API.'),
@@ -688,6 +727,8 @@ describe('What a client makes an upstream quote', () => {
       'spend limit',
       'credit balance is too low',
       'ServiceQuotaExceededException',
+      'You have reached your specified API usage limits.',
+      'not set up for billing',
     ];
     for (const word of words) {
       for (const quoted of [`'${word}'`, `"${word}"`, `\`${word}\``, `“${word}”`, `'x' ${word}`]) {

@@ -13,6 +13,7 @@ const VERSION = '2023-06-01';
 /** Anthropic's Messages. */
 export const anthropic: Adapter = {
   speaks: new Set(['chat', 'messages', 'count_tokens']),
+  countsSurely: true,
   needsKey: 'yes',
   identity: null,
   baseUrl: () => 'https://api.anthropic.com',

@@ -1,5 +1,5 @@
 import type { AnswerWriter, ChoiceWriter, FinishReason } from '../../chat/writer.ts';
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, tryParseJson } from '../../core/json.ts';
 
 /**
  * What became of a piece of an answer.
@@ -7,8 +7,9 @@ import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
  * - `invalid`: damaged
  * - `foreign`: of a kind that is not known here
  * - `lost`: it belongs to a block whose beginning never came, or to one of another kind: a part of the answer is missing
+ * - `unfit`: a tool was called with what is no object
  */
-export type Taken = 'ok' | 'invalid' | 'foreign' | 'lost';
+export type Taken = 'ok' | 'invalid' | 'foreign' | 'lost' | 'unfit';
 
 /** Blocks of tools that Anthropic runs itself. Chat completions show what comes of them, text and links, and not that they ran. */
 const SERVER_SIDE = new Set([
@@ -26,14 +27,16 @@ type Block =
   /** `start`: where its text begins in the content. */
   | { type: 'text'; start: number; links: { url: string; title: string }[] }
   | { type: 'thinking'; text: string; signature: string }
-  /** `input`: as the beginning had it, which is empty where pieces follow. */
-  | { type: 'tool_use'; call: number; input: JsonObject; hasPieces: boolean }
+  /** `input`: as the beginning had it, which is empty where pieces follow. `pieces`: all that have come. */
+  | { type: 'tool_use'; call: number; input: JsonObject; pieces: string }
   | { type: 'other' };
 
 /** Tells Anthropic's content blocks to an `AnswerWriter`: whole ones, and those that come in pieces. */
 export class BlockTeller {
   readonly #choice: ChoiceWriter;
   readonly #open = new Map<number, Block>();
+  /** The pieces of a call's input make no object. */
+  #hasUnfit = false;
   #finished = false;
 
   constructor(writer: AnswerWriter) {
@@ -79,9 +82,10 @@ export class BlockTeller {
       case 'tool_use': {
         const { id, name, input } = block;
         if (typeof name !== 'string' || name === '') return 'invalid';
+        const whole = input == null || input === '' ? {} : input;
+        if (!isJsonObject(whole)) return 'unfit';
         const call = choice.toolCall({ id: typeof id === 'string' ? id : null, name });
-        const whole = isJsonObject(input) ? input : {};
-        return { block: { type: 'tool_use', call, input: whole, hasPieces: false }, taken: 'ok' };
+        return { block: { type: 'tool_use', call, input: whole, pieces: '' }, taken: 'ok' };
       }
     }
     if (typeof block['type'] !== 'string') return 'invalid';
@@ -102,7 +106,7 @@ export class BlockTeller {
       case 'input_json_delta':
         if (block.type !== 'tool_use') return 'lost';
         return tell(delta['partial_json'], (json) => {
-          if (json !== '') block.hasPieces = true;
+          block.pieces += json;
           this.#choice.toolArguments(block.call, json);
         });
       case 'thinking_delta':
@@ -130,15 +134,17 @@ export class BlockTeller {
     return this.#close(index) ? 'ok' : 'lost';
   }
 
-  /** The answer is whole. Only the first time. */
-  finish(reason: string, details: Json | undefined): void {
-    if (this.#finished) return;
+  /** The answer is whole. Only the first time. A call that was cut off with its answer is what the client asked for; any other must be whole. */
+  finish(reason: string, details: Json | undefined): 'ok' | 'unfit' {
+    if (this.#finished) return 'ok';
     for (const index of [...this.#open.keys()]) this.#close(index);
     this.#finished = true;
     const choice = this.#choice;
     const finish = finishReason(reason, choice.hasToolCalls);
+    if (this.#hasUnfit && (finish === 'tool_calls' || finish === 'stop')) return 'unfit';
     if (finish === 'content_filter' && isJsonObject(details)) choice.refusal(textIn(details, 'explanation'));
     choice.finish(finish);
+    return 'ok';
   }
 
   /** Tells what can only be told at a block's end. False if there is no such block. */
@@ -154,8 +160,11 @@ export class BlockTeller {
       const { text, signature } = block;
       // What is not signed cannot be handed back.
       if (signature !== '') choice.thinkingBlock({ type: 'thinking', thinking: text, signature });
-    } else if (block.type === 'tool_use' && !block.hasPieces && Object.keys(block.input).length > 0) {
-      choice.toolArguments(block.call, JSON.stringify(block.input));
+    } else if (block.type === 'tool_use') {
+      if (block.pieces !== '') this.#hasUnfit ||= !isJsonObject(tryParseJson(block.pieces));
+      else if (Object.keys(block.input).length > 0) {
+        choice.toolArguments(block.call, JSON.stringify(block.input));
+      }
     }
     return true;
   }

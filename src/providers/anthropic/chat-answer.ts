@@ -7,6 +7,8 @@ import { outputOf } from '../openai/output.ts';
 import { BlockTeller, type Taken } from './blocks.ts';
 import { UsageTally } from './usage.ts';
 
+const NO_OBJECT = 'the input of a tool is no object';
+
 /** The answer to a chat, told in the words of chat completions. */
 export function chatAnswer(facts: AnswerFacts): AnswerReader {
   return {
@@ -35,9 +37,9 @@ function readMessage(value: JsonObject, facts: AnswerFacts): PlainReading {
   begin(value, writer);
   if (tally.take(value['usage']) && tally.usage !== null) writer.usage(tally.usage);
   for (const [index, block] of (value['content'] as Json[]).entries()) {
-    if (teller.begin(index, block) === 'invalid') {
-      return { kind: 'broken', why: 'a block of the answer is damaged' };
-    }
+    const taken = teller.begin(index, block);
+    if (taken === 'invalid') return { kind: 'broken', why: 'a block of the answer is damaged' };
+    if (taken === 'unfit') return { kind: 'broken', why: NO_OBJECT };
     try {
       teller.end(index);
     } catch {
@@ -150,7 +152,10 @@ class MessageTranslator implements StreamTranslator {
     }
     const { stop_reason: reason, stop_details: details } = delta;
     if (typeof reason !== 'string' || reason === '') return;
-    this.#teller.finish(reason, details);
+    if (this.#teller.finish(reason, details) === 'unfit') {
+      sink.broken(NO_OBJECT);
+      return;
+    }
     // The last word: whoever waits for it need not wait for the end mark too.
     if (isTold) this.#writer.end();
   }
@@ -174,6 +179,9 @@ function report(taken: Taken, sink: ChunkSink): void {
       return;
     case 'lost':
       sink.broken('a piece of a block came whose beginning did not');
+      return;
+    case 'unfit':
+      sink.broken(NO_OBJECT);
   }
 }
 

@@ -4,6 +4,8 @@ import { readConversation } from '../../chat/read-conversation.ts';
 import { readCache } from '../../chat/read-parts.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import { type Ask, asked, Drops, Unsupported } from '../adapter.ts';
+import { inOrder } from '../openai/chat-body.ts';
+import { countOf, dropDetail, dropSecondUser, isUnasked, nameOfUser, statesDefault } from '../unasked.ts';
 import { blocksOf, contentOf } from './content.ts';
 import { control, Marks } from './marks.ts';
 import { closedSchema } from './output-schema.ts';
@@ -19,15 +21,6 @@ const USUAL_OUTPUT = 32_000;
 
 const JSON_ONLY = 'Answer with one JSON object and nothing else: no text before or after it, no code fence.';
 
-/** Of chat completions, for what is ours or OpenAI's alone to know: nothing of the answer depends on it. */
-const MEANS_NOTHING_HERE = new Set([
-  'store',
-  'prompt_cache_key',
-  'prompt_cache_retention',
-  'prompt_cache_options',
-  'prediction',
-]);
-
 /** Members of Anthropic's requests that clients may send through chat as they are. */
 const ANTHROPICS_OWN = new Set(['inference_geo', 'container']);
 
@@ -35,7 +28,8 @@ const ANTHROPICS_OWN = new Set(['inference_geo', 'container']);
 export function messagesRequest(ask: Ask): { body: JsonObject; dropped: readonly string[] } {
   const { capabilities } = ask;
   const drops = new Drops(ask.strict);
-  const conversation = readConversation(asked(ask), ask.recall);
+  const request = asked(ask);
+  const conversation = readConversation(request, ask.recall);
   refuseWhatChangesTheMeaning(conversation);
   if (ask.cacheMarkers) markConversation(conversation);
   const marks = new Marks();
@@ -72,12 +66,12 @@ export function messagesRequest(ask: Ask): { body: JsonObject; dropped: readonly
     };
   }
   Object.assign(body, sampling(conversation, { capabilities, thinks, drops }));
-  addSmallThings(body, conversation, ask, drops);
+  addSmallThings(body, conversation, { ask, request, drops });
   const whole = readCache(conversation.others);
   if (whole !== null) body['cache_control'] = control(whole);
   marks.settle(whole, drops);
   if (ask.streaming) body['stream'] = true;
-  return { body, dropped: drops.names };
+  return { body, dropped: inOrder(drops.names, ask) };
 }
 
 function refuseWhatChangesTheMeaning({ n, others }: Conversation): void {
@@ -121,18 +115,23 @@ function formatOf(
     instruction.push(JSON_ONLY);
     return null;
   }
-  const schema = takesSchema ? closedSchema(format.schema) : null;
-  if (schema !== null) return { type: 'json_schema', schema };
-  const why = takesSchema
-    ? 'This JSON schema cannot be held to: it contains itself, leaves open what an object holds, or has too many optional properties.'
-    : 'Answers by a JSON schema are not supported.';
+  const closed = takesSchema ? closedSchema(format.schema) : null;
+  if (closed?.schema) return { type: 'json_schema', schema: closed.schema };
+  const why =
+    closed === null
+      ? 'Answers by a JSON schema are not supported.'
+      : `The answer cannot be held to this JSON schema: ${closed.why}.`;
   if (format.strict === true) throw new Unsupported('response_format', why);
   drops.drop('response_format', why);
   instruction.push(`${JSON_ONLY} It must fit this JSON schema:\n${JSON.stringify(format.schema)}`);
   return null;
 }
 
-function addSmallThings(body: JsonObject, conversation: Conversation, ask: Ask, drops: Drops): void {
+function addSmallThings(
+  body: JsonObject,
+  conversation: Conversation,
+  { ask, request, drops }: { ask: Ask; request: JsonObject; drops: Drops },
+): void {
   const { capabilities } = ask;
   const { stop, user, serviceTier, others } = conversation;
   // A sequence of white space alone is a 400.
@@ -141,8 +140,12 @@ function addSmallThings(body: JsonObject, conversation: Conversation, ask: Ask, 
   if (stops.length > 0) body['stop_sequences'] = stops;
   if (user !== null) {
     if (isAnonymous(user)) body['metadata'] = { user_id: user };
-    else drops.drop('user', 'A user must be an opaque id of at most 256 characters.');
+    else drops.drop(nameOfUser(request), 'A user must be an opaque id of at most 256 characters.');
   }
+  dropSecondUser(request, drops);
+  // Anthropic's own has no place for anything but the user.
+  if (countOf(request['metadata']) > 0) drops.drop('metadata');
+  dropDetail(conversation, () => false, drops);
   if (serviceTier !== null) addTier(body, serviceTier, capabilities.refuses, drops);
   if (conversation.seed !== null) drops.drop('seed');
   if (conversation.presencePenalty) drops.drop('presence_penalty');
@@ -164,7 +167,7 @@ function isDealtWith(name: string, value: Json): boolean {
     case 'modalities':
       return isText(value);
   }
-  return MEANS_NOTHING_HERE.has(name);
+  return isUnasked(name, value);
 }
 
 /** `modalities: ["text"]`. */
@@ -181,8 +184,9 @@ function isAnonymous(user: string): boolean {
 }
 
 function addTier(body: JsonObject, tier: string, refuses: ReadonlySet<string>, drops: Drops): void {
-  if (refuses.has('service_tier')) drops.drop('service_tier');
-  else if (tier === 'auto' || tier === 'priority' || tier === 'fast') body['service_tier'] = 'auto';
+  if (refuses.has('service_tier')) {
+    if (!statesDefault('service_tier', tier)) drops.drop('service_tier');
+  } else if (tier === 'auto' || tier === 'priority' || tier === 'fast') body['service_tier'] = 'auto';
   else if (tier === 'default' || tier === 'standard_only') body['service_tier'] = 'standard_only';
   else drops.drop('service_tier');
 }

@@ -48,8 +48,9 @@ export interface ThinkingRules {
 /** `reasoning_effort`, and Anthropic's own `thinking` from clients that send that through chat, which says more. */
 export function readWish({
   reasoningEffort,
+  thinkingBudget,
   others,
-}: Pick<Conversation, 'reasoningEffort' | 'others'>): Wish {
+}: Pick<Conversation, 'reasoningEffort' | 'thinkingBudget' | 'others'>): Wish {
   const { thinking } = others;
   if (isJsonObject(thinking)) {
     const wish = wishOf(thinking, reasoningEffort);
@@ -58,7 +59,7 @@ export function readWish({
   if (reasoningEffort === null) return { kind: 'unsaid' };
   const param = 'reasoning_effort';
   if (reasoningEffort === 'none') return { kind: 'off', param };
-  return { kind: 'on', param, effort: reasoningEffort, budget: null, display: null };
+  return { kind: 'on', param, effort: reasoningEffort, budget: thinkingBudget, display: null };
 }
 
 /** Of Anthropic's `thinking`; null for none that is known. */

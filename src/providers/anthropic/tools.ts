@@ -66,10 +66,10 @@ function toolBlock(tool: Tool, marks: Marks, drops: Drops): JsonObject {
   const block: JsonObject = { name };
   if (description !== null) block['description'] = description;
   const closed = strict === true ? closedSchema(parameters ?? NO_PARAMETERS) : null;
-  block['input_schema'] = closed ?? inputSchema(parameters);
-  if (closed !== null) block['strict'] = true;
-  else if (strict === true) {
-    drops.drop(`${at}.function.strict`, 'These parameters cannot be held to strictly.');
+  block['input_schema'] = closed?.schema ?? inputSchema(parameters);
+  if (closed?.schema) block['strict'] = true;
+  else if (closed !== null) {
+    drops.drop(`${at}.function.strict`, `These parameters cannot be held to strictly: ${closed.why}.`);
   }
   marks.put(block, cache);
   return block;

@@ -7,6 +7,7 @@ import { loadFrameCodec } from './event-stream.ts';
 /** Amazon Bedrock: chats by way of Converse and ConverseStream, embeddings by way of InvokeModel. */
 export const bedrock: Adapter = {
   speaks: new Set(['chat', 'embeddings']),
+  countsSurely: true,
   needsKey: 'optional',
   identity: 'aws',
   baseUrl: ({ region }) =>

@@ -107,7 +107,8 @@ function tellReasoning(reasoning: Json | undefined, index: number, blocks: Block
 function tellToolUse(toolUse: Json | undefined, index: number, blocks: BlockWriter): boolean {
   if (!isJsonObject(toolUse) || !blocks.toolCall(index, toolUse)) return false;
   const { input } = toolUse;
-  return input == null || blocks.toolInput(index, JSON.stringify(input));
+  if (input == null || input === '') return true;
+  return isJsonObject(input) && blocks.toolInput(index, JSON.stringify(input));
 }
 
 function tellCitations(cited: Json | undefined, index: number, blocks: BlockWriter): boolean {

@@ -1,11 +1,13 @@
 import type { ThinkingOrigin } from '../../chat/extensions.ts';
 import type { ChoiceWriter, FinishReason } from '../../chat/writer.ts';
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
+import { isJsonObject, type Json, type JsonObject, tryParseJson } from '../../core/json.ts';
 
 /** One block that has begun. */
 interface Block {
   /** The index of its tool call; null: it is none; 'skipped': a tool that the provider runs by itself. */
   call: number | 'skipped' | null;
+  /** The pieces of its arguments that have come. */
+  pieces: string;
   thought: string;
   signature: string;
   redacted: string[];
@@ -22,6 +24,8 @@ export class BlockWriter {
   readonly #choice: ChoiceWriter;
   readonly #origin: ThinkingOrigin;
   readonly #blocks = new Map<number, Block>();
+  /** The pieces of a call's arguments make no object. */
+  #hasUnfit = false;
 
   constructor(choice: ChoiceWriter, origin: ThinkingOrigin) {
     this.#choice = choice;
@@ -68,11 +72,13 @@ export class BlockWriter {
     return true;
   }
 
-  /** Only of a call that has begun: else its beginning was lost. */
+  /** A piece of the arguments of a call. Only of one that has begun: else its beginning was lost. */
   toolInput(index: number, fragment: string): boolean {
-    const call = this.#blocks.get(index)?.call ?? null;
-    if (call === null) return false;
-    if (call !== 'skipped') this.#choice.toolArguments(call, fragment);
+    const block = this.#blocks.get(index);
+    if (block === undefined || block.call === null) return false;
+    if (block.call === 'skipped') return true;
+    block.pieces += fragment;
+    this.#choice.toolArguments(block.call, fragment);
     return true;
   }
 
@@ -93,6 +99,7 @@ export class BlockWriter {
     const block = this.#blocks.get(index);
     if (block === undefined) return;
     this.#blocks.delete(index);
+    if (block.pieces !== '') this.#hasUnfit ||= !isJsonObject(tryParseJson(block.pieces));
     const origin = this.#origin;
     if (block.signature !== '') {
       const { thought: thinking, signature } = block;
@@ -106,17 +113,23 @@ export class BlockWriter {
     }
   }
 
-  /** The message has ended, and with it what is still open. */
-  finish(stopReason: string): void {
+  /**
+   * The message has ended, and with it what is still open. False: a tool was called with what is no object, and not because the answer was cut off
+   * there.
+   */
+  finish(stopReason: string): boolean {
     for (const index of [...this.#blocks.keys()]) this.stop(index);
-    this.#choice.finish(finishReason(stopReason, this.#choice.hasToolCalls));
+    const finish = finishReason(stopReason, this.#choice.hasToolCalls);
+    if (this.#hasUnfit && (finish === 'tool_calls' || finish === 'stop')) return false;
+    this.#choice.finish(finish);
+    return true;
   }
 
   #block(index: number): Block {
     let block = this.#blocks.get(index);
     if (block === undefined) {
       const start = this.#choice.textLength;
-      block = { call: null, thought: '', signature: '', redacted: [], citations: [], start };
+      block = { call: null, pieces: '', thought: '', signature: '', redacted: [], citations: [], start };
       this.#blocks.set(index, block);
     }
     return block;

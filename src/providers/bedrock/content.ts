@@ -1,6 +1,7 @@
 import type { AudioPart, CacheMark, FilePart, ImagePart, Part, Source } from '../../chat/conversation.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Unsupported } from '../adapter.ts';
+import { Bounds } from './bounds.ts';
 import { DocumentNames, documentFormat, documentFormatOfName } from './documents.ts';
 import { caches, type Target } from './target.ts';
 
@@ -15,13 +16,20 @@ const IMAGE_FORMATS: Readonly<Record<string, string>> = {
 /** OpenAI's two, and what else a client may name that Converse knows. */
 const AUDIO_FORMATS = new Set(['wav', 'mp3', 'flac', 'aac', 'm4a', 'ogg', 'opus', 'webm', 'pcm', 'mp4']);
 
-/** Blocks of content for one request: names of documents are unique in it. */
+/** Blocks of content for one request: names of documents are unique in it, and there are only so many of them. */
 export class Blocks {
   readonly #target: Target;
   readonly #documents = new DocumentNames();
+  readonly #bounds: Bounds;
 
   constructor(target: Target) {
     this.#target = target;
+    this.#bounds = new Bounds(target);
+  }
+
+  /** What follows is of another message. */
+  nextMessage(): void {
+    this.#bounds.nextMessage();
   }
 
   /** A part of a user's or the assistant's content, with its cache point. Nothing for a blank text, which is refused. */
@@ -52,7 +60,11 @@ export class Blocks {
       return [];
     }
     // Nova keeps them for five minutes, and takes no other word for it.
-    const ttl = this.#target.family === 'claude' && mark.ttl !== null ? { ttl: mark.ttl } : {};
+    const takesTtl = this.#target.family === 'claude';
+    if (mark.ttl === '1h' && !takesTtl) {
+      this.#target.drops.drop('cache_control', 'This model keeps prompts for five minutes.');
+    }
+    const ttl = takesTtl && mark.ttl !== null ? { ttl: mark.ttl } : {};
     return [{ cachePoint: { type: 'default', ...ttl } }];
   }
 
@@ -61,6 +73,7 @@ export class Blocks {
     const type = source.kind === 'data' ? source.mediaType.toLowerCase() : typeOfUrl(source.url);
     const format = Object.hasOwn(IMAGE_FORMATS, type) ? IMAGE_FORMATS[type] : undefined;
     if (format === undefined) throw new Unsupported(at, 'Images must be JPEG, PNG, GIF or WebP.');
+    this.#bounds.image(source, at);
     return { image: { format, source: sourceBlock(source, at) } };
   }
 
@@ -86,6 +99,7 @@ export class Blocks {
     if (format === null) {
       throw new Unsupported(at, 'Files must be PDF, Word, Excel, CSV, HTML, Markdown or plain text.');
     }
+    this.#bounds.document(format, source, at);
     const named = name ?? (source.kind === 'url' ? (pathOf(source.url).split('/').at(-1) ?? null) : null);
     return { document: { format, name: this.#documents.name(named), source: sourceBlock(source, at) } };
   }

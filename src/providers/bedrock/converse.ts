@@ -4,6 +4,7 @@ import { readConversation } from '../../chat/read-conversation.ts';
 import { isJsonObject, type JsonObject } from '../../core/json.ts';
 import { type Ask, asked, Drops, type Prepared, Unsupported } from '../adapter.ts';
 import { ConverseAnswer } from './answer.ts';
+import { settleCachePoints } from './cache-points.ts';
 import { Blocks } from './content.ts';
 import { planFormat } from './formats.ts';
 import { planInference } from './inference.ts';
@@ -75,8 +76,11 @@ function converseRequest(conversation: Conversation, request: JsonObject, target
     ...reasoning.outputConfig,
     ...(format.textFormat === null ? {} : { textFormat: format.textFormat }),
   };
+  const messages = messagesOf(settled, target, blocks);
+  const offered = (tools.toolConfig?.['tools'] ?? []) as JsonObject[];
+  settleCachePoints({ tools: offered, system, messages }, target.drops);
   return leaveOutEmpty({
-    messages: messagesOf(settled, target, blocks),
+    messages,
     system,
     inferenceConfig: inference.inferenceConfig,
     toolConfig: tools.toolConfig,

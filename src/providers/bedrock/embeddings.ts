@@ -27,16 +27,17 @@ export function prepareEmbeddings(ask: Ask): Prepared {
   const request = asked(ask);
   const drops = new Drops(ask.strict);
   const wanted = readWanted(request);
-  const { body, taken } = bodyFor(ask.model, wanted, request);
+  const { bodies, taken } = bodiesFor(ask.model, wanted, request);
   for (const [name, value] of Object.entries(request)) {
     if (!KNOWN.has(name) && !taken.includes(name) && value !== null) drops.drop(name);
   }
+  const calls = bodies.map((body) => [Buffer.from(JSON.stringify(body))]);
   return {
     path: modelPath(ask.model, 'invoke'),
     headers: ['content-type', 'application/json', 'accept', 'application/json'],
-    body: [Buffer.from(JSON.stringify(body))],
+    body: calls[0] ?? [],
     dropped: drops.names,
-    answer: ({ model }) => new EmbeddingsAnswer(model, wanted),
+    answer: ({ model }) => new EmbeddingsAnswer(model, wanted, calls),
   };
 }
 
@@ -60,20 +61,30 @@ function readWanted(request: JsonObject): Wanted {
   return { texts, dimensions, base64: encoding === 'base64' };
 }
 
-/** `taken`: further parameters that the body has taken up. */
-function bodyFor(model: string, wanted: Wanted, request: JsonObject): { body: JsonObject; taken: string[] } {
+/** Of one call or several, each for as many texts as the others. `taken`: further parameters that they have taken up. */
+function bodiesFor(
+  model: string,
+  wanted: Wanted,
+  request: JsonObject,
+): { bodies: JsonObject[]; taken: string[] } {
   const id = model.toLowerCase();
-  if (/titan-embed-text/.test(id)) return { body: titanBody(id, wanted), taken: [] };
+  if (/titan-embed-text/.test(id)) return { bodies: titanBodies(id, wanted), taken: [] };
   if (/cohere\.embed-/.test(id)) return cohereBody(id, wanted, request);
   throw new Unsupported('model', 'Embeddings of this model are not supported.');
 }
 
-function titanBody(id: string, { texts, dimensions }: Wanted): JsonObject {
-  const [text = ''] = texts;
-  if (texts.length > 1) throw new Unsupported('input', 'Only one text in a request is supported.');
-  if (dimensions === null) return { inputText: text };
-  if (!/text-v2/.test(id)) throw new Unsupported('dimensions', 'The number of dimensions cannot be chosen.');
-  return { inputText: text, dimensions };
+/** Ours: each is a call, and they come one after another. */
+const MOST_CALLS = 100;
+
+/** Titan takes one text at a time. */
+function titanBodies(id: string, { texts, dimensions }: Wanted): JsonObject[] {
+  if (texts.length > MOST_CALLS) {
+    throw new Unsupported('input', `Only ${MOST_CALLS} texts in a request are supported.`);
+  }
+  if (dimensions !== null && !/text-v2/.test(id)) {
+    throw new Unsupported('dimensions', 'The number of dimensions cannot be chosen.');
+  }
+  return texts.map((inputText) => ({ inputText, ...(dimensions === null ? {} : { dimensions }) }));
 }
 
 /** AWS's bound for one call. */
@@ -86,7 +97,7 @@ function cohereBody(
   id: string,
   { texts, dimensions }: Wanted,
   request: JsonObject,
-): { body: JsonObject; taken: string[] } {
+): { bodies: JsonObject[]; taken: string[] } {
   if (texts.length > MOST_TEXTS) {
     throw new Unsupported('input', `Only ${MOST_TEXTS} texts in a request are supported.`);
   }
@@ -102,16 +113,23 @@ function cohereBody(
     ...(typeof truncate === 'string' ? { truncate } : {}),
     ...(dimensions === null || isFixed ? {} : { output_dimension: dimensions }),
   };
-  return { body, taken: ['input_type', 'truncate'] };
+  return { bodies: [body], taken: ['input_type', 'truncate'] };
 }
 
 class EmbeddingsAnswer implements AnswerReader {
   readonly #model: string;
   readonly #wanted: Wanted;
+  readonly #calls: readonly Buffer[][];
+  readonly #vectors: number[][] = [];
+  #answers = 0;
+  /** Tokens; null: one of the calls did not say. */
+  #counted: number | null = 0;
 
-  constructor(model: string, wanted: Wanted) {
+  /** `calls`: the bodies of all, the first of which is under way. */
+  constructor(model: string, wanted: Wanted, calls: readonly Buffer[][]) {
     this.#model = model;
     this.#wanted = wanted;
+    this.#calls = calls;
   }
 
   plain(value: JsonObject, _bytes: Buffer, headers: WireHeaders): PlainReading {
@@ -121,11 +139,19 @@ class EmbeddingsAnswer implements AnswerReader {
         return { kind: 'error', error: { error: { message: value['message'] } } };
       return { kind: 'broken', why: 'the answer with status 200 had no embeddings' };
     }
-    if (vectors.length !== this.#wanted.texts.length) {
+    if (vectors.length !== this.#wanted.texts.length / this.#calls.length) {
       return { kind: 'broken', why: 'the answer had not as many embeddings as were asked for' };
     }
-    const counted = tokensOf(value, headers);
-    const data = vectors.map((vector, index) => ({
+    const tokens = tokensOf(value, headers);
+    this.#counted = this.#counted === null || tokens === null ? null : this.#counted + tokens;
+    this.#vectors.push(...vectors);
+    const next = this.#calls[++this.#answers];
+    return next === undefined ? this.#answer() : { kind: 'again', body: next };
+  }
+
+  #answer(): PlainReading {
+    const counted = this.#counted;
+    const data = this.#vectors.map((vector, index) => ({
       object: 'embedding',
       index,
       embedding: this.#wanted.base64 ? asBase64(vector) : vector,

@@ -34,15 +34,16 @@ function planSchema(
   { name, schema, strict }: Extract<ResponseFormat, { kind: 'schema' }>,
   target: Target,
 ): FormatPlan {
+  let why = 'Answers by a JSON schema are not supported.';
   if (takesSchemas(target)) {
-    const closed = target.family === 'claude' ? closedSchema(schema) : null;
-    if (closed !== null) return { ...NOTHING, format: { type: 'json_schema', schema: closed } };
     if (target.family !== 'claude') {
       const jsonSchema = { schema: JSON.stringify(schema), name: cleanName(name) };
       return { ...NOTHING, textFormat: { type: 'json_schema', structure: { jsonSchema } } };
     }
+    const closed = closedSchema(schema);
+    if (closed.why === null) return { ...NOTHING, format: { type: 'json_schema', schema: closed.schema } };
+    why = `The answer cannot be held to this JSON schema: ${closed.why}.`;
   }
-  const why = 'The answer cannot be held to this JSON schema.';
   if (strict === true) throw new Unsupported('response_format', why);
   target.drops.drop('response_format', why);
   return { ...NOTHING, instruction: `${JSON_ONLY} It must fit this JSON schema:\n${JSON.stringify(schema)}` };

@@ -1,16 +1,8 @@
 import type { Conversation } from '../../chat/conversation.ts';
-import { isJsonObject, type JsonObject } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { Unsupported } from '../adapter.ts';
+import { countOf, dropDetail, dropSecondUser, isUnasked, nameOfUser } from '../unasked.ts';
 import { type Target, takes } from './target.ts';
-
-/** Of what is OpenAI's alone to know: nothing of the answer depends on it. */
-const MEANS_NOTHING_HERE = new Set([
-  'store',
-  'prompt_cache_key',
-  'prompt_cache_retention',
-  'prompt_cache_options',
-  'prediction',
-]);
 
 /** What has no place in a Converse request: dropped, or an error where the answer would be another. */
 export function dropLeftovers(conversation: Conversation, { drops }: Target): void {
@@ -39,10 +31,10 @@ export function dropLeftovers(conversation: Conversation, { drops }: Target): vo
       case 'function_call':
         throw new Unsupported(name, 'Functions are called by way of tools.');
       default:
-        // What is turned off is not missed.
-        if (value !== false && !MEANS_NOTHING_HERE.has(name)) drops.drop(name);
+        if (!isUnasked(name, value)) drops.drop(name);
     }
   }
+  dropDetail(conversation, () => false, drops);
 }
 
 const TIERS = new Set(['default', 'priority', 'flex', 'reserved']);
@@ -52,7 +44,7 @@ export function serviceTier({ serviceTier: asked }: Conversation, target: Target
   if (asked === null || asked === 'auto') return null;
   const type = asked === 'fast' ? 'priority' : asked;
   if (TIERS.has(type) && takes(target, 'service_tier')) return { type };
-  target.drops.drop('service_tier');
+  if (type !== 'default') target.drops.drop('service_tier');
   return null;
 }
 
@@ -72,12 +64,12 @@ export function requestMetadata(
       entries.push([name, value]);
     else drops.drop('metadata');
   }
-  const all = isJsonObject(asked['metadata']) ? Object.keys(asked['metadata']).length : 0;
-  if (all > Object.keys(metadata ?? {}).length) drops.drop('metadata');
+  if (countOf(asked['metadata']) > Object.keys(metadata ?? {}).length) drops.drop('metadata');
+  dropSecondUser(asked, drops);
   if (user !== null) {
     const isTaken = entries.some(([name]) => name === 'user');
     if (!isTaken && ENTRY.test(user) && entries.length < MOST_ENTRIES) entries.push(['user', user]);
-    else drops.drop(typeof asked['safety_identifier'] === 'string' ? 'safety_identifier' : 'user');
+    else drops.drop(nameOfUser(asked));
   }
   return entries.length === 0 ? null : Object.fromEntries(entries);
 }

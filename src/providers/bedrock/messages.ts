@@ -23,9 +23,10 @@ export function messagesOf({ turns }: Settled, target: Target, blocks: Blocks): 
     // A text to go on with has no thoughts before it: the model is not asked to think there.
     last.thinking = [];
   }
-  return turns.map((turn) =>
-    turn.role === 'user' ? userMessage(turn, target, blocks) : assistantMessage(turn, target, blocks),
-  );
+  return turns.map((turn) => {
+    blocks.nextMessage();
+    return turn.role === 'user' ? userMessage(turn, target, blocks) : assistantMessage(turn, target, blocks);
+  });
 }
 
 /** A prefill that ends in white space is refused. */

@@ -1,6 +1,6 @@
 import type { Conversation, Tool, ToolChoice } from '../../chat/conversation.ts';
 import { isJsonObject, type JsonObject } from '../../core/json.ts';
-import { closedSchema } from '../anthropic/output-schema.ts';
+import { type Closed, closedSchema } from '../anthropic/output-schema.ts';
 import type { Blocks } from './content.ts';
 import { type Target, takes, takesSchemas } from './target.ts';
 
@@ -87,9 +87,9 @@ function toolBlocks(
   blocks: Blocks,
 ): JsonObject[] {
   const schema = inputSchema(parameters);
-  const held = strict === true && takesSchemas(target) ? heldTo(schema, target) : null;
-  if (strict === true && held === null) {
-    target.drops.drop(`${at}.function.strict`, 'These parameters cannot be held to strictly.');
+  const { schema: held, why } = strict === true ? heldTo(schema, target) : { schema: null, why: null };
+  if (why !== null) {
+    target.drops.drop(`${at}.function.strict`, `These parameters cannot be held to strictly: ${why}.`);
   }
   const toolSpec: JsonObject = {
     name,
@@ -109,9 +109,10 @@ function inputSchema(parameters: JsonObject | null): JsonObject {
   return parameters['type'] === undefined ? { type: 'object', ...parameters } : parameters;
 }
 
-/** The schema as a strict tool has it; null: it cannot be held to. */
-function heldTo(schema: JsonObject, { family }: Target): JsonObject | null {
-  if (family !== 'claude') return schema;
+/** The schema as a strict tool has it. */
+function heldTo(schema: JsonObject, target: Target): Closed {
+  if (!takesSchemas(target)) return { schema: null, why: 'this model takes no strict tools' };
+  if (target.family !== 'claude') return { schema, why: null };
   // Without parameters there is nothing to leave open.
   const isClosed = parametersOf(schema) === 0 && schema['additionalProperties'] === undefined;
   return closedSchema(isClosed ? { ...schema, additionalProperties: false } : schema);

@@ -118,8 +118,11 @@ export class ConverseTranslator implements StreamTranslator {
       sink.error(failure);
       return;
     }
+    if (!this.#blocks.finish(stopReason)) {
+      sink.broken('the arguments of a tool call were no object');
+      return;
+    }
     this.#hasStopped = true;
-    this.#blocks.finish(stopReason);
     this.#endIfWhole(sink);
   }
 

@@ -21,6 +21,7 @@ export const geminiHome: Home = {
 
 export const gemini: Adapter = {
   speaks: new Set(['chat', 'embeddings']),
+  countsSurely: true,
   needsKey: 'yes',
   identity: null,
   baseUrl: () => `https://generativelanguage.googleapis.com/${VERSION}`,

@@ -59,6 +59,10 @@ class Translator implements StreamTranslator {
     if (data === '' || data === '[DONE]') return;
     const value = tryParseJson(data);
     if (type === 'error' && !isJsonObject(value)) sink.error({ error: data });
+    // A call comes whole in one event: without it the answer would look like one that calls nothing.
+    else if (value === undefined && data.includes('"functionCall"')) {
+      sink.broken('an event with a call of a function was not valid JSON');
+    }
     // Whoever does not know of events gets a list, and so does now and then one who does.
     else if (Array.isArray(value)) for (const one of value) this.#response(one, type, sink);
     else this.#response(value, type, sink);

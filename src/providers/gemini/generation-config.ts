@@ -1,6 +1,7 @@
 import type { Conversation, ResponseFormat } from '../../chat/conversation.ts';
 import { Unsupported } from '../../chat/unsupported.ts';
 import type { Json, JsonObject } from '../../core/json.ts';
+import { dropDetail } from '../unasked.ts';
 import type { Limits } from './limits.ts';
 import { thinkingConfig } from './thinking.ts';
 
@@ -28,9 +29,11 @@ export function generationConfig(conversation: Conversation, limits: Limits): Js
     config['candidateCount'] = conversation.n;
   }
   Object.assign(config, formatOf(conversation.responseFormat, conversation.tools.length > 0, limits));
-  const thinking = thinkingConfig(conversation.reasoningEffort, limits);
+  const thinking = thinkingConfig(conversation.reasoningEffort, maxTokens, limits);
   if (thinking !== null) config['thinkingConfig'] = thinking;
-  if (hasOnlySmallPictures(conversation)) config['mediaResolution'] = 'MEDIA_RESOLUTION_LOW';
+  const onlySmall = hasOnlySmallPictures(conversation);
+  if (onlySmall) config['mediaResolution'] = 'MEDIA_RESOLUTION_LOW';
+  dropDetail(conversation, (detail) => detail === 'high' || (onlySmall && detail === 'low'), limits.drops);
   return config;
 }
 
@@ -50,6 +53,7 @@ function samplingOf(conversation: Conversation, limits: Limits): JsonObject {
     if (Number.isSafeInteger(seed)) config['seed'] = seed | 0;
     else limits.drops.drop('seed', 'It must be a whole number.');
   }
+  if (conversation.topLogprobs && !conversation.logprobs) limits.drops.drop('top_logprobs');
   if (conversation.logprobs && limits.takes('logprobs')) {
     config['responseLogprobs'] = true;
     const { topLogprobs } = conversation;

@@ -25,7 +25,7 @@ export function prepareChat(ask: Ask, home: Home): Prepared {
     ...labelsOf(conversation, request, limits, home),
     ...(tier !== null && home.tierHeader === null ? { serviceTier: tier } : {}),
   };
-  noteOthers(conversation.others, limits.drops);
+  noteOthers(conversation, limits.drops);
   const body = print(sent);
   const method = ask.streaming ? 'streamGenerateContent?alt=sse' : 'generateContent';
   return {

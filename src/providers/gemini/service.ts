@@ -1,5 +1,6 @@
 import type { Conversation } from '../../chat/conversation.ts';
 import type { JsonObject } from '../../core/json.ts';
+import { countOf, dropSecondUser, nameOfUser, statesDefault } from '../unasked.ts';
 import type { Home } from './home.ts';
 import type { Limits } from './limits.ts';
 
@@ -14,7 +15,8 @@ const TIERS: Readonly<Record<string, string | null>> = {
 
 /** `standard`, `flex` or `priority`; null = not said. */
 export function tierOf({ serviceTier }: Conversation, limits: Limits): string | null {
-  if (serviceTier === null || !limits.takes('service_tier')) return null;
+  if (serviceTier === null || statesDefault('service_tier', serviceTier)) return null;
+  if (!limits.takes('service_tier')) return null;
   if (Object.hasOwn(TIERS, serviceTier)) return TIERS[serviceTier] ?? null;
   limits.drops.drop('service_tier', `There is no service tier '${serviceTier.slice(0, 50)}'.`);
   return null;
@@ -44,8 +46,9 @@ export function labelsOf(
   for (const [key, value] of Object.entries(metadata ?? {})) {
     if (!add(key, value)) drops.drop('metadata', 'Not all of it can be sent on as labels.');
   }
-  if (user !== null && !add('user', user)) {
-    drops.drop(request['safety_identifier'] === user ? 'safety_identifier' : 'user');
-  }
+  if (countOf(request['metadata']) > Object.keys(metadata ?? {}).length)
+    drops.drop('metadata', 'Labels are texts.');
+  dropSecondUser(request, drops);
+  if (user !== null && !add('user', user)) drops.drop(nameOfUser(request));
   return labels.size === 0 ? {} : { labels: Object.fromEntries(labels) };
 }

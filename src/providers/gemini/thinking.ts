@@ -28,11 +28,22 @@ const BUDGET_OF: Readonly<Record<Effort, number>> = {
   max: 24_576,
 };
 
-/** The least that a model thinks which cannot be told not to. Tokens. */
-const LEAST_BUDGET = 128;
+/** The least that a model thinks which cannot be told not to (2.5 Pro) … Tokens; by Google's page on thinking. */
+const LEAST_OF_THINKER = 128;
+/** … and one that can, if it does think: Flash-Lite takes no less, Flash any number. Tokens. */
+const LEAST_OF_OTHERS = 512;
+/** Google counts what is thought as output. Of the tokens that an answer may have, thinking may take so many: the rest is for what is said. */
+const MOST_OF_ANSWER = 0.8;
 
-/** `thinkingConfig`; null = left to the model. Whoever asks for an effort is shown what was thought. */
-export function thinkingConfig(effort: Effort | null, limits: Limits): JsonObject | null {
+/**
+ * `thinkingConfig`; null = left to the model. Whoever asks for an effort is shown what was thought. `maxTokens`: that the answer may have, thoughts
+ * among them; null = not said.
+ */
+export function thinkingConfig(
+  effort: Effort | null,
+  maxTokens: number | null,
+  limits: Limits,
+): JsonObject | null {
   if (effort === null || !limits.takes('reasoning_effort')) return null;
   const { thinkingConfig: kind, efforts } = limits.capabilities;
   const cannotStop = effort === 'none' && efforts !== null && !efforts.includes('none');
@@ -43,16 +54,33 @@ export function thinkingConfig(effort: Effort | null, limits: Limits): JsonObjec
       return { thinkingLevel, includeThoughts: effort !== 'none' };
     }
     case 'budget':
-      if (cannotStop) limits.drops.drop('reasoning_effort');
-      return {
-        thinkingBudget: cannotStop ? LEAST_BUDGET : BUDGET_OF[effort],
-        includeThoughts: effort !== 'none',
-      };
+      return budgetConfig(effort, cannotStop, maxTokens, limits);
     case null:
       // A model that does not think does what `none` asks for.
       if (effort !== 'none') limits.drops.drop('reasoning_effort');
       return null;
   }
+}
+
+/** As many tokens as the effort stands for and the answer has room for; else as few as the model takes. */
+function budgetConfig(
+  effort: Effort,
+  cannotStop: boolean,
+  maxTokens: number | null,
+  { capabilities, drops }: Limits,
+): JsonObject {
+  if (effort === 'none') {
+    if (cannotStop) drops.drop('reasoning_effort');
+    return { thinkingBudget: cannotStop ? LEAST_OF_THINKER : 0, includeThoughts: false };
+  }
+  const canStop = capabilities.efforts?.includes('none') ?? true;
+  const room = Math.min(maxTokens ?? Infinity, capabilities.maxOutput ?? Infinity) * MOST_OF_ANSWER;
+  const budget = Math.min(BUDGET_OF[effort], Math.floor(room));
+  if (budget >= (canStop ? LEAST_OF_OTHERS : LEAST_OF_THINKER)) {
+    return { thinkingBudget: budget, includeThoughts: true };
+  }
+  drops.drop('reasoning_effort', 'The answer may not be long enough to think before it.');
+  return { thinkingBudget: canStop ? 0 : LEAST_OF_THINKER, includeThoughts: !canStop };
 }
 
 /** The lowest level that is as high as what is wanted, else the highest that there is. */

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json } from '../../core/json.ts';
 import { type Ask, Drops, Unsupported } from '../adapter.ts';
 import type { HostQuirks } from '../presets.ts';
+import { statesDefault } from '../unasked.ts';
 import { nearestEffort, readEffort } from './effort.ts';
 import { checkInput } from './input.ts';
 import { fitMessages, fitTools } from './messages.ts';
@@ -42,6 +43,7 @@ export function fitChat(ask: Ask, quirks: HostQuirks): FittedBody {
   const effort = fitEffort(param, ask, quirks, drops, changes);
   dropRefused(param, ask, quirks, effort, drops, changes);
   nameLimit(param, ask, quirks, changes);
+  boundLimit(param, ask, changes);
   nameSeed(param, quirks, changes);
   return { body: body.with(changes), dropped: inOrder(drops.names, ask) };
 }
@@ -120,21 +122,6 @@ function hasTools(param: ReadParam): boolean {
   return [param('tools'), param('functions')].some((tools) => Array.isArray(tools) && tools.length > 0);
 }
 
-/** Values that say what holds without them: leaving them out changes nothing, and is not worth a word. */
-const SAYS_NOTHING: Readonly<Record<string, Json>> = {
-  temperature: 1,
-  top_p: 1,
-  n: 1,
-  presence_penalty: 0,
-  frequency_penalty: 0,
-  logprobs: false,
-  top_logprobs: 0,
-  parallel_tool_calls: true,
-  service_tier: 'auto',
-  verbosity: 'medium',
-  store: false,
-};
-
 /** Parameters whose loss would change what is asked for. */
 const MEANINGFUL: ReadonlySet<string> = new Set(['n', 'modalities', 'audio', 'response_format', 'tools']);
 
@@ -150,7 +137,7 @@ function dropRefused(
     const value = param(name);
     if (value === undefined) return;
     changes.set(name, null);
-    if (value === null || SAYS_NOTHING[name] === value) return;
+    if (value === null || statesDefault(name, value)) return;
     if (MEANINGFUL.has(name)) throw new Unsupported(name, `The parameter '${name}' is not supported.`);
     drops.drop(name);
   };
@@ -178,6 +165,19 @@ function nameLimit(
   } else if (capabilities.maxCompletionTokens && older !== undefined) {
     changes.set('max_tokens', null);
     if (older !== null && newer == null) changes.set('max_completion_tokens', older);
+  }
+}
+
+/** No answer is longer than the model can write. */
+function boundLimit(
+  param: ReadParam,
+  { capabilities: { maxOutput } }: Ask,
+  changes: Map<string, Json>,
+): void {
+  if (maxOutput === null) return;
+  for (const name of ['max_tokens', 'max_completion_tokens']) {
+    const most = changes.has(name) ? changes.get(name) : param(name);
+    if (typeof most === 'number' && most > maxOutput) changes.set(name, maxOutput);
   }
 }
 

@@ -22,9 +22,13 @@ export class ChunkReader implements EventReader {
   /** How much the chunk that was read last brings, over all its choices. */
   readonly output: Output = { characters: 0, reasoning: 0 };
   readonly #expected: number;
+  /** The first chunk that says whose answer it is. */
+  #head: JsonObject | null = null;
   readonly #unfinished = new Set<number>();
   readonly #finished = new Set<number>();
   readonly #callingTools = new Set<number>();
+  /** The calls whose beginning has come, as `choice.call`. */
+  readonly #begunCalls = new Set<string>();
 
   /** `expected`: how many choices were asked for (`n`). */
   constructor(expected: number) {
@@ -86,6 +90,7 @@ export class ChunkReader implements EventReader {
     if (this.model === null && typeof chunk['model'] === 'string' && chunk['model'] !== '') {
       this.model = chunk['model'];
     }
+    if (this.#head === null && chunk['id']) this.#head = chunk;
     const choices = chunk['choices'];
     if (Array.isArray(choices) && choices.length > 0) return this.#readChoices(choices, chunk);
     if (choices == null) {
@@ -129,15 +134,39 @@ export class ChunkReader implements EventReader {
         this.#finished.add(index);
       } else if (!this.#finished.has(index)) {
         this.#unfinished.add(index);
-        if (isJsonObject(delta) && callsTool(delta)) this.#callingTools.add(index);
+        if (isJsonObject(delta) && callsTool(delta)) {
+          this.#callingTools.add(index);
+          // Its beginning was lost, and what tool was called with it.
+          if (!this.#begins(delta['tool_calls'], index)) return 'invalid';
+        }
       }
     }
     return kind;
   }
 
-  /** SDKs read `choice.delta.…`; some hosts leave the delta out of the chunk that only finishes. */
+  /** Notes which calls begin; false if one of them goes on that has not begun. */
+  #begins(calls: Json | undefined, choice: number): boolean {
+    if (!Array.isArray(calls)) return true;
+    for (const call of calls) {
+      if (!isJsonObject(call) || typeof call['index'] !== 'number') continue;
+      const made = call['function'];
+      if (call['id'] || (isJsonObject(made) && made['name']))
+        this.#begunCalls.add(`${choice}.${call['index']}`);
+      else if (!this.#begunCalls.has(`${choice}.${call['index']}`)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * SDKs read `choice.delta.…`; some hosts leave the delta out of the chunk that only finishes. Azure's filters also leave out whose answer it is
+   * that they speak of.
+   */
   #mend(choice: JsonObject, chunk: JsonObject): void {
     choice['delta'] ??= {};
+    if (chunk['id'] === '' && this.#head !== null) {
+      for (const name of ['id', 'object', 'created', 'model'])
+        chunk[name] = this.#head[name] ?? chunk[name] ?? null;
+    }
     if (typeof choice['index'] !== 'number') choice['index'] = 0;
     this.mended = chunk;
   }

@@ -28,6 +28,8 @@ const CHAT_ONLY: ReadonlySet<string> = new Set([
   'web_search_options',
 ]);
 
+const LIMIT = 'max_output_tokens';
+
 /** The client's body with the target's model and overrides, which are written in the words of chats. */
 export function fitResponses(ask: Ask): FittedBody {
   const { body, overrideParams, capabilities } = ask;
@@ -49,9 +51,13 @@ export function fitResponses(ask: Ask): FittedBody {
     else if (name === 'verbosity') changes.set('text', withMember(client['text'], name, value));
     else if (name === 'max_completion_tokens' || name === 'max_tokens') {
       if (name === 'max_tokens' && Object.hasOwn(overrideParams, 'max_completion_tokens')) continue;
-      changes.set('max_output_tokens', value);
+      changes.set(LIMIT, value);
     } else changes.set(name, value);
   }
+  const { maxOutput } = capabilities;
+  const most = changes.has(LIMIT) ? changes.get(LIMIT) : client[LIMIT];
+  // No answer is longer than the model can write.
+  if (maxOutput !== null && typeof most === 'number' && most > maxOutput) changes.set(LIMIT, maxOutput);
   const asked = readEffort(isJsonObject(reasoning) ? reasoning['effort'] : undefined);
   const effort = asked === null ? null : nearestEffort(asked, capabilities);
   if (effort !== asked) {

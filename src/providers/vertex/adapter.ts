@@ -28,6 +28,7 @@ export const vertexHome: Home = {
 
 export const vertex: Adapter = {
   speaks: new Set(['chat', 'embeddings']),
+  countsSurely: true,
   needsKey: 'optional',
   identity: 'google',
   baseUrl: ({ project, location }) =>

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Json, JsonObject } from '../../../src/core/json.ts';
+import { Unsupported } from '../../../src/providers/adapter.ts';
+import { anthropic } from '../../../src/providers/anthropic/adapter.ts';
 import { closedSchema } from '../../../src/providers/anthropic/output-schema.ts';
+import { bedrock } from '../../../src/providers/bedrock/adapter.ts';
+import { askFor } from '../kit.ts';
 import { expectSent, send, USER } from './kit.ts';
 
 const schema = { type: 'object', properties: { a: { type: 'integer' } }, required: ['a'] };
@@ -75,7 +79,7 @@ describe('The format of an answer', () => {
 describe('A schema that a model can be held to', () => {
   const properties = (one: Json) => ({ type: 'object', properties: { a: one }, required: ['a'] });
   const closedProperty = (one: Json) => {
-    const result = closedSchema(properties(one) as JsonObject);
+    const result = closedSchema(properties(one) as JsonObject).schema;
     return result === null ? null : (result['properties'] as JsonObject)['a'];
   };
 
@@ -146,7 +150,7 @@ describe('A schema that a model can be held to', () => {
       [place]: { D: { type: 'object', properties: { e: { $ref: `#/${place}/E` } } }, E: { type: 'string' } },
     });
     for (const place of ['$defs', 'definitions']) {
-      assert.deepEqual(closedSchema(one(place)), {
+      assert.deepEqual(closedSchema(one(place)).schema, {
         type: 'object',
         properties: { a: { $ref: `#/${place}/D` } },
         required: ['a'],
@@ -165,7 +169,7 @@ describe('A schema that a model can be held to', () => {
     );
     const before = JSON.stringify(one);
     assert.equal(
-      JSON.stringify(closedSchema(one)),
+      JSON.stringify(closedSchema(one).schema),
       '{"type":"object","properties":{"__proto__":{"type":"string"}},"additionalProperties":false,"required":["__proto__"]}',
     );
     assert.equal(JSON.stringify(one), before);
@@ -204,8 +208,8 @@ describe('A schema that a model can be held to', () => {
       { ...properties({ $ref: '#/$defs/d0' }), $defs: { ...chain, d50000: { type: 'null' } } },
       optional(25),
     ];
-    for (const one of cannot) assert.equal(closedSchema(one), null, JSON.stringify(one).slice(0, 200));
-    assert.notEqual(closedSchema(optional(24)), null);
+    for (const one of cannot) assert.equal(closedSchema(one).schema, null, JSON.stringify(one).slice(0, 200));
+    assert.notEqual(closedSchema(optional(24)).schema, null);
     const names = Array.from({ length: 150 }, (_, at) => `d${at}`);
     const each = (schema: (name: string) => Json) =>
       Object.fromEntries(names.map((name) => [name, schema(name)]));
@@ -214,14 +218,87 @@ describe('A schema that a model can be held to', () => {
       properties: each((name) => ({ $ref: `#/$defs/${name}` })),
       required: names,
     };
-    assert.notEqual(closedSchema({ ...many, $defs: each(() => ({ type: 'null' })) }), null);
+    assert.notEqual(closedSchema({ ...many, $defs: each(() => ({ type: 'null' })) }).schema, null);
   });
 
   it('lets alternatives say in words which properties go together', () => {
     const one = { ...schema, required: ['a'], anyOf: [{ required: ['a'] }] };
-    assert.deepEqual(closedSchema(one), {
+    assert.deepEqual(closedSchema(one).schema, {
       ...closed,
       description: 'It must also fit: {"anyOf":[{"required":["a"]}]}',
     });
   });
 });
+
+describe('Why a schema cannot be said', () => {
+  const object = (properties: JsonObject): JsonObject => ({
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+  });
+  const node: JsonObject = object({ next: { $ref: '#/$defs/node' } });
+  const optional = Object.fromEntries(Array.from({ length: 13 }, (_, at) => [`p${at}`, { type: 'null' }]));
+  const rows: [schema: JsonObject, why: string][] = [
+    [{}, 'at $, the value may be of any type'],
+    [object({ a: { type: 'array' } }), 'at $.properties.a.items, the value may be of any type'],
+    [
+      object({ a: object({ b: { anyOf: [{ type: 'null' }, { type: 'object' }] } }) }),
+      'at $.properties.a.properties.b.anyOf[1], the object may have members that are not named',
+    ],
+    [
+      object({ a: { type: 'string', oneOf: [{ type: 'string' }], anyOf: [{ type: 'string' }] } }),
+      "at $.properties.a, 'anyOf' and 'oneOf' stand together",
+    ],
+    [
+      object({ a: { allOf: [object({ b: { type: 'null' } }), object({ c: { type: 'null' } })] } }),
+      "at $.properties.a.allOf, there is no word for this 'allOf'",
+    ],
+    [
+      { ...object({ a: { $ref: '#/$defs/node' } }), $defs: { node } },
+      'at $.$defs.node.properties.next.$ref, the schema contains itself',
+    ],
+    [
+      object({ a: { $ref: 'https://a.test/schema' } }),
+      'at $.properties.a.$ref, the reference leads to no definition at the top of the schema',
+    ],
+    [
+      { ...object({ a: { $ref: '#/$defs/x' } }), $defs: { x: { type: 'object' } } },
+      'at $.$defs.x, the object may have members that are not named',
+    ],
+    [
+      object({ a: { type: 'object', properties: optional }, b: { type: 'object', properties: optional } }),
+      'at $.properties.b.properties.p11, more than 24 properties may be left out',
+    ],
+  ];
+  for (const [schema, why] of rows) {
+    it(why, () => {
+      assert.deepEqual(closedSchema(schema), { schema: null, why });
+      const format = { type: 'json_schema', json_schema: { name: 'n', schema, strict: true } };
+      refusesBecause({ response_format: format }, 'response_format', why);
+      const tool = { type: 'function', function: { name: 'f', parameters: schema, strict: true } };
+      if (schema['type'] === 'object') refusesBecause({ tools: [tool] }, 'tools[0].function.strict', why);
+    });
+  }
+
+  it('is told briefly, however long the way there is', () => {
+    const deep = Array.from({ length: 50 }).reduce<JsonObject>((inner) => object({ property: inner }), {});
+    const { why } = closedSchema(deep);
+    assert.match(
+      why ?? '',
+      /^at \$\.properties\.property.{150,200}\.property, the value may be of any type$/,
+    );
+  });
+});
+
+function refusesBecause(body: JsonObject, param: string, why: string): void {
+  for (const adapter of [anthropic, bedrock]) {
+    const ask = askFor(
+      { model: 'm', messages: [{ role: 'user', content: 'Hi' }], ...body },
+      { model: 'anthropic.claude-opus-4-6', strict: true },
+    );
+    assert.throws(
+      () => adapter.prepare(ask),
+      (error) => error instanceof Unsupported && error.param === param && error.message.includes(`: ${why}.`),
+    );
+  }
+}

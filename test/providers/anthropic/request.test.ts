@@ -559,12 +559,18 @@ describe('What an answer may be', () => {
     expectSent({ service_tier: 'default' }, { service_tier: 'standard_only' });
     assert.deepEqual(expectSent({ service_tier: 'flex' }, {}), ['service_tier']);
     const changes = { capabilities: { refuses: new Set(['service_tier']) } };
-    assert.deepEqual(expectSent({ service_tier: 'auto' }, {}, changes), ['service_tier']);
+    assert.deepEqual(expectSent({ service_tier: 'priority' }, {}, changes), ['service_tier']);
+    // What holds unasked.
+    assert.deepEqual(expectSent({ service_tier: 'auto' }, {}, changes), []);
   });
 
   it('is for a user, but not for one that is named', () => {
     assert.deepEqual(expectSent({ user: 'u-1' }, { metadata: { user_id: 'u-1' } }), []);
-    expectSent({ user: 'u-1', safety_identifier: 's-1' }, { metadata: { user_id: 's-1' } });
+    const both = { user: 'u-1', safety_identifier: 's-1' };
+    assert.deepEqual(expectSent(both, { metadata: { user_id: 's-1' } }), ['user']);
+    const same = { user: 's-1', safety_identifier: 's-1' };
+    assert.deepEqual(expectSent(same, { metadata: { user_id: 's-1' } }), []);
+    assert.deepEqual(expectSent({ safety_identifier: 'ada@example.com' }, {}), ['safety_identifier']);
     for (const user of ['ada@example.com', '+44 20 7946 0958', 'x'.repeat(257)]) {
       assert.deepEqual(expectSent({ user }, {}), ['user'], user);
     }
@@ -589,6 +595,11 @@ describe('What an answer may be', () => {
       verbosity: 'low',
       web_search_options: { search_context_size: 'low' },
       something_new: true,
+      metadata: { a: 'b' },
+      store: true,
+      prompt_cache_key: 'k',
+      prompt_cache_retention: '24h',
+      prediction: { type: 'content', content: 'x' },
     };
     assert.deepEqual(expectSent(body, {}), Object.keys(body));
     for (const [name, value] of Object.entries(body)) refuses({ [name]: value }, name, { strict: true });
@@ -600,13 +611,28 @@ describe('What an answer may be', () => {
       frequency_penalty: 0,
       logprobs: false,
       logit_bias: {},
-      store: true,
-      metadata: { a: 'b' },
-      prompt_cache_key: 'k',
-      prediction: { type: 'content', content: 'x' },
+      store: false,
+      metadata: {},
+      verbosity: 'medium',
+      prompt_cache_retention: 'in_memory',
       user: null,
     };
     assert.deepEqual(expectSent(body, {}, { strict: true }), []);
+  });
+
+  it('names how closely a picture was to be looked at', () => {
+    const url = 'https://a.test/a.png';
+    const looked = (detail: string) => ({
+      messages: [user([{ type: 'image_url', image_url: { url, detail } }])],
+    });
+    const messages: Sent['messages'] = [
+      { role: 'user', content: [{ type: 'image', source: { type: 'url', url } }] },
+    ];
+    for (const detail of ['low', 'high', 'original']) {
+      assert.deepEqual(expectSent(looked(detail), { messages }), ['image_url.detail']);
+      refuses(looked(detail), 'image_url.detail', { strict: true });
+    }
+    assert.deepEqual(expectSent(looked('auto'), { messages }, { strict: true }), []);
   });
 
   it("takes over some of Anthropic's own members", () => {

@@ -39,8 +39,66 @@ describe('embeddings of Bedrock', () => {
     assert.deepEqual(sentJson(prepared), { inputText: 'Hello', dimensions: 512 });
     assert.deepEqual(sentJson(prepare({ input: ['Hello'] })), { inputText: 'Hello' });
     assert.deepEqual(prepared.dropped, []);
-    unsupported({ input: ['a', 'b'] }, 'input');
     unsupported({ input: 'a', dimensions: 512 }, 'dimensions', 'amazon.titan-embed-text-v1');
+  });
+
+  it('asks Titan for one text after another', () => {
+    const input = ['a', 'b', 'c'];
+    const prepared = prepare({ input, dimensions: 256 });
+    const reader = prepared.answer(fixedFacts('the-model'));
+    const asked = [sentJson(prepared)];
+    for (const [index, text] of input.entries()) {
+      assert.deepEqual(asked.at(-1), { inputText: text, dimensions: 256 });
+      const value = { embedding: [index, 0.5], inputTextTokenCount: 2 };
+      const headers: Record<string, string> = index === 1 ? { 'x-amzn-bedrock-input-token-count': '40' } : {};
+      const reading = reader.plain(value, Buffer.from(JSON.stringify(value)), headers);
+      if (index < 2) {
+        assert.equal(reading.kind, 'again');
+        if (reading.kind === 'again') asked.push(sentJson(reading));
+        continue;
+      }
+      assert.equal(reading.kind, 'answer');
+      if (reading.kind !== 'answer') return;
+      assert.deepEqual(reading.value, {
+        object: 'list',
+        data: [0, 1, 2].map((at) => ({ object: 'embedding', index: at, embedding: [at, 0.5] })),
+        model: 'the-model',
+        usage: { prompt_tokens: 44, total_tokens: 44 },
+      });
+      assert.equal(reading.usage?.input, 44);
+    }
+    // Each try begins anew.
+    const again = prepared.answer(fixedFacts()).plain({ embedding: [1] }, Buffer.alloc(0), {});
+    assert.deepEqual(again.kind === 'again' && sentJson(again), { inputText: 'b', dimensions: 256 });
+  });
+
+  it('counts nothing where one of the calls does not say', () => {
+    for (const counts of [
+      [undefined, 3],
+      [3, undefined],
+    ]) {
+      const reader = prepare({ input: ['a', 'b'] }).answer(fixedFacts());
+      const [first, second] = counts.map((count) =>
+        reader.plain(
+          { embedding: [1], ...(count === undefined ? {} : { inputTextTokenCount: count }) },
+          Buffer.alloc(0),
+          {},
+        ),
+      );
+      assert.equal(first?.kind, 'again');
+      assert.ok(second?.kind === 'answer' && second.usage === null);
+    }
+  });
+
+  it('stops at the first of the calls that brings none', () => {
+    const reader = prepare({ input: ['a', 'b', 'c'] }).answer(fixedFacts());
+    assert.equal(reader.plain({ embedding: [1] }, Buffer.alloc(0), {}).kind, 'again');
+    assert.equal(reader.plain({}, Buffer.alloc(0), {}).kind, 'broken');
+  });
+
+  it('asks Titan for a hundred texts at most', () => {
+    assert.deepEqual(sentJson(prepare({ input: Array(100).fill('a') })), { inputText: 'a' });
+    unsupported({ input: Array(101).fill('a') }, 'input');
   });
 
   it('answers as OpenAI does, with what AWS counted', () => {

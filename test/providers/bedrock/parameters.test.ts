@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Json, JsonObject } from '../../../src/core/json.ts';
+import { messages } from '../../../src/dialects/messages/messages.ts';
 import { Unsupported } from '../../../src/providers/adapter.ts';
 import { bedrock } from '../../../src/providers/bedrock/adapter.ts';
 import { type AskChanges, askFor, sentJson } from '../kit.ts';
@@ -184,6 +185,35 @@ describe('parameters for Converse', () => {
     await becomes({ thinking: { type: 'adaptive' } }, {}, { model: NOVA }, ['thinking']);
   });
 
+  it('never thinks longer than a client allowed who counts tokens of thought', () => {
+    const allowed = (tokens: number, more: AskChanges = {}) => {
+      const asked = {
+        model: 'm',
+        max_tokens: 40_000,
+        messages: [{ role: 'user', content: 'Hi' }],
+        thinking: { type: 'enabled', budget_tokens: tokens },
+      };
+      const chat = messages.read(Buffer.from(JSON.stringify(asked))).chat();
+      const ask = askFor({}, { model: CLAUDE, capabilities: OLD_CLAUDE, ...more });
+      return bedrock.prepare({ ...ask, body: chat });
+    };
+    const field = (tokens: number, more: AskChanges = {}) =>
+      (sentJson(allowed(tokens, more)) as JsonObject)['additionalModelRequestFields'];
+    for (const tokens of [1024, 2000, 5000, 20_000, 31_999]) {
+      assert.deepEqual(field(tokens), { thinking: { type: 'enabled', budget_tokens: tokens } });
+    }
+    // The rest of the answer needs its own.
+    assert.deepEqual(field(39_999), { thinking: { type: 'enabled', budget_tokens: 32_000 } });
+    assert.deepEqual(field(2000, { overrideParams: { temperature: 1 } }), field(2000));
+    assert.deepEqual(field(2000, { capabilities: NEW_CLAUDE }), {
+      thinking: { type: 'adaptive' },
+      output_config: { effort: 'low' },
+    });
+    // Those who count none hear nothing of it.
+    assert.deepEqual(allowed(2000, { model: OPEN, capabilities: {} }).dropped, []);
+    assert.doesNotMatch(JSON.stringify(sentJson(allowed(2000, { model: OPEN, capabilities: {} }))), /2000/);
+  });
+
   it('does not have Claude think where it is made to call a tool', async () => {
     const tools = [{ type: 'function', function: { name: 'look' } }];
     const prepared = prepare(
@@ -352,7 +382,8 @@ describe('parameters for Converse', () => {
       { metadata: { team: 'a b', run: '42' }, user: 'user-1' },
       { requestMetadata: { team: 'a b', run: '42', user: 'user-1' } },
     );
-    await becomes({ safety_identifier: 'hash', user: 'x' }, { requestMetadata: { user: 'hash' } });
+    const both = { safety_identifier: 'hash', user: 'x' };
+    await becomes(both, { requestMetadata: { user: 'hash' } }, {}, ['user']);
     await becomes(
       { metadata: { fine: 'yes', odd: 'naïve', deep: { a: 1 }, user: 'mine' }, user: 'theirs' },
       { requestMetadata: { fine: 'yes', user: 'mine' } },
@@ -386,6 +417,10 @@ describe('parameters for Converse', () => {
         logit_bias: { 5: 1 },
         web_search_options: { user_location: null },
         moderation: 'x',
+        store: true,
+        prompt_cache_key: 'a',
+        prompt_cache_retention: '24h',
+        prediction: { type: 'content', content: 'x' },
       },
       {},
       {},
@@ -399,14 +434,18 @@ describe('parameters for Converse', () => {
         'logit_bias',
         'web_search_options',
         'moderation',
+        'store',
+        'prompt_cache_key',
+        'prompt_cache_retention',
+        'prediction',
       ],
     );
     await becomes(
       {
         presence_penalty: 0,
         logprobs: false,
-        store: true,
-        prompt_cache_key: 'a',
+        store: false,
+        verbosity: 'medium',
         modalities: ['text'],
         logit_bias: {},
         some_flag: false,
@@ -416,6 +455,22 @@ describe('parameters for Converse', () => {
     for (const more of [{ seed: 1 }, { verbosity: 'low' }, { logprobs: true }] as JsonObject[]) {
       unsupported(more, Object.keys(more)[0] ?? '', { strict: true });
     }
+  });
+
+  it('names how closely a picture was to be looked at', () => {
+    const looked = (detail: string) => {
+      const url = { url: 'data:image/png;base64,AAAA', detail };
+      return { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: url }] }] };
+    };
+    assert.deepEqual(prepare(looked('low')).dropped, ['image_url.detail']);
+    assert.deepEqual(prepare(looked('high')).dropped, ['image_url.detail']);
+    assert.deepEqual(prepare(looked('auto'), { strict: true }).dropped, []);
+    const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } };
+    const shown = looked('low').messages.map(({ content }) => ({ role: 'tool', tool_call_id: 'a', content }));
+    const messages = [{ role: 'user', content: 'Hi' }, { role: 'assistant', tool_calls: [call] }, ...shown];
+    assert.deepEqual(prepare({ messages, tools: [{ type: 'function', function: { name: 'f' } }] }).dropped, [
+      'image_url.detail',
+    ]);
   });
 
   it('refuses what would make another answer of it', () => {

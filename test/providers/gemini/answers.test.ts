@@ -450,3 +450,13 @@ describe('usage', () => {
     assert.equal(told.usages.length, 1);
   });
 });
+
+it('a damaged event that held a call breaks the stream, others are only dropped', () => {
+  const text = { candidates: [{ content: { role: 'model', parts: [{ text: 'Hi' }] } }] };
+  const tell = (damaged: string) => streamed(prepare({}), [sse([{ data: text }, { data: damaged }])]);
+  assert.deepEqual(tell('{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","ar').breaks, [
+    'an event with a call of a function was not valid JSON',
+  ]);
+  const dropped = tell('{"candidates":[{"content":{"parts":[{"text":"there');
+  assert.deepEqual([dropped.breaks, dropped.invalids], [[], 1]);
+});

@@ -13,6 +13,7 @@ const TOOL = {
 };
 const user = { role: 'user', content: 'Hi' };
 const part = (value: JsonObject): JsonObject => ({ messages: [{ role: 'user', content: [value] }] });
+const said = (content: JsonObject[]): JsonObject => ({ messages: [{ role: 'user', content }] });
 const image = (url: string, detail?: string) =>
   ({ type: 'image_url', image_url: { url, ...(detail === undefined ? {} : { detail }) } }) as JsonObject;
 const DATA = 'data:image/png;base64,AAAA';
@@ -119,7 +120,47 @@ describe('what Gemini cannot be sent, and does not change the meaning, is droppe
       { user: 'u', metadata: { a: 'b' }, seed: 1 },
       ['user', 'metadata'],
     ],
-    'a safety identifier': [{ safety_identifier: 's', user: 'u' }, ['safety_identifier']],
+    'a safety identifier': [{ safety_identifier: 's' }, ['safety_identifier']],
+    'both names for who asks': [{ safety_identifier: 's', user: 'u' }, ['safety_identifier', 'user']],
+    'one who asks, by both names': [{ safety_identifier: 's', user: 's' }, ['safety_identifier']],
+    'metadata that is no text': [{ metadata: { a: 1 } }, ['metadata']],
+    'likely tokens of an answer that is not to tell them': [{ top_logprobs: 2 }, ['top_logprobs']],
+    'what says what holds anyway': [
+      { verbosity: 'medium', service_tier: 'auto', metadata: {}, top_logprobs: 0 },
+      [],
+      refusing('service_tier'),
+    ],
+    'a small picture beside a large one': [
+      said([image(DATA, 'low'), image(DATA, 'high')]),
+      ['image_url.detail'],
+    ],
+    'a picture as it is': [said([image(DATA, 'original')]), ['image_url.detail']],
+    'pictures looked at as is usual': [said([image(DATA, 'high'), image(DATA, 'auto'), image(DATA)]), []],
+    'small pictures only': [said([image(DATA, 'low')]), []],
+    'a marker for the cache in a message': [
+      said([{ type: 'text', text: 'Hi', cache_control: { type: 'ephemeral' } }]),
+      ['cache_control'],
+    ],
+    'a marker for the cache in the system message': [
+      {
+        messages: [
+          { role: 'system', content: [{ type: 'text', text: 'S', cache_control: { type: 'ephemeral' } }] },
+          user,
+        ],
+      },
+      ['cache_control'],
+    ],
+    "a marker for the cache on a tool's result": [
+      {
+        messages: [user, called('a'), { ...result('a'), cache_control: { type: 'ephemeral' } }],
+        tools: [TOOL],
+      },
+      ['cache_control'],
+    ],
+    'a marker for the cache on a tool': [
+      { tools: [{ ...TOOL, cache_control: { type: 'ephemeral' } }] },
+      ['cache_control'],
+    ],
     'a tier that there is not': [{ service_tier: 'scale' }, ['service_tier']],
     'what the model refuses': [
       {
@@ -244,11 +285,33 @@ describe('what is sent to Gemini is within its bounds', () => {
 });
 
 describe('how hard Gemini is to think', () => {
-  const thinking = (effort: string, capabilities: AskChanges['capabilities']) => {
-    const prepared = prepare({ reasoning_effort: effort }, { capabilities: capabilities ?? {} });
+  const thinking = (effort: string, capabilities: AskChanges['capabilities'], body: JsonObject = {}) => {
+    const prepared = prepare({ reasoning_effort: effort, ...body }, { capabilities: capabilities ?? {} });
     const config = JSON.parse(Buffer.concat(prepared.body).toString()).generationConfig?.thinkingConfig;
     return { config, dropped: prepared.dropped };
   };
+
+  it('leaves a part of the answer to what is said, since thoughts count as output', () => {
+    const budget = { thinkingConfig: 'budget', efforts: ['none', 'low', 'medium', 'high'] } as const;
+    const at = (effort: string, most: number, more: AskChanges['capabilities'] = {}) => {
+      const { config, dropped } = thinking(effort, { ...budget, ...more }, { max_tokens: most });
+      return [config.thinkingBudget, config.includeThoughts, ...dropped];
+    };
+    assert.deepEqual(at('high', 100_000), [24_576, true]);
+    assert.deepEqual(at('high', 1001), [800, true]);
+    assert.deepEqual(at('low', 1280), [1024, true]);
+    assert.deepEqual(at('low', 640), [512, true]);
+    assert.deepEqual(at('low', 639), [0, false, 'reasoning_effort']);
+    assert.deepEqual(at('none', 10), [0, false]);
+    assert.deepEqual(at('high', 1_000_000, { maxOutput: 2000 }), [1600, true]);
+    assert.deepEqual(thinking('high', { ...budget, maxOutput: 2000 }).config.thinkingBudget, 1600);
+    const always = { efforts: ['low', 'medium', 'high'] } as const;
+    assert.deepEqual(at('high', 160, always), [128, true]);
+    assert.deepEqual(at('high', 159, always), [128, true, 'reasoning_effort']);
+    assert.deepEqual(at('none', 10, always), [128, false, 'reasoning_effort']);
+    const level = thinking('high', { thinkingConfig: 'level' }, { max_tokens: 10 });
+    assert.deepEqual(level.config, { thinkingLevel: 'HIGH', includeThoughts: true });
+  });
 
   it('is the nearest level that the model has, rather more than less', () => {
     const efforts = ['low', 'high'] as const;

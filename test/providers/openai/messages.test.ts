@@ -15,7 +15,7 @@ const BLOCKS: ThinkingBlock[] = [
 const CALL = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{"a":1}' } };
 
 /** A tool loop as a client has it that keeps all that our answers carry. */
-const LOOP = [
+const LOOP: Readonly<Record<string, unknown>>[] = [
   {
     role: 'system',
     content: [{ type: 'text', text: 'Be brief.', cache_control: { type: 'ephemeral' } }],

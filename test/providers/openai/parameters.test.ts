@@ -338,3 +338,33 @@ describe('parts that a model does not read', () => {
     sent({ messages: [null, 1, { content: [null, 'x', { type: {} }] }, { content: {} }] }, only());
   });
 });
+
+describe('how long an answer may be', () => {
+  const capabilities = { maxOutput: 1000 };
+  const changes: [name: string, AskOptions][] = [
+    ['max_tokens', { capabilities }],
+    ['max_completion_tokens', { capabilities: { ...capabilities, maxCompletionTokens: true } }],
+  ];
+  for (const [name, options] of changes) {
+    it(`is no more than the model can write: ${name}`, () => {
+      assert.deepEqual(fitted({ [name]: 5000 }, options), { params: { [name]: 1000 }, dropped: [] });
+      assert.deepEqual(fitted({ [name]: 1000 }, options).params, { [name]: 1000 });
+      assert.deepEqual(fitted({ [name]: 5 }, options).params, { [name]: 5 });
+      assert.deepEqual(fitted({ max_tokens: 5000 }, options).params, { [name]: 1000 });
+      assert.deepEqual(fitted({}, options).params, {});
+      assert.deepEqual(fitted({ [name]: 5 }, { ...options, overrideParams: { [name]: 2000 } }).params, {
+        [name]: 1000,
+      });
+      assert.deepEqual(fitted({ [name]: 5000 }, { ...options, strict: true }).params, { [name]: 1000 });
+    });
+  }
+
+  it('is as the client says where nothing is known of the model', () => {
+    assert.deepEqual(fitted({ max_tokens: 1e9 }).params, { max_tokens: 1e9 });
+  });
+
+  it('is told by the older name to hosts that know no other', () => {
+    const older = fitted({ max_completion_tokens: 5000 }, { adapter: 'mistral', capabilities });
+    assert.deepEqual(older.params, { max_tokens: 1000 });
+  });
+});

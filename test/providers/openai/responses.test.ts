@@ -304,6 +304,24 @@ describe('a request for a response', () => {
     assert.deepEqual([prepared.path, textOf(prepared), prepared.dropped], ['/responses', body, []]);
   });
 
+  it('asks for no longer an answer than the model can write', () => {
+    const bounded = (max: number | null, options: AskOptions = {}) => {
+      const { body, dropped } = sent(
+        { model: 'up', input: 'Hi', max_output_tokens: max },
+        { dialect: 'responses', capabilities: { maxOutput: 1000 }, strict: true, ...options },
+      );
+      assert.deepEqual(dropped, []);
+      return body['max_output_tokens'];
+    };
+    assert.equal(bounded(5000), 1000);
+    assert.equal(bounded(1000), 1000);
+    assert.equal(bounded(5), 5);
+    assert.equal(bounded(null), null);
+    assert.equal(bounded(5, { overrideParams: { max_tokens: 5000 } }), 1000);
+    assert.equal(bounded(5000, { overrideParams: { max_output_tokens: 7 } }), 7);
+    assert.equal(bounded(5000, { capabilities: {} }), 5000);
+  });
+
   it("has the target's model, and its overrides under the names that responses know", () => {
     const cases: [AskOptions['overrideParams'], object][] = [
       [{ max_completion_tokens: 5 }, { max_output_tokens: 5 }],
