@@ -5,6 +5,8 @@ export interface StreamError {
   message: string;
   type: string;
   code: string;
+  /** Of a relayed stream: the event that was passed on last. */
+  after?: JsonObject | null;
 }
 
 /**

@@ -56,7 +56,8 @@ export function answerPlain(
     exchange.send(200, { ...headers, ...spending.headers('nothing') }, body);
     return;
   }
-  entry.spent = spending.spent(target.settings, usage, output, true);
+  const surely = target.adapter.countsSurely === true;
+  entry.spent = spending.spent(target.settings, { reported: usage, surely, passed: output, whole: true });
   const cost = entry.spent.cost === null ? 'unknown' : dollars(entry.spent.cost);
   exchange.send(200, { ...headers, ...spending.headers(entry.spent), 'x-spillway-cost': cost }, body);
 }
@@ -92,7 +93,12 @@ export async function answerStream(
     presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));
   const failure = await deliverStream({ stream, voice, relayed }, to, headers, live.heartbeat, clock);
   entry.outcome = failure === null ? 'ok' : failure.kind;
-  entry.spent = spending.spent(target.settings, stream.usage, () => stream.passed, failure === null);
+  entry.spent = spending.spent(target.settings, {
+    reported: stream.usage,
+    surely: target.adapter.countsSurely === true,
+    passed: () => stream.passed,
+    whole: failure === null,
+  });
   if (failure === null && stream.usage !== null) spending.learnFrom(stream.passed, stream.usage);
   if (live.logBodies) entry.answer = redact(Buffer.concat(kept).toString());
 }
@@ -116,7 +122,7 @@ export function answerWithoutAnswer(
   { request, entry, spending }: Answered,
   unanswered: readonly Unanswered[],
 ): void {
-  const verdict = judge(request.model, unanswered);
+  const verdict = judge(request.model, unanswered, request.dialect === 'responses' ? 'input' : 'messages');
   entry.outcome = entry.tries.at(-1)?.outcome ?? 'unanswered';
   switch (verdict.kind) {
     case 'client_gone':

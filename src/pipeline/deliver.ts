@@ -1,6 +1,7 @@
 import type { Presenter } from '../chat/presenter.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import { ERROR_CODES } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { AnswerStream } from '../upstream/answer-stream.ts';
 import type { Exchange, Headers } from './exchange.ts';
@@ -61,7 +62,7 @@ export function deliverStream(
       },
       end(failure) {
         timer?.cancel();
-        const last = failure === null ? voice.end(relayed) : lastWords(failure, voice);
+        const last = failure === null ? voice.end(relayed) : lastWords(failure, voice, stream.lastEvent);
         if (last !== null) response.write(last);
         response.end();
         resolve(failure);
@@ -71,11 +72,12 @@ export function deliverStream(
 }
 
 /** Nobody hears the last words to a client that has left. */
-function lastWords(failure: Failure, voice: Presenter): Buffer | null {
+function lastWords(failure: Failure, voice: Presenter, after: JsonObject | null): Buffer | null {
   if (failure.kind === 'client_gone') return null;
   return voice.error({
     message: `The stream was interrupted: ${failure.message.slice(0, LONGEST_REASON)}. What came before is not the whole answer.`,
     type: ERROR_CODES.stream_interrupted.type,
     code: 'stream_interrupted',
+    after,
   });
 }

@@ -40,6 +40,8 @@ export class AnswerStream implements SseSink {
   readonly #passed: Output = { characters: 0, reasoning: 0 };
   /** What a translator knows before it tells it to the client. */
   #usageKnown: Usage | null = null;
+  /** Of a relayed stream: the event that was passed on last. */
+  lastEvent: JsonObject | null = null;
   #begun = false;
   /** No more events are looked at. */
   #over = false;
@@ -94,6 +96,7 @@ export class AnswerStream implements SseSink {
   get usage(): Usage | null {
     return this.#reader.usage ?? this.#usageKnown;
   }
+
   /** How much output has gone to the client, over all choices; nothing while all is held back. */
   get passed(): Readonly<Output> {
     return this.#sink === null ? NOTHING : this.#passed;
@@ -174,7 +177,12 @@ export class AnswerStream implements SseSink {
       return;
     }
     const kind = this.#reader.read(data, type);
+    if (kind === 'invalid' && this.#named && !isPiece(type)) {
+      this.#break(`an event '${type.slice(0, 50)}' was not valid JSON, and what follows builds on it`);
+      return;
+    }
     if (!this.#isToPass(kind)) return;
+    this.lastEvent = this.#reader.value;
     this.#count();
     if (this.#present !== null)
       this.#writePresented(this.#reader.mended ?? this.#reader.value, this.#present);
@@ -354,6 +362,11 @@ export class AnswerStream implements SseSink {
     this.#over = true;
     this.#decoder.stop();
   }
+}
+
+/** By its type, an event that a stream can go on without: in dialects of named events all others say what the pieces belong to. */
+function isPiece(type: string): boolean {
+  return type === 'ping' || type === '' || type.endsWith('delta');
 }
 
 /** Small buffers share their memory with others that have nothing to do with them. */

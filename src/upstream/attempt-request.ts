@@ -9,6 +9,12 @@ import type { AnswerStream } from './answer-stream.ts';
 import type { StreamWishes } from './stream-roles.ts';
 import type { PlainAnswer } from './whole-answer.ts';
 
+/** A call's headers with what authorizes it, and a `redact` that knows that as well. */
+export interface Authorized {
+  headers: readonly string[];
+  redact: Redact;
+}
+
 /** One HTTP request to one upstream. */
 export interface AttemptRequest {
   dispatcher: Dispatcher;
@@ -17,6 +23,8 @@ export interface AttemptRequest {
   /** Name, value, name, value … without the body's length. */
   headers: readonly string[];
   body: readonly Buffer[];
+  /** The headers of a further call with this body, where they are signed for one; left out: they are the same. */
+  reauthorize?: (body: readonly Buffer[]) => Promise<Authorized | { failure: Failure }>;
   /** Reads what is answered. */
   reader: AnswerReader;
   /** Null: a whole answer is wanted. */

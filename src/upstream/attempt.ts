@@ -6,6 +6,7 @@ import type { Failure, FailureKind } from '../core/outcome.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
 import { AnswerStream } from './answer-stream.ts';
 import type { AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
+import { authorizeRest } from './authorize.ts';
 import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
 import type { StreamOwner } from './stream-roles.ts';
 import { plainFailure, transportFailure } from './transport-failure.ts';
@@ -234,9 +235,11 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   /** Another request on behalf of the same try, within the same bounds. */
   #askForRest(body: readonly Buffer[]): void {
-    const rest = new Attempt({ ...this.#request, body }, this.#resolve);
-    rest.#attemptEndsAt = this.#attemptEnd();
-    rest.start();
+    authorizeRest({ ...this.#request, body }, this.#resolve, (request) => {
+      const rest = new Attempt(request, this.#resolve);
+      rest.#attemptEndsAt = this.#attemptEnd();
+      rest.start();
+    });
   }
 
   begun(): void {

@@ -1,6 +1,7 @@
 import type { Failure } from '../core/outcome.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
 import { type Credentials, CredentialsError } from '../credentials/credentials.ts';
+import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
 import { plainFailure } from './transport-failure.ts';
 
 interface Unauthorized {
@@ -16,7 +17,7 @@ export async function authorize(
   credentials: Credentials,
   { origin, path, headers, body }: Unauthorized,
   redact: Redact,
-): Promise<{ headers: string[]; redact: Redact } | { failure: Failure }> {
+): Promise<Authorized | { failure: Failure }> {
   try {
     const named: Record<string, string> = {};
     for (let at = 0; at < headers.length; at += 2) named[headers[at] as string] = headers[at + 1] as string;
@@ -28,6 +29,26 @@ export async function authorize(
     const kind = error.refused ? 'credentials_refused' : 'connection_failed';
     return { failure: plainFailure(kind, redact(error.message)) };
   }
+}
+
+/** Has the rest of an answer asked for, which is another call: it is authorized anew where calls are signed for what they send. */
+export function authorizeRest(
+  request: AttemptRequest,
+  end: (end: AttemptEnd) => void,
+  ask: (request: AttemptRequest) => void,
+): void {
+  if (request.reauthorize === undefined) {
+    ask(request);
+    return;
+  }
+  const fail = (failure: Failure) => end({ kind: 'failed', failure, heldUp: false });
+  request.reauthorize(request.body).then(
+    (authorized) => {
+      if ('failure' in authorized) fail(authorized.failure);
+      else ask({ ...request, ...authorized });
+    },
+    () => fail(plainFailure('connection_failed', 'the call for the rest could not be authorized')),
+  );
 }
 
 /** What was added wins over what was there. */

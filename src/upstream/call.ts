@@ -24,6 +24,8 @@ export interface CallRequest {
   chat(): JsonBody;
   /** What the chat lacks of it, by the client's names; left out: nothing. */
   readonly dropped?: readonly string[];
+  /** The client's name of a chat's parameter; null: the client sent nothing of the kind. Left out: it is the same. */
+  name?(param: string): string | null;
 }
 
 /** What the tries of one request have in common. */
@@ -38,7 +40,9 @@ export interface CallContext {
   cancellation: Cancellation;
   /** Every try of the request, in order. */
   tries: TryRecord[];
-  /** Milliseconds slept between tries so far. */
+  /** Whose request it is, by the tenant's id. */
+  tenant: string;
+  /** Milliseconds waited besides the tries so far: between them, and for what had to be fetched. */
   sleptMs: number;
   clock: Clock;
   chance: Chance;

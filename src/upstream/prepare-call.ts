@@ -1,8 +1,9 @@
+import { noteThinkingBudget, thinkingBudget } from '../chat/thinking-budget.ts';
 import { JsonBody } from '../core/json-body.ts';
 import { inlineMedia, needsMedia } from '../media/inline.ts';
 import { MediaError } from '../media/media-error.ts';
 import { type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
-import type { CallContext } from './call.ts';
+import type { CallContext, CallRequest } from './call.ts';
 import type { Target } from './registry.ts';
 
 /** A request as it goes to one target. */
@@ -38,14 +39,18 @@ async function fetchMedia(
   { settings }: Target,
   context: CallContext,
 ): Promise<JsonBody> {
-  const { media, tenant, cancellation, startedAt, clock } = context;
+  const { request, media, tenant, cancellation, startedAt, clock } = context;
   const from = clock.now();
   try {
     const limits = { owner: tenant, cancellation, deadline: startedAt + settings.timeouts.total };
     const value = await inlineMedia(body.value, fetches, media, limits);
-    return JsonBody.parse(Buffer.from(JSON.stringify(value)));
+    const fetched = JsonBody.parse(Buffer.from(JSON.stringify(value)));
+    noteThinkingBudget(fetched.value, thinkingBudget(value));
+    return fetched;
   } catch (error) {
-    throw error instanceof MediaError ? new Unsupported(error.param || 'messages', error.message) : error;
+    if (!(error instanceof MediaError)) throw error;
+    const param = error.param || 'messages';
+    throw new Unsupported(request.name?.(param) ?? param, error.message);
   } finally {
     context.sleptMs += clock.now() - from;
   }
@@ -65,8 +70,26 @@ function ask(target: Target, { request, memory }: CallContext, dialect: Dialect,
     provider,
     recall: memory.recall,
   };
-  const prepared = adapter.prepare(asked);
-  return dialect === request.dialect ? prepared : withDropped(prepared, request.dropped ?? [], asked.strict);
+  if (dialect === request.dialect) return adapter.prepare(asked);
+  return withDropped(
+    inClientsWords(() => adapter.prepare(asked), request),
+    request.dropped ?? [],
+    asked.strict,
+  );
+}
+
+/** What an adapter says of a chat's parameters, by the client's own names; nothing of what the client never sent. */
+function inClientsWords(prepare: () => Prepared, request: CallRequest): Prepared {
+  const name = (param: string) => (request.name === undefined ? param : request.name(param));
+  try {
+    const prepared = prepare();
+    const dropped = prepared.dropped.map(name).filter((one) => one !== null);
+    return { ...prepared, dropped };
+  } catch (error) {
+    if (!(error instanceof Unsupported)) throw error;
+    const param = name(error.param) ?? error.param;
+    throw new Unsupported(param, error.message.replaceAll(`'${error.param}'`, `'${param}'`));
+  }
 }
 
 /** What was lost on the way to a chat was dropped for this target as well. */

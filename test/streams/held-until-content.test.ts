@@ -26,7 +26,9 @@ const CONTENT: Record<string, object> = {
   'the start of a tool call': delta({
     tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: 'f', arguments: '' } }],
   }),
-  'a piece of a tool call': delta({ tool_calls: [{ index: 0, function: { arguments: '{' } }] }),
+  'the start of a tool call with a piece of it': delta({
+    tool_calls: [{ index: 0, id: 'call_1', type: 'function', function: { name: 'f', arguments: '{' } }],
+  }),
   'a function call of before 2024': delta({ function_call: { name: 'f', arguments: '' } }),
   'reasoning_content, as DeepSeek has it': delta({ reasoning_content: 'Hm' }),
   'reasoning, as Groq has it': delta({ reasoning: 'Hm' }),

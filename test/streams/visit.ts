@@ -13,7 +13,7 @@ import { type Visit, visit } from '../../src/upstream/visit.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
-const TARGET: TargetSettings = {
+export const TARGET: TargetSettings = {
   id: 'a/up',
   provider: 'a',
   model: 'up',
@@ -39,6 +39,23 @@ const TARGET: TargetSettings = {
     maxOpenFor: 1000,
     halfOpenProbes: 1,
   },
+};
+
+export const PROVIDER = {
+  id: 'a',
+  adapter: 'openai',
+  baseUrl: '',
+  apiKeys: [null] as (string | null)[],
+  headers: {},
+  proxy: null,
+  ca: null,
+  connections: 8,
+  region: null,
+  resource: null,
+  deployments: {},
+  apiVersion: null,
+  project: null,
+  location: null,
 };
 
 /** One request for a stream, made to one target by the part that calls upstreams, without a gateway around it. */
@@ -69,22 +86,7 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
     await upstream.close();
   });
   const wanted = { ...TARGET, ...settings };
-  const provider = {
-    id: 'a',
-    adapter: 'openai',
-    baseUrl: upstream.url,
-    apiKeys: [null],
-    headers: {},
-    proxy: null,
-    ca: null,
-    connections: 8,
-    region: null,
-    resource: null,
-    deployments: {},
-    apiVersion: null,
-    project: null,
-    location: null,
-  };
+  const provider = { ...PROVIDER, baseUrl: upstream.url };
   const target = registry.load(new Map([['a', provider]]), [wanted]).get(wanted);
   assert.ok(target);
   return {
@@ -110,6 +112,7 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
         startedAt: clock.now(),
         cancellation,
         tries: [],
+        tenant: 'acme',
         sleptMs: 0,
         clock,
         chance: () => 0.5,
