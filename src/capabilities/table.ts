@@ -24,6 +24,13 @@ export class Capabilities {
     return this.#search(provider, model) !== null;
   }
 
+  /** Is it what a table says that the first one extends? */
+  isExtended(provider: string, model: string): boolean {
+    const [first, ...others] = this.#tables;
+    if (first === undefined || first.find(provider, model) !== null) return false;
+    return others.some((table) => table.find(provider, model) !== null);
+  }
+
   #search(provider: string, model: string): ModelCapabilities | null {
     for (const table of this.#tables) {
       const found = table.find(provider, model);

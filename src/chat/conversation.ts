@@ -124,6 +124,8 @@ export interface Conversation {
   topLogprobs: number | null;
   responseFormat: ResponseFormat;
   reasoningEffort: Effort | null;
+  /** Tokens of thought that the client allows, where its dialect counts them. */
+  thinkingBudget: number | null;
   /** `safety_identifier`, else `user`. */
   user: string | null;
   /** Texts only. */

@@ -13,6 +13,7 @@ import type {
 import type { Recall } from './extensions.ts';
 import { readAssistant } from './read-assistant.ts';
 import { readCache, readParts, readTexts } from './read-parts.ts';
+import { thinkingBudget } from './thinking-budget.ts';
 import { Unsupported } from './unsupported.ts';
 
 /** Members that have a place of their own in `Conversation`, or that a relay deals with itself. */
@@ -71,6 +72,7 @@ export function readConversation(request: JsonObject, recall: Recall): Conversat
     topLogprobs: readNumber(request, 'top_logprobs'),
     responseFormat: readFormat(request['response_format']),
     reasoningEffort: readEffort(request['reasoning_effort']),
+    thinkingBudget: thinkingBudget(request),
     user: readText(request, 'safety_identifier') ?? readText(request, 'user'),
     metadata: readMetadata(request['metadata']),
     serviceTier: readText(request, 'service_tier'),

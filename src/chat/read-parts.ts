@@ -77,9 +77,13 @@ function imagePart(part: JsonObject, cache: CacheMark | null, at: string): Image
     throw new Unsupported(at, 'An image needs a URL; files by id are not supported.');
   }
   const detail = isJsonObject(image) ? image['detail'] : part['detail'];
+  const source = sourceOf(url, 'image/png', at);
+  if (source.kind === 'data' && !source.mediaType.startsWith('image/')) {
+    throw new Unsupported(at, 'Its data URL is of no image, by its media type.');
+  }
   return {
     kind: 'image',
-    source: sourceOf(url, 'image/png', at),
+    source,
     detail: typeof detail === 'string' ? detail : null,
     cache,
     at,
@@ -125,9 +129,32 @@ function sourceOf(url: string, usual: string, at: string): Source {
   if (head === null) throw new Unsupported(at, 'Its data URL is not well-formed.');
   const mediaType = (head[1] ?? '').toLowerCase() || usual;
   const rest = url.slice(head[0].length);
-  if (/;base64$/i.test(head[2] ?? '')) return { kind: 'data', mediaType, data: rest };
+  if (rest === '') throw new Unsupported(at, 'Its data URL has no data.');
+  if (/;base64$/i.test(head[2] ?? '')) {
+    if (!isBase64(rest)) throw new Unsupported(at, 'The data in its URL is not base64, as it says.');
+    return { kind: 'data', mediaType, data: rest };
+  }
   return { kind: 'data', mediaType, data: Buffer.from(unescaped(rest, at)).toString('base64') };
 }
+
+/** Longer data is looked at in so many characters of its beginning and of its end: each of a picture's megabytes would cost a millisecond. */
+const SAMPLE = 65_536;
+
+/** In either alphabet, with or without padding and line breaks. */
+function isBase64(data: string): boolean {
+  const isLong = data.length > 2 * SAMPLE;
+  if (isLong && NOT_BASE64.test(data.slice(0, SAMPLE))) return false;
+  const end = isLong ? data.slice(-SAMPLE) : data;
+  const letters = end.search(NOT_BASE64);
+  if (letters < 0) return data.trim() !== '';
+  const padding = end.slice(letters, letters + LONGEST_PADDING);
+  return letters > 0 && end.length - letters <= LONGEST_PADDING && /^={1,2}\s*$/.test(padding);
+}
+
+/** One class of characters: it cannot go back. */
+const NOT_BASE64 = /[^A-Za-z0-9+/_\s-]/;
+/** With line breaks after it. Characters. */
+const LONGEST_PADDING = 16;
 
 function unescaped(text: string, at: string): string {
   try {

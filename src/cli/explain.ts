@@ -91,7 +91,8 @@ class Printer {
     const { config, capabilitiesFrom } = this.#loaded;
     if (capabilitiesFrom === null) return [];
     const words = Object.entries(wordsOf(config.capabilities.find(provider, model)));
-    const from = `  # ${capabilitiesFrom}`;
+    const extended = config.capabilities.isExtended(provider, model);
+    const from = `  # ${extended ? 'built in' : capabilitiesFrom}`;
     if (words.length === 0) {
       const what = config.capabilities.knows(provider, model) ? 'nothing special' : 'unknown';
       return [`capabilities: ${what}${from}`];

@@ -9,7 +9,7 @@ import { type Address, Connection } from './connection.ts';
 import { MediaError } from './media-error.ts';
 import { type MediaKind, typed } from './media-types.ts';
 import { Slots } from './slots.ts';
-import { type MediaLimits, orAborted, Stop } from './stop.ts';
+import { LATE, type MediaLimits, orAborted, type Pace, Stop } from './stop.ts';
 
 /** A picture or file. */
 export interface Media {
@@ -32,9 +32,9 @@ export interface MediaOptions {
   most?: number;
   /** Bytes of all files of one request. */
   mostOfRequest?: number;
-  /** Milliseconds for one file, from the question to its last byte: waiting for a place and redirects included. */
+  /** Milliseconds for one file, from the question to its last byte: redirects included, waiting for a place not. */
   timeout?: number;
-  /** Files under way at a time, of all requests together. */
+  /** Files under way at a time, of all requests together; shared by their owners, of whom one alone has half of them. */
   concurrency?: number;
 }
 
@@ -47,7 +47,11 @@ const MOST = 20 * 1024 * 1024;
 /** No more than a request itself may have. */
 const MOST_OF_REQUEST = 32 * 1024 * 1024;
 const TIMEOUT = 20_000;
-const CONCURRENCY = 16;
+/** For a place among those under way. Milliseconds. */
+const LONGEST_WAIT = 10_000;
+/** A host that gives less would keep a place from others for nothing. The beginning of an answer is enough for its time. */
+const PACE: Pace = { every: 5000, least: 8192 };
+const CONCURRENCY = 24;
 const MOST_REDIRECTS = 3;
 /** Whatever else listens on a port is not to be spoken to in HTTP. */
 const PORTS = new Set(['', '80', '443', '8080', '8443']);
@@ -55,6 +59,7 @@ const PORTS = new Set(['', '80', '443', '8080', '8443']);
 const LONGEST_URL = 8192;
 
 const UNREACHABLE = 'The URL could not be reached.';
+const BUSY = 'Too many files are being fetched now, and the turn of this one did not come in time.';
 
 /**
  * Fetches pictures and files that clients name by URL, and only from the internet: each host is resolved once, all of its addresses are checked,
@@ -103,11 +108,15 @@ export class MediaFetcher {
     limits: MediaLimits = {},
     allowance: Allowance = { bytes: this.#mostOfRequest },
   ): Promise<Media> {
-    const stop = new Stop(this.#clock, this.#timeout, limits);
+    const stop = new Stop(this.#clock, limits);
     try {
-      const leave = await this.#slots.take(stop.signal);
+      const start = parse(url);
+      stop.within(LONGEST_WAIT, BUSY);
+      const leave = await this.#slots.take(limits.owner ?? '', stop.signal);
       try {
-        return await this.#follow(parse(url), kind, stop.signal, allowance);
+        stop.within(this.#timeout, LATE);
+        stop.atPace(PACE, LATE);
+        return await this.#follow(start, kind, stop, allowance);
       } finally {
         leave();
       }
@@ -120,11 +129,11 @@ export class MediaFetcher {
     }
   }
 
-  async #follow(start: URL, kind: MediaKind, signal: AbortSignal, allowance: Allowance): Promise<Media> {
+  async #follow(start: URL, kind: MediaKind, stop: Stop, allowance: Allowance): Promise<Media> {
     let url = start;
     for (let redirects = 0; ; redirects++) {
-      const addresses = await this.#addressesOf(url, signal);
-      const answer = await this.#get(url, addresses, kind, signal, allowance);
+      const addresses = await this.#addressesOf(url, stop.signal);
+      const answer = await this.#get(url, addresses, kind, stop, allowance);
       if (!('location' in answer)) return answer;
       if (redirects === MOST_REDIRECTS) throw new MediaError('The URL redirects too often.');
       const next = parse(answer.location, url);
@@ -168,12 +177,13 @@ export class MediaFetcher {
     url: URL,
     addresses: readonly Address[],
     kind: MediaKind,
-    signal: AbortSignal,
+    stop: Stop,
     allowance: Allowance,
   ): Promise<Media | { location: string }> {
     const connection = new Connection(url, addresses, this.#ca);
     try {
-      const answer = await connection.get(kind === 'image' ? 'image/*' : '*/*', signal);
+      const answer = await connection.get(kind === 'image' ? 'image/*' : '*/*', stop.signal);
+      stop.came(PACE.least);
       const { statusCode: status, headers } = answer;
       const location = [headers['location']].flat()[0];
       if ([301, 302, 303, 307, 308].includes(status) && location !== undefined) return { location };
@@ -182,7 +192,7 @@ export class MediaFetcher {
       // It was not asked for, and what it unpacks to may be anything.
       if (coding !== '' && coding !== 'identity')
         throw new MediaError('The URL answers with a compressed file.');
-      const bytes = await this.#read(answer, allowance);
+      const bytes = await this.#read(answer, stop, allowance);
       const file = typed(bytes, String(headers['content-type'] ?? ''), kind);
       if (file === null) {
         throw new MediaError(
@@ -195,7 +205,7 @@ export class MediaFetcher {
     }
   }
 
-  async #read({ headers, body }: Dispatcher.ResponseData, allowance: Allowance): Promise<Buffer> {
+  async #read({ headers, body }: Dispatcher.ResponseData, stop: Stop, allowance: Allowance): Promise<Buffer> {
     const announced = Number(headers['content-length'] ?? 0);
     this.#check(announced, allowance.bytes - announced);
     const chunks: Buffer[] = [];
@@ -203,6 +213,7 @@ export class MediaFetcher {
     for await (const chunk of body as AsyncIterable<Buffer>) {
       size += chunk.length;
       allowance.bytes -= chunk.length;
+      stop.came(chunk.length);
       this.#check(size, allowance.bytes);
       chunks.push(chunk);
     }

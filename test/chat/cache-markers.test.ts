@@ -32,6 +32,7 @@ const EMPTY: Conversation = {
   topLogprobs: null,
   responseFormat: { kind: 'text' },
   reasoningEffort: null,
+  thinkingBudget: null,
   user: null,
   metadata: null,
   serviceTier: null,

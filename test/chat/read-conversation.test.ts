@@ -187,13 +187,93 @@ describe('parts', () => {
     });
     assert.deepEqual(image('data:;base64,AAAA'), { kind: 'data', mediaType: 'image/png', data: 'AAAA' });
     assert.deepEqual(image('https://x.example/a.png'), { kind: 'url', url: 'https://x.example/a.png' });
-    assert.deepEqual(image('data:text/plain,h%C3%A9'), {
+    assert.deepEqual(image('data:image/svg+xml,h%C3%A9'), {
       kind: 'data',
-      mediaType: 'text/plain',
+      mediaType: 'image/svg+xml',
       data: 'aMOp',
     });
-    for (const url of ['nowhere', '', 'data:image/png', 'data:text/plain,%']) {
+    for (const url of ['nowhere', '', 'data:image/png', 'data:image/svg+xml,%']) {
       assert.throws(() => image(url), Unsupported, url);
+    }
+    for (const url of [
+      'data:text/html;base64,AAAA',
+      'data:application/octet-stream;base64,AAAA',
+      'data:x,a',
+    ]) {
+      assert.throws(
+        () => image(url),
+        { name: 'Unsupported', message: /no image/, param: 'messages[0].content[0]' },
+        url,
+      );
+    }
+  });
+
+  it('a data URL has data, in base64 if it says so', () => {
+    const data = (text: string) => {
+      const part = partOf({ type: 'image_url', image_url: { url: `data:image/png;base64,${text}` } });
+      assert.ok(part.kind === 'image' && part.source.kind === 'data');
+      return part.source.data;
+    };
+    for (const text of [
+      'AAAA',
+      'AA==',
+      'AAA=',
+      'AA',
+      '+/+/',
+      '-_-_',
+      'AAAA\r\nBBBB\r\n',
+      'AA==\r\n',
+      ' AAAA',
+    ]) {
+      assert.equal(data(text), text);
+    }
+    const wrong = [
+      '@@@',
+      'AAAA@',
+      '=',
+      '==',
+      'AA===',
+      'AA==AA',
+      'A=AA',
+      'AA= =',
+      ' ',
+      '\n',
+      'é',
+      '%41',
+      '"',
+      'AA==\0',
+    ];
+    const long = 'A'.repeat(300_000);
+    for (const text of [
+      ...wrong,
+      `@${long}`,
+      `${long}@`,
+      `${long}==AA`,
+      `=${long}`,
+      `AA=${'\n'.repeat(15)}@`,
+      '\n'.repeat(300_000),
+    ]) {
+      const refused = { name: 'Unsupported', message: /not base64/, param: 'messages[0].content[0]' };
+      assert.throws(() => data(text), refused, JSON.stringify(text.slice(0, 20)));
+    }
+    assert.equal(data(`${long}==`).length, 300_002);
+    for (const url of ['data:image/png;base64,', 'data:image/png,', 'data:,']) {
+      const empty = { name: 'Unsupported', message: /no data/, param: 'messages[0].content[0]' };
+      assert.throws(() => partOf({ type: 'image_url', image_url: { url } }), empty, url);
+      assert.throws(() => partOf({ type: 'file', file: { file_data: url } }), empty, url);
+    }
+  });
+
+  it('however large a data URL is, looking at it takes next to no time', () => {
+    for (const text of ['A', '\n', '=', ' A', 'A='].map((one) => one.repeat(20_000_000 / one.length))) {
+      const url = `data:image/png;base64,AAAA${text}`;
+      const from = performance.now();
+      try {
+        partOf({ type: 'image_url', image_url: { url } });
+      } catch (error) {
+        assert.ok(error instanceof Unsupported);
+      }
+      assert.ok(performance.now() - from < 500);
     }
   });
 

@@ -90,6 +90,27 @@ test('explain tells of each target what is known of its model, in the words of t
   assert.doesNotMatch((await cli(['explain', 'm', '--config', file])).out, /capabilities/);
 });
 
+test('explain says of a file that extends the built-in one only what stands in that file', async (t) => {
+  const file = writeTemporary(t, FILE);
+  const models = join(dirname(file), 'models.yaml');
+  const explained = async () => {
+    const { out } = await cli(['explain', 'm', '--config', file]);
+    const [, claude = '', mine = ''] = out.split(/\n {4}(?=one\/|two\/)/);
+    return { claude, mine };
+  };
+  writeFileSync(models, 'extends: built-in\nmodels: [{ models: [mine], context: 8k }]\n');
+  const first = await explained();
+  assert.match(first.claude, /\n {6}capabilities\.context: 1000000 {2}# built in\n/);
+  assert.ok(!first.claude.includes(models));
+  assert.ok(first.mine.includes(`capabilities.context: 8000  # ${models}\n`));
+  // What is known of neither is unknown to the file that is at work.
+  writeFileSync(models, 'extends: built-in\nmodels: [{ models: [claude-opus-5-5], context: 8k }]\n');
+  const second = await explained();
+  assert.ok(second.claude.endsWith(`capabilities.context: 8000  # ${models}`));
+  assert.ok(!second.claude.includes('capabilities.max_output'));
+  assert.ok(second.mine.includes(`capabilities: unknown  # ${models}\n`));
+});
+
 test('explain tells of strictness and markers, and where they come from', async (t) => {
   const { out } = await cli(['explain', 'm', '--config', writeTemporary(t, FILE)]);
   const [, claude = '', mine = ''] = out.split(/\n {4}(?=one\/|two\/)/);

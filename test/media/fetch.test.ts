@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import diagnostics from 'node:diagnostics_channel';
+import { describe, it, type TestContext } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { MediaError } from '../../src/media/media-error.ts';
+import { Stop } from '../../src/media/stop.ts';
 import { AUTHORITY, ELSEWHERE, SERVER } from '../support/certificates.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { openFetcher, openHost, PNG, PNG_64, picture } from './kit.ts';
 
 const rejects = (promise: Promise<unknown>, message: string) =>
@@ -12,6 +15,15 @@ const rejects = (promise: Promise<unknown>, message: string) =>
     assert.equal(error.message, message);
     return true;
   });
+
+/** Resolves when the beginning of an answer has come to the fetcher. */
+function bodyBegins(t: TestContext): Promise<void> {
+  return new Promise((resolve) => {
+    const note = () => setImmediate(resolve);
+    diagnostics.subscribe('undici:request:headers', note);
+    t.after(() => diagnostics.unsubscribe('undici:request:headers', note));
+  });
+}
 
 const LATE = 'The URL did not give the file in time.';
 const UNREACHABLE = 'The URL could not be reached.';
@@ -128,23 +140,52 @@ describe('a file that is too large', () => {
 });
 
 describe('a file that does not come', () => {
-  for (const [what, begin] of [
-    ['an answer', () => {}],
-    ['the rest of it', (response: { write(text: Buffer): void }) => response.write(PNG)],
+  for (const [what, after, begin] of [
+    ['an answer', 5000, () => {}],
+    ['the rest of it', 10_000, (response: { write(text: Buffer): void }) => response.write(PNG)],
   ] as const) {
-    it(`is given up after 20 s without ${what}`, async (t) => {
+    it(`is given up after ${after / 1000} s without ${what}`, async (t) => {
       const host = await openHost(t, (_request, response) => begin(response));
       const { fetcher, clock } = openFetcher(LOCAL);
+      const begun = after === 5000 ? null : bodyBegins(t);
       const late = rejects(fetcher.fetch(host.url, 'image'), LATE);
       await host.asked(1);
-      clock.advance(19_999);
-      assert.equal(host.sockets.size, 1);
+      await begun;
+      let isOver = false;
+      late.then(() => {
+        isOver = true;
+      });
+      await clock.advanceAsync(after - 1);
+      await new Promise(setImmediate);
+      assert.equal(isOver, false);
       clock.advance(1);
       await late;
       await host.quiet();
       assert.equal(clock.pending, 0);
     });
   }
+
+  it('is waited for as long as it comes', async (t) => {
+    let write = () => {};
+    let end = () => {};
+    const host = await openHost(t, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'image/png' }).write(PNG);
+      write = () => response.write(Buffer.alloc(8192));
+      end = () => response.end();
+    });
+    const { fetcher, clock } = openFetcher(LOCAL);
+    const allowance = { bytes: 100_000 };
+    const file = fetcher.fetch(host.url, 'image', {}, allowance);
+    for (let windows = 0; windows < 3; windows++) {
+      const left = 100_000 - PNG.length - windows * 8192;
+      while (allowance.bytes > left) await new Promise(setImmediate);
+      clock.advance(5000);
+      write();
+    }
+    while (allowance.bytes > 100_000 - PNG.length - 3 * 8192) await new Promise(setImmediate);
+    end();
+    assert.equal((await file).mediaType, 'image/png');
+  });
 
   it('is given up at the deadline, or at once if that is over', async (t) => {
     const host = await openHost(t, () => {});
@@ -176,7 +217,7 @@ describe('a file that does not come', () => {
   it('is given up while its host is looked up', async () => {
     const { fetcher, clock } = openFetcher({ lookup: () => new Promise(() => {}) });
     const late = rejects(fetcher.fetch('http://slow.test/', 'image'), LATE);
-    await clock.advanceAsync(20_000);
+    await clock.advanceAsync(5000);
     await late;
   });
 
@@ -225,7 +266,7 @@ describe('files under way', () => {
   it('are so many at a time, and the others wait in turn', async (t) => {
     const held: (() => void)[] = [];
     const host = await openHost(t, (request, response) => held.push(() => picture(request, response)));
-    const { fetcher, clock } = openFetcher({ ...LOCAL, concurrency: 2 });
+    const { fetcher, clock } = openFetcher({ ...LOCAL, concurrency: 4 });
     const fetches = ['/1', '/2', '/3', '/4'].map((path) => fetcher.fetch(`${host.url}${path}`, 'image'));
     await host.asked(2);
     assert.deepEqual([...host.paths].sort(), ['/1', '/2']);
@@ -260,13 +301,74 @@ describe('files under way', () => {
     assert.deepEqual(host.paths, ['/hangs', '/last', '/again']);
   });
 
-  it('wait no longer than their time', async (t) => {
-    const host = await openHost(t, () => {});
-    const { fetcher, clock } = openFetcher({ ...LOCAL, concurrency: 1 });
-    const late = ['/1', '/2'].map((path) => rejects(fetcher.fetch(`${host.url}${path}`, 'image'), LATE));
-    await host.asked(1);
-    clock.advance(20_000);
-    await Promise.all(late);
-    assert.deepEqual(host.paths, ['/1']);
+  it('wait 10 s for their turn at most, and have all their time when it comes', async () => {
+    const looked: string[] = [];
+    const lookup = (host: string) => {
+      looked.push(host);
+      return new Promise<never>(() => {});
+    };
+    const { fetcher, clock } = openFetcher({ concurrency: 1, timeout: 4000, lookup });
+    const ends: [string, number, string][] = [];
+    for (const owner of ['a', 'b', 'c', 'd']) {
+      fetcher.fetch(`http://${owner}.test/`, 'image', { owner }).catch((error) => {
+        ends.push([owner, clock.now(), error.message]);
+      });
+    }
+    for (let seconds = 0; seconds < 20; seconds++) await clock.advanceAsync(1000);
+    const busy = 'Too many files are being fetched now, and the turn of this one did not come in time.';
+    assert.deepEqual(ends, [
+      ['a', 4000, LATE],
+      ['b', 8000, LATE],
+      ['d', 10_000, busy],
+      ['c', 12_000, LATE],
+    ]);
+    assert.deepEqual(looked, ['a.test', 'b.test', 'c.test']);
+    assert.equal(clock.pending, 0);
+  });
+
+  it('of one tenant leave places for others', async (t) => {
+    const host = await openHost(t, (request, response) => {
+      if (request.url === '/quick') picture(request, response);
+    });
+    const { fetcher } = openFetcher(LOCAL);
+    const slow = new Cancellation();
+    const limits = { owner: 'greedy', cancellation: slow };
+    const fetches = Array.from({ length: 40 }, (_, index) =>
+      fetcher.fetch(`${host.url}/${index}`, 'image', limits),
+    );
+    await host.asked(12);
+    const { data } = await fetcher.fetch(`${host.url}/quick`, 'image', { owner: 'other' });
+    assert.equal(data, PNG_64);
+    assert.equal(host.paths.length, 13);
+    slow.cancel('client_gone');
+    await Promise.allSettled(fetches);
+  });
+
+  it('go on as long as they come at a pace, and no longer than 20 s', async () => {
+    const every = { every: 5000, least: 8192 };
+    const clock = new ManualClock();
+    const stop = new Stop(clock, {});
+    stop.within(20_000, 'late');
+    stop.atPace(every, 'slow');
+    for (let window = 0; window < 3; window++) {
+      stop.came(4096);
+      clock.advance(4999);
+      stop.came(4096);
+      clock.advance(1);
+      assert.equal(stop.signal.aborted, false);
+    }
+    stop.came(8192 * 5);
+    clock.advance(5000);
+    assert.equal(stop.signal.reason.message, 'late');
+    stop.end();
+    assert.equal(clock.pending, 0);
+    const slow = new Stop(clock, {});
+    slow.atPace(every, 'slow');
+    slow.came(8192);
+    clock.advance(5000);
+    slow.came(8191);
+    clock.advance(5000);
+    assert.equal(slow.signal.reason.message, 'slow');
+    slow.end();
   });
 });
