@@ -11,6 +11,7 @@ const NUMBERS = ['max_completion_tokens', 'max_tokens', 'n'];
 /** OpenAI's chat completions, which all the others are translated into. */
 export const chat: ClientDialect = {
   name: 'chat',
+  maximum: 'max_completion_tokens',
 
   read(bytes) {
     const body = parseBody(bytes);

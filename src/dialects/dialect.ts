@@ -19,6 +19,8 @@ export interface ClientRequest {
   chat(): JsonBody;
   /** What `chat()` leaves out because chat has no words for it and an answer can do without, by the client's names. Left out itself: nothing. */
   readonly dropped?: readonly string[];
+  /** The client's name of a parameter of `chat()`; null: the client sent nothing of the kind. Left out: it is the same. */
+  name?(param: string): string | null;
 }
 
 /** An error as a client is told of it. */
@@ -33,6 +35,8 @@ export interface ErrorFields {
 /** In whose words a client speaks: how its requests are read, and how it is answered. */
 export interface ClientDialect {
   readonly name: Dialect;
+  /** What bounds the tokens of an answer; null: nothing does. */
+  readonly maximum: string | null;
   /** Throws an ApiError that names the field. Whatever is not needed is passed on unseen. */
   read(bytes: Buffer): ClientRequest;
   /** A whole answer, from a chat completion. `id`: a new one, never used before, without a prefix. */

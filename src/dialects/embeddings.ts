@@ -7,6 +7,7 @@ import { openaiError } from './openai-error.ts';
 /** OpenAI's embeddings. There is no chat for them: only targets that speak them serve. */
 export const embeddings: ClientDialect = {
   name: 'embeddings',
+  maximum: null,
 
   read(bytes) {
     const body = parseBody(bytes);

@@ -15,7 +15,7 @@ import { type Answer, cancelledFailure, pause, visit } from '../upstream/visit.t
 import { answerEstimate, answerPlain, answerStream, answerWithoutAnswer } from './answer.ts';
 import { authenticateAgain } from './authenticate.ts';
 import { ContextSizes } from './context-sizes.ts';
-import { type Estimated, isToEstimate } from './count-tokens.ts';
+import { type Estimated, isToEstimate, isToEstimateNow } from './count-tokens.ts';
 import { idHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { requestFacts } from './facts.ts';
@@ -144,6 +144,7 @@ async function route(exchange: Exchange, live: Live, services: Services, job: Jo
       if (isToEstimate(request, target)) return { kind: 'answered', answer: { kind: 'estimated', target } };
       const end = await visit(target, context);
       if (end.kind === 'answered') return end;
+      if (isToEstimateNow(request, end)) return { kind: 'answered', answer: { kind: 'estimated', target } };
       unanswered.push({ target: id, end });
       if (end.kind === 'unsupported') return { kind: 'skipped', coolsInMs: null };
       if (end.kind === 'failed') sizes.failed(target, end.failure);
@@ -182,6 +183,7 @@ function callContext(
     startedAt: exchange.readAt,
     cancellation: exchange.cancellation,
     tries: [],
+    tenant: principal.tenant.id,
     sleptMs: 0,
     clock: services.clock,
     chance: services.chance,

@@ -3,6 +3,7 @@ import { ApiError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { TryRecord } from '../core/outcome.ts';
 import { NANODOLLARS, type Spent, type Usage } from '../core/usage.ts';
+import { DIALECTS } from '../dialects/dialects.ts';
 import type { ModelPrice } from '../pricing/prices.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import type { Output } from '../providers/openai/output.ts';
@@ -43,6 +44,17 @@ export interface Spender {
   asked: string;
   dialect: Dialect;
   body: JsonObject;
+}
+
+/** What is known of what an answer took. */
+export interface Told {
+  /** By the upstream; null: nothing. */
+  reported: Usage | null;
+  /** A nought that it reports is one. */
+  surely: boolean;
+  passed(): Output;
+  /** It came to its end; of one that did not, what was reported may be from its beginning. */
+  whole: boolean;
 }
 
 /** When a gateway that cannot ask its store is worth another try. Milliseconds. */
@@ -106,10 +118,11 @@ export class Spending {
       if (!(error instanceof StateUnavailable)) throw error;
       throw storeAway();
     }
-    const { body, model } = this.#spender;
+    const { body, model, dialect } = this.#spender;
+    const maximum = DIALECTS[dialect].maximum ?? 'max_completion_tokens';
     const isNamed = namesMaximum(body) || model.overrides.every(namesMaximum);
     const assumed = isNamed ? null : this.#live.outputTokens;
-    const { error, limit } = refusal(demands, this.#standings, { wall: wall(), assumed });
+    const { error, limit } = refusal(demands, this.#standings, { wall: wall(), assumed, maximum });
     this.refusedBy = labelOf(limit);
     refused(tenant.id, limit);
     throw error;
@@ -135,13 +148,13 @@ export class Spending {
   }
 
   /**
-   * What an answer took: by the upstream's word, or by what passed where it gave none, or nought for something. `whole`: it came to its
-   * end; of one that did not, what was reported may be from its beginning.
+   * What an answer took: by the upstream's word, or by what passed where it gave none, or nought for something.
    */
-  spent(target: TargetSettings, reported: Usage | null, passed: () => Output, whole: boolean): Spent {
+  spent(target: TargetSettings, { reported, surely, passed, whole }: Told): Spent {
     const { estimator } = this.#services;
     this.#hadPrice = has(this.#limits, 'usd') && this.#hasPrice(target);
-    if (reported !== null && whole && reported.input > 0 && (reported.output > 0 || !this.#writes())) {
+    const mayBeNought = surely || !this.#writes();
+    if (reported !== null && whole && reported.input > 0 && (reported.output > 0 || mayBeNought)) {
       if (this.#prompt !== null) {
         estimator.learn(this.#habit, this.#prompt.tokens, reported.input, this.#prompt.media);
       }

@@ -26,8 +26,8 @@ export type Verdict =
 /** Longer waits are not worth a client's patience: it is told not to try again by itself. Milliseconds. */
 export const LONGEST_CLIENT_WAIT = 60_000;
 
-/** Weighs all the calls of a request that nothing answered. The order of the rules is the contract's. */
-export function judge(model: string, calls: readonly Unanswered[]): Verdict {
+/** Weighs all the calls of a request that nothing answered. The order of the rules is the contract's. `prompt`: what the client calls it. */
+export function judge(model: string, calls: readonly Unanswered[], prompt = 'messages'): Verdict {
   const failures = calls.flatMap(({ target, end }) =>
     end.kind === 'failed' ? [{ target, failure: end.failure }] : [],
   );
@@ -54,7 +54,7 @@ export function judge(model: string, calls: readonly Unanswered[]): Verdict {
     return own('server_shutting_down', 'This gateway is shutting down; try again.', { retryAfterMs: 1000 });
   }
   const fault = failures.find(({ failure }) => isClientsFault(failure));
-  if (fault !== undefined) return clientsFault(fault);
+  if (fault !== undefined) return clientsFault(fault, prompt);
 
   const story = tellStory(calls);
   const last = kinds.at(-1);
@@ -89,10 +89,10 @@ function own(
 }
 
 /** Too long is said in one way, whoever said it; the rest in the upstream's own words. */
-function clientsFault({ target, failure }: { target: string; failure: Failure }): Verdict {
+function clientsFault({ target, failure }: { target: string; failure: Failure }, prompt: string): Verdict {
   if (failure.kind === 'context_too_long') {
     const error = new ApiError('context_length_exceeded', failure.message, {
-      param: 'messages',
+      param: prompt,
       shouldRetry: false,
     });
     return { kind: 'own', error };

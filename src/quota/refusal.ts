@@ -30,13 +30,15 @@ interface Circumstances {
   wall: number;
   /** Tokens that the answer was taken to have, because the client named no maximum; null: it did. */
   assumed: number | null;
+  /** What the client's dialect calls the maximum. */
+  maximum: string;
 }
 
 /** What a client is told whose request did not fit: of the quotas that refused it, the one that takes longest to have room. */
 export function refusal(
   demands: readonly Demand[],
   standings: readonly Standing[],
-  { wall, assumed }: Circumstances,
+  { wall, assumed, maximum }: Circumstances,
 ): Refusal {
   const worst = longestWait(demands, standings);
   const { limit, amount } = worst.demand;
@@ -46,7 +48,7 @@ export function refusal(
   const standing = demands.map(
     ({ limit }, index): Counted => ({ limit, standing: standings[index] as Standing }),
   );
-  const message = `${never ? neverFits(limit, amount) : usedUp(worst, wall)}${hint(limit, assumed, never)}`;
+  const message = `${never ? neverFits(limit, amount) : usedUp(worst, wall)}${hint(limit, { assumed, maximum }, never)}`;
   const error = new ApiError(isBudget ? 'insufficient_quota' : 'rate_limit_exceeded', message, {
     type: isBudget ? 'insufficient_quota' : DIMENSIONS[of].errorType,
     retryAfterMs: never ? null : Math.max(1, worst.wait),
@@ -92,16 +94,20 @@ function neverFits(limit: Limit, amount: number): string {
 }
 
 /** What the client can do to need less. */
-function hint({ of, max }: Limit, assumed: number | null, never: boolean): string {
+function hint(
+  { of, max }: Limit,
+  { assumed, maximum }: Pick<Circumstances, 'assumed' | 'maximum'>,
+  never: boolean,
+): string {
   if (max === 0 || DIMENSIONS[of].booking !== 'reserve') return '';
   if (of === 'input_tokens') return never ? ' Shorten the prompt.' : '';
   if (assumed !== null) {
-    return ` It names no maximum, so an answer of ${assumed} tokens is assumed: set max_completion_tokens.`;
+    return ` It names no maximum, so an answer of ${assumed} tokens is assumed: set ${maximum}.`;
   }
   if (!never) return '';
   return of === 'output_tokens'
-    ? ' Ask for less with max_completion_tokens.'
-    : ' Shorten the prompt, or ask for less with max_completion_tokens.';
+    ? ` Ask for less with ${maximum}.`
+    : ` Shorten the prompt, or ask for less with ${maximum}.`;
 }
 
 function usedUp({ demand: { limit, amount }, standing, wait }: Refused, wall: number): string {

@@ -107,6 +107,7 @@ describe('on_outage: local', () => {
       const told = refusal([{ limit: TOKENS, amount: 51 }], [larger], {
         wall: NOON,
         assumed: null,
+        maximum: 'max_completion_tokens',
       }).error;
       assert.match(told.message, /left: 50 of the 50 that one gateway gives out .* Try again in 1s\.$/);
       assert.equal(told.headers['x-ratelimit-remaining-tokens'], '50');

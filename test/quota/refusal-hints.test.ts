@@ -3,6 +3,9 @@ import { describe, it } from 'node:test';
 import { refusal } from '../../src/quota/refusal.ts';
 import { limit, NOON } from './suite/kit.ts';
 
+/** As some dialect calls it. */
+const MAXIMUM = 'max_of_the_dialect';
+
 /** The end of the message: what comes after the quota and its times. `taken` null: it could never fit. */
 function hintOf(what: string, max: number, amount: number, taken: number | null, assumed: number | null) {
   const of = limit(what, max);
@@ -12,7 +15,7 @@ function hintOf(what: string, max: number, amount: number, taken: number | null,
     roomIn: taken === null ? null : 30_000,
     resetsIn: 30_000,
   };
-  const { error } = refusal([{ limit: of, amount }], [standing], { wall: NOON, assumed });
+  const { error } = refusal([{ limit: of, amount }], [standing], { wall: NOON, assumed, maximum: MAXIMUM });
   const fact =
     taken === null
       ? /^(?:This request may take [^:]*: |The quota admits nothing: )[^.]*(?:\.\d[^.]*)?\./
@@ -21,7 +24,7 @@ function hintOf(what: string, max: number, amount: number, taken: number | null,
   return error.message.replace(fact, '');
 }
 
-const ASSUMED = ' It names no maximum, so an answer of 4096 tokens is assumed: set max_completion_tokens.';
+const ASSUMED = ' It names no maximum, so an answer of 4096 tokens is assumed: set max_of_the_dialect.';
 
 describe('a refusal of a request that names no maximum', () => {
   for (const what of ['tokens/minute', 'output_tokens/minute', 'usd/minute']) {
@@ -51,12 +54,12 @@ describe('a refusal of a request that names no maximum', () => {
 });
 
 describe('a refusal of a request that names its maximum', () => {
-  const BOTH = ' Shorten the prompt, or ask for less with max_completion_tokens.';
+  const BOTH = ' Shorten the prompt, or ask for less with max_of_the_dialect.';
   for (const [what, hint] of [
     ['tokens/minute', BOTH],
     ['usd/minute', BOTH],
     ['input_tokens/minute', ' Shorten the prompt.'],
-    ['output_tokens/minute', ' Ask for less with max_completion_tokens.'],
+    ['output_tokens/minute', ' Ask for less with max_of_the_dialect.'],
   ] as const) {
     it(`says how it might fit, if it never does as it is: ${what}`, () => {
       assert.equal(hintOf(what, 10, 20, null, null), hint);

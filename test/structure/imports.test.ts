@@ -26,7 +26,12 @@ const NEVER: Readonly<Record<string, { parts: readonly string[]; because: string
 };
 
 /** Brought in only where a configuration needs them. */
-const VENDORS = ['@aws-sdk/credential-providers', '@azure/identity', '@smithy/signature-v4', 'google-auth-library'];
+const VENDORS = [
+  '@aws-sdk/credential-providers',
+  '@azure/identity',
+  '@smithy/signature-v4',
+  'google-auth-library',
+];
 
 /** All that a part may import. */
 const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string }>> = {
@@ -35,7 +40,10 @@ const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string 
   sse: { parts: ['core'], because: 'bytes and events, nothing else' },
   resilience: { parts: ['core'], because: 'it knows no HTTP' },
   chat: { parts: ['capabilities', 'core'], because: 'the words that all dialects meet in know none of them' },
-  credentials: { parts: ['core', 'node:buffer', 'node:crypto', ...VENDORS], because: 'who calls is not what is said' },
+  credentials: {
+    parts: ['core', 'node:buffer', 'node:crypto', ...VENDORS],
+    because: 'who calls is not what is said',
+  },
   schema: { parts: ['core', 'zod'], because: 'the kit that schemas are made with belongs to no part' },
 };
 

@@ -55,8 +55,8 @@ export function messageUsage(usage: Usage | null, tier: Json | undefined) {
   };
 }
 
-/** A message without its content. */
-export function emptyMessage(id: string, model: string) {
+/** A message without its content. `tier`: OpenAI's, as far as it is known by then. */
+export function emptyMessage(id: string, model: string, tier: Json | undefined) {
   return {
     id: `msg_${id}`,
     type: 'message' as const,
@@ -68,7 +68,8 @@ export function emptyMessage(id: string, model: string) {
     stop_details: null,
     stop_reason: null,
     stop_sequence: null,
-    usage: messageUsage(null, null),
+    // What was written to a cache is told at the end, in one number: clients that put a stream together would keep noughts of its parts.
+    usage: { ...messageUsage(null, tier), cache_creation: null },
   };
 }
 

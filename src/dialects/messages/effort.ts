@@ -40,6 +40,13 @@ export function effortOf(request: JsonObject): Effort | null {
   }
 }
 
+/** Tokens of thought that the client allows; null = it counts none. */
+export function budgetOf({ thinking }: JsonObject): number | null {
+  if (!isJsonObject(thinking) || thinking['type'] !== 'enabled') return null;
+  const { budget_tokens: budget } = thinking;
+  return typeof budget === 'number' ? budget : null;
+}
+
 function effortWord(effort: Json | undefined): Effort | null {
   if (effort === undefined || effort === null) return null;
   const word = WORDS.find((one) => one === effort);

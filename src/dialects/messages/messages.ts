@@ -2,6 +2,7 @@ import type { JsonBody } from '../../core/json-body.ts';
 import type { Dialect } from '../../providers/adapter.ts';
 import type { ClientDialect, ClientRequest, ErrorFields } from '../dialect.ts';
 import { errorBody, typeOfStatus } from './errors.ts';
+import { messagesName } from './names.ts';
 import { MessagesPresenter } from './presenter.ts';
 import { type Asked, readMessages, readQuestion } from './read.ts';
 import { type Translated, toChat } from './to-chat.ts';
@@ -10,6 +11,7 @@ import { toMessage } from './to-message.ts';
 /** Anthropic's `POST /v1/messages`. */
 export const messages: ClientDialect = {
   name: 'messages',
+  maximum: 'max_tokens',
   read: (bytes) => request('messages', readMessages(bytes)),
   answer: (completion, { body }, id) => toMessage(completion, body.value, id),
   presenter: ({ body }, id) => new MessagesPresenter(body.value, id),
@@ -22,6 +24,7 @@ export const messages: ClientDialect = {
  */
 export const countTokens: ClientDialect = {
   name: 'count_tokens',
+  maximum: null,
   read: (bytes) => request('count_tokens', readQuestion(bytes)),
   answer: (counted) => counted,
   presenter: ({ body }, id) => new MessagesPresenter(body.value, id),
@@ -42,6 +45,7 @@ function request(dialect: Dialect, asked: Asked): ClientRequest {
     get dropped() {
       return translate().dropped;
     },
+    name: (param) => messagesName(param, asked.body.value, translate().body.value),
   };
 }
 

@@ -60,7 +60,7 @@ export class MessagesPresenter implements Presenter {
     // Anthropic's messages have one choice.
     const choice = Array.isArray(choices) ? choices.find((one) => isJsonObject(one) && !one['index']) : null;
     if (isJsonObject(choice)) {
-      this.#begin(chunk['model']);
+      this.#begin(chunk['model'], chunk['service_tier']);
       for (const block of signedBefore(chunk)) this.#signed(block);
       if (isJsonObject(choice['delta'])) this.#delta(choice['delta']);
       const finish = choice['finish_reason'];
@@ -83,7 +83,7 @@ export class MessagesPresenter implements Presenter {
     this.#over = true;
     // A native stream ends by itself, except for the one event that says that it is whole.
     if (relayed) return encode({ type: 'message_stop' });
-    this.#begin(null);
+    this.#begin(null, null);
     this.#blocks.finish();
     const reason = stopReason(this.#finish, this.#blocks.hasCalls, this.#refusal !== '');
     this.#tell({
@@ -117,11 +117,11 @@ export class MessagesPresenter implements Presenter {
     if (isJsonObject(usage)) this.#usage = readUsage(usage);
   }
 
-  #begin(model: Json | undefined): void {
+  #begin(model: Json | undefined, tier: Json | undefined): void {
     if (this.#begun) return;
     this.#begun = true;
     const name = typeof model === 'string' && model !== '' ? model : textIn(this.#request['model']);
-    this.#tell({ type: 'message_start', message: emptyMessage(this.#id, name) });
+    this.#tell({ type: 'message_start', message: emptyMessage(this.#id, name, tier) });
   }
 
   #delta(delta: JsonObject): void {

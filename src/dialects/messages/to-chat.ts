@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { noteThinkingBudget } from '../../chat/thinking-budget.ts';
 import { Unsupported } from '../../chat/unsupported.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import { JsonBody } from '../../core/json-body.ts';
-import { effortOf } from './effort.ts';
+import { budgetOf, effortOf } from './effort.ts';
 import { Left } from './left.ts';
 import { fitsStrict } from './strict-schema.ts';
 import { chatMessages } from './to-chat-messages.ts';
@@ -62,7 +63,9 @@ export function toChat(request: JsonObject): Translated {
   for (const name of Object.keys(request)) {
     if (!TRANSLATED.has(name) && !Object.hasOwn(ESSENTIAL, name)) left.unless(isNothing(request[name]), name);
   }
-  return { body: bodyOf(chat), dropped: left.names };
+  const body = bodyOf(chat);
+  noteThinkingBudget(body.value, budgetOf(request));
+  return { body, dropped: left.names };
 }
 
 function checkEssential(request: JsonObject): void {

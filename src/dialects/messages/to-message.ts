@@ -27,7 +27,7 @@ export function toMessage(completion: JsonObject, request: JsonObject, id: strin
   const reason = stopReason(finish, calls.length > 0, refusal !== '');
   const thinking = showsThinking(request) ? thinkingBlocks(said) : [];
   return {
-    ...emptyMessage(id, typeof model === 'string' && model !== '' ? model : textIn(request['model'])),
+    ...emptyMessage(id, typeof model === 'string' && model !== '' ? model : textIn(request['model']), null),
     content: [...thinking, ...textBlocks(said, refusal), ...calls],
     stop_reason: reason,
     stop_details: stopDetails(reason, refusal),

@@ -49,7 +49,10 @@ export class ResponsesPresenter implements Presenter {
   }
 
   /** In both forms that clients look for: that of the API's reference, and the one that the API sends. */
-  error({ message, type, code }: StreamError): Buffer {
+  error({ message, type, code, after }: StreamError): Buffer {
+    const told = after?.['sequence_number'];
+    // Of a relayed stream the events before it were the host's own.
+    if (typeof told === 'number') this.#sequence = told + 1;
     const fields = { code, message, param: null };
     this.#emit('error', { ...fields, error: { type, ...fields } });
     return this.#take() as Buffer;

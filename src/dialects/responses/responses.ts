@@ -4,6 +4,7 @@ import { JsonBody } from '../../core/json-body.ts';
 import type { ClientDialect, ClientRequest } from '../dialect.ts';
 import { openaiError } from '../openai-error.ts';
 import { chatRequest } from './chat-request.ts';
+import { responsesName } from './names.ts';
 import { OutputWriter } from './output.ts';
 import { ResponsesPresenter } from './presenter.ts';
 import { readResponses } from './read.ts';
@@ -12,6 +13,7 @@ import { progressOf, responseOf } from './response.ts';
 /** OpenAI's responses. Nothing is stored here: what needs an earlier answer only goes to who keeps it. */
 export const responses: ClientDialect = {
   name: 'responses',
+  maximum: 'max_output_tokens',
 
   read(bytes) {
     const { body, model, streaming } = readResponses(bytes);
@@ -30,6 +32,7 @@ export const responses: ClientDialect = {
       get dropped() {
         return translate().dropped;
       },
+      name: (param) => responsesName(param, body.value, translate().body.value),
     };
   },
 

@@ -203,7 +203,7 @@ test('how hard to think, in one word', () => {
       ...(asked && { output_config: { effort: asked } }),
     };
     const { reasoning_effort: word, ...more } = become(request);
-    assert.deepEqual(more, {});
+    assert.deepEqual(Object.keys(more), []);
     return word;
   };
   assert.equal(effort(undefined), undefined);

@@ -137,3 +137,26 @@ test('what the SDK has put together goes back as the conversation that it was', 
     ],
   });
 });
+
+test('the official SDK has the same usage of a stream as of the whole answer, and nothing of a cache that was not counted', async (t) => {
+  const usage = {
+    prompt_tokens: 400,
+    completion_tokens: 9,
+    prompt_tokens_details: { cached_tokens: 20, cache_write_tokens: 300 },
+    completion_tokens_details: { reasoning_tokens: 4 },
+  };
+  const [first = {}, ...others] = [chunk({ content: 'Hi' }), chunk({}, 'stop'), usageChunk(usage)];
+  const chunks = [{ ...first, service_tier: 'default' }, ...others];
+  const client = await sdkFor(t, () => ({ headers: EVENT_STREAM, body: [present(chunks)] }));
+  const { usage: streamed } = await client.messages.stream(AGENT).finalMessage();
+  const completion = {
+    model: 'gpt-6-sol',
+    service_tier: 'default',
+    choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
+    usage,
+  };
+  const whole = messages.answer(completion, read(AGENT), 'id1')['usage'] as JsonObject;
+  assert.equal(whole['cache_creation_input_tokens'], 300);
+  assert.equal(whole['service_tier'], 'standard');
+  assert.deepEqual(streamed, { ...whole, cache_creation: null });
+});

@@ -52,7 +52,7 @@ test('a text comes in the sequence of events that Anthropic documents', () => {
           cache_read_input_tokens: 0,
           output_tokens: 0,
           output_tokens_details: { thinking_tokens: 0 },
-          cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
+          cache_creation: null,
           inference_geo: null,
           server_tool_use: null,
           service_tier: null,

@@ -399,6 +399,13 @@ describe('a stream of the responses API ends', () => {
     assert.match(failure.message, /It broke\./);
   });
 
+  it('with an error that goes on counting where the upstream’s own events stopped', () => {
+    const presenter = responses.presenter(read(ASKED), ID, CREATED);
+    const error = { message: 'No.', type: 't', code: 'c', after: { type: 'x', sequence_number: 7 } };
+    const events = eventsIn(presenter.error(error));
+    assert.equal((events[0] as { sequence_number?: number }).sequence_number, 8);
+  });
+
   it('with an error though nothing was told before', () => {
     const presenter = responses.presenter(read(ASKED), ID, CREATED);
     const events = eventsIn(presenter.error({ message: 'No.', type: 't', code: 'c' }));
