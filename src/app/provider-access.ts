@@ -47,7 +47,7 @@ function whatIsMissing(provider: string, adapter: string, error: unknown): strin
   const message = error instanceof Error ? error.message : String(error);
   const [name] = /@?[\w-]+\/[\w-]+(?=')|google-auth-library/.exec(message) ?? [];
   if (name === undefined || !/cannot find|need/i.test(message)) return `provider ${provider}: ${message}`;
-  return `provider ${provider}: \`adapter: ${adapter}\` needs the package ${name}, which was left out of this installation; install without --omit=optional`;
+  return `provider ${provider}: \`adapter: ${adapter}\` needs the package ${name}, which is not installed here; \`npm ci\` brings it`;
 }
 
 function opener(provider: ProviderSettings): (() => Promise<Credentials>) | null {
