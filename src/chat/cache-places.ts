@@ -57,9 +57,11 @@ export function chooseMarkers(
   const chosen = new Set<number>();
   if (left > 0) {
     const wide = longEnough(places);
-    for (const index of wanted(places, whole !== null)) {
+    const all = [...wanted(places, whole !== null)];
+    // What seems too short comes last: it costs nothing to be passed over, and a length is only estimated.
+    for (const index of [...all.filter((at) => at >= wide), ...all.filter((at) => at < wide)]) {
       if (chosen.size === left) break;
-      if (index >= wide) chosen.add(index);
+      chosen.add(index);
     }
   }
   const hours = whole?.hour ? places.length : places.findLastIndex(({ hour }) => hour);

@@ -262,8 +262,13 @@ function readEffort(effort: Json | undefined): Effort | null {
 
 function readStop(stop: Json | undefined): string[] {
   if (typeof stop === 'string') return stop === '' ? [] : [stop];
-  if (!Array.isArray(stop)) return [];
-  return stop.filter((one): one is string => typeof one === 'string' && one !== '');
+  if (stop === undefined || stop === null) return [];
+  const texts = (Array.isArray(stop) ? stop : [stop]).map((one) => {
+    if (typeof one !== 'string')
+      throw new Unsupported('stop', 'What stops an answer must be a text or a list of texts.');
+    return one;
+  });
+  return texts.filter((one) => one !== '');
 }
 
 function readMetadata(metadata: Json | undefined): Record<string, string> | null {
@@ -287,20 +292,28 @@ function readOthers(request: JsonObject): JsonObject {
 
 function readNumber(request: JsonObject, name: string): number | null {
   const value = request[name];
-  return typeof value === 'number' && Number.isFinite(value) ? value : null;
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'number') throw new Unsupported(name, `The parameter '${name}' must be a number.`);
+  return Number.isFinite(value) ? value : null;
 }
 
 function readCount(request: JsonObject, name: string): number | null {
   const value = readNumber(request, name);
-  return value !== null && Number.isInteger(value) && value >= 1 ? value : null;
+  if (value === null || (Number.isInteger(value) && value >= 1)) return value;
+  throw new Unsupported(name, `The parameter '${name}' must be a whole number of at least 1.`);
 }
 
 function readBoolean(request: JsonObject, name: string): boolean | null {
   const value = request[name];
-  return typeof value === 'boolean' ? value : null;
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'boolean')
+    throw new Unsupported(name, `The parameter '${name}' must be true or false.`);
+  return value;
 }
 
 function readText(request: JsonObject, name: string): string | null {
   const value = request[name];
-  return typeof value === 'string' && value !== '' ? value : null;
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'string') throw new Unsupported(name, `The parameter '${name}' must be a text.`);
+  return value === '' ? null : value;
 }

@@ -304,7 +304,10 @@ export class AnswerStream implements SseSink {
   #writeChunk(chunk: JsonObject): void {
     const { reportsUsage, usage } = this.#reader;
     const cost = reportsUsage && usage !== null ? (this.#price?.(usage) ?? null) : null;
-    const told = cost === null ? chunk : { ...chunk, usage: { ...(chunk['usage'] as JsonObject), cost } };
+    let told = chunk;
+    if (cost !== null) told = { ...chunk, usage: { ...(chunk['usage'] as JsonObject), cost } };
+    // As OpenAI's own chunks have it, for who asked for usage.
+    else if (this.#wantsUsage && chunk['usage'] === undefined) told = { ...chunk, usage: null };
     this.#write(encodeData(JSON.stringify(told)));
   }
 

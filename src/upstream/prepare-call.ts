@@ -1,4 +1,5 @@
 import { noteThinkingBudget, thinkingBudget } from '../chat/thinking-budget.ts';
+import type { JsonObject } from '../core/json.ts';
 import { JsonBody } from '../core/json-body.ts';
 import { inlineMedia, needsMedia } from '../media/inline.ts';
 import { MediaError } from '../media/media-error.ts';
@@ -56,6 +57,18 @@ async function fetchMedia(
   }
 }
 
+/** The two are one limit under an older and a newer name: a target's word on either is its word on both. */
+const LIMITS = ['max_tokens', 'max_completion_tokens'] as const;
+
+function withOneLimit(overrides: JsonObject, client: JsonObject): JsonObject {
+  const [said, ...others] = LIMITS.filter((name) => overrides[name] != null);
+  if (said === undefined || others.length > 0) return overrides;
+  const other = LIMITS.find((name) => name !== said) as string;
+  return client[other] == null || Object.hasOwn(overrides, other)
+    ? overrides
+    : { ...overrides, [other]: null };
+}
+
 function ask(target: Target, { request, memory }: CallContext, dialect: Dialect, body: JsonBody): Prepared {
   const { settings, adapter, capabilities, provider } = target;
   const asked: Ask = {
@@ -63,7 +76,8 @@ function ask(target: Target, { request, memory }: CallContext, dialect: Dialect,
     body,
     streaming: request.streaming,
     model: settings.model,
-    overrideParams: settings.overrideParams,
+    overrideParams:
+      dialect === 'chat' ? withOneLimit(settings.overrideParams, body.value) : settings.overrideParams,
     strict: settings.strictParams,
     cacheMarkers: settings.cacheMarkers,
     capabilities,

@@ -117,6 +117,8 @@ describe('markers placed in a conversation', () => {
   it('keep the place of the turn before, where one is left', () => {
     const turns = [user(text(2000)), assistant([], 1), results(1, 50), assistant([text(5)]), user(text(20))];
     assert.deepEqual(marksOf({ turns, system: [text(100)], tools: [tool(5)] }), [
+      'tool 0',
+      'system 0',
       'turn 2 result 0',
       'turn 4 part 0',
     ]);
@@ -163,16 +165,19 @@ describe('markers placed in a conversation', () => {
   it('are not put to a single question that nobody will go on from', () => {
     assert.deepEqual(marksOf({ turns: [user(text(5000))] }), []);
     assert.deepEqual(marksOf({ system: [text(2000)], turns: [user(text(5000))] }), ['system 0']);
-    assert.deepEqual(marksOf({ tools: [tool(10)], turns: [user(text(5000))] }), ['turn 0 part 0']);
+    assert.deepEqual(marksOf({ tools: [tool(10)], turns: [user(text(5000))] }), ['tool 0', 'turn 0 part 0']);
   });
 
-  it('stand only where enough stands before them to be kept', () => {
-    assert.deepEqual(marksOf({ system: [text(1023)] }), []);
-    assert.deepEqual(marksOf({ system: [text(1024)] }), ['system 0']);
-    assert.deepEqual(marksOf({ tools: [tool(1000)], system: [text(20)], turns: [user(text(30))] }), [
-      'turn 0 part 0',
-    ]);
-    assert.deepEqual(marksOf({ tools: [tool(1000)], system: [text(30)] }), ['system 0']);
+  it('are left, where too little stands before them to be kept, to what is in want of them', () => {
+    const documents = [11_000, 12_000, 13_000, 14_000].map((tokens) => text(tokens));
+    const all = ['turn 0 part 0', 'turn 0 part 1', 'turn 0 part 2', 'turn 0 part 3'];
+    const asked = { turns: [user(...documents)] };
+    assert.deepEqual(marksOf({ ...asked, system: [text(1023)] }), all);
+    assert.deepEqual(marksOf({ ...asked, system: [text(1024)] }), ['system 0', ...all.slice(1)]);
+    assert.deepEqual(marksOf({ ...asked, tools: [tool(1000)], system: [text(20)] }), all);
+    const three = { turns: [user(...documents.slice(1))] };
+    assert.deepEqual(marksOf({ ...three, system: [text(5)] }), ['system 0', ...all.slice(0, 3)]);
+    assert.deepEqual(marksOf({ system: [text(5)] }), ['system 0']);
     assert.deepEqual(marksOf({}), []);
   });
 
@@ -217,12 +222,15 @@ describe('markers placed in a conversation', () => {
     assert.deepEqual(marksOf({ tools: [tool(2000)], turns: [user(blank)] }), ['tool 0']);
     const thinking = assistant([], 1);
     if (thinking.role === 'assistant') thinking.thinking = [{ type: 'redacted_thinking', data: words(9000) }];
-    assert.deepEqual(marksOf({ turns: [user(text(5)), thinking, user(text(5))] }), ['turn 2 part 0']);
+    assert.deepEqual(marksOf({ turns: [user(text(5)), thinking, user(text(5))] }), [
+      'turn 0 part 0',
+      'turn 2 part 0',
+    ]);
   });
 
   it('stand at the end of the user turn where a system message or an unfinished answer comes last', () => {
     const turns: Turn[] = [user(text(2000)), { role: 'system', parts: [text(5)] }];
-    assert.deepEqual(marksOf({ tools: [tool(5)], turns }), ['turn 0 part 0']);
+    assert.deepEqual(marksOf({ tools: [tool(5)], turns }), ['tool 0', 'turn 0 part 0']);
     assert.deepEqual(marksOf({ turns: [user(text(2000)), assistant([text(5)])] }), ['turn 0 part 0']);
   });
 });

@@ -398,7 +398,29 @@ describe('parameters', () => {
       metadata: { a: 'b', c: 1 },
     });
     assert.deepEqual([maxTokens, stop, user, n, metadata], [7, ['x'], 's', 1, { a: 'b' }]);
-    assert.deepEqual(read({ stop: ['', 'a', 1] }).stop, ['a']);
+    assert.deepEqual(read({ stop: ['', 'a'] }).stop, ['a']);
+  });
+
+  it('of another type are refused by name, and none is taken for none', () => {
+    const wrong: JsonObject = {
+      temperature: 'hot',
+      top_p: '1',
+      top_k: true,
+      seed: 's',
+      n: 0,
+      max_tokens: -5,
+      max_completion_tokens: 1.5,
+      stop: 5,
+      parallel_tool_calls: 'no',
+      service_tier: 5,
+      user: 5,
+      logprobs: 1,
+    };
+    for (const [name, value] of Object.entries(wrong)) {
+      assert.equal(refusedFor({ [name]: value }), name);
+      assert.doesNotThrow(() => read({ [name]: null }), name);
+    }
+    assert.equal(refusedFor({ stop: ['a', 1] }), 'stop');
   });
 
   it('tools, their choice and the ones that are allowed', () => {

@@ -40,10 +40,10 @@ export function generationConfig(conversation: Conversation, limits: Limits): Js
 function samplingOf(conversation: Conversation, limits: Limits): JsonObject {
   const { temperature, topP, topK, seed, presencePenalty, frequencyPenalty } = conversation;
   const config: Record<string, Json> = {};
-  if (temperature !== null && limits.takes('temperature')) {
+  if (temperature !== null && limits.takes('temperature', temperature === 1)) {
     config['temperature'] = Math.min(Math.max(temperature, 0), 2);
   }
-  if (topP !== null && limits.takes('top_p')) config['topP'] = Math.min(Math.max(topP, 0), 1);
+  if (topP !== null && limits.takes('top_p', topP === 1)) config['topP'] = Math.min(Math.max(topP, 0), 1);
   if (topK !== null && limits.takes('top_k')) config['topK'] = Math.max(Math.round(topK), 1);
   // No penalty is what there is unasked, and some models refuse to be told even that.
   if (presencePenalty && limits.takes('presence_penalty')) config['presencePenalty'] = presencePenalty;

@@ -13,11 +13,11 @@ export class Limits {
     this.#effort = effort;
   }
 
-  /** Does it take the parameter? If not, that is noted. */
-  takes(name: string): boolean {
+  /** Does it take the parameter? If not, that is noted, unless nothing is lost with it: `isUsual` says that it is what holds where nobody says anything. */
+  takes(name: string, isUsual = false): boolean {
     const { refuses, takesAtNoEffort } = this.capabilities;
     if (!refuses.has(name) || (this.#effort === 'none' && takesAtNoEffort.has(name))) return true;
-    this.drops.drop(name);
+    if (!isUsual) this.drops.drop(name);
     return false;
   }
 }

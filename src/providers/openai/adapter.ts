@@ -2,14 +2,17 @@ import type { Adapter } from '../adapter.ts';
 import type { HostPreset, HostQuirks } from '../presets.ts';
 import { prepareCall } from './prepare.ts';
 
+const OPENAI_MODEL = /^(?:gpt-\d|o\d|chatgpt-)/;
+
 /** A host that speaks OpenAI's dialects. */
 export function openaiHost(preset: HostPreset): Adapter {
   // Asked with every request; there are as many as the configuration names.
   const known = new Map<string, HostQuirks>();
-  const quirksOf = (url: string) => {
+  const quirksOf = (url: string, model: string) => {
     const quirks = known.get(url) ?? quirksAt(preset, url);
     known.set(url, quirks);
-    return quirks;
+    // Whoever hosts it: OpenAI's models are asked as OpenAI has it.
+    return quirks !== preset.quirks && OPENAI_MODEL.test(model) ? preset.quirks : quirks;
   };
   return {
     speaks: new Set(preset.speaks),
@@ -17,7 +20,7 @@ export function openaiHost(preset: HostPreset): Adapter {
     identity: null,
     baseUrl: () => preset.baseUrl,
     keyHeaders: bearer,
-    prepare: (ask) => prepareCall(ask, quirksOf(ask.provider.baseUrl)),
+    prepare: (ask) => prepareCall(ask, quirksOf(ask.provider.baseUrl, ask.model)),
   };
 }
 

@@ -162,10 +162,15 @@ describe('what Gemini cannot be sent, and does not change the meaning, is droppe
       ['cache_control'],
     ],
     'a tier that there is not': [{ service_tier: 'scale' }, ['service_tier']],
+    'a value that says nothing, where the model refuses it': [
+      { temperature: 1, top_p: 1, top_k: 1 },
+      ['top_k'],
+      { capabilities: { refuses: new Set(['temperature', 'top_p', 'top_k']) } },
+    ],
     'what the model refuses': [
       {
-        temperature: 1,
-        top_p: 1,
+        temperature: 0.5,
+        top_p: 0.5,
         top_k: 1,
         presence_penalty: 1,
         frequency_penalty: 1,
