@@ -29,6 +29,8 @@ export class ChunkReader implements EventReader {
   readonly #callingTools = new Set<number>();
   /** The calls whose beginning has come, as `choice.call`. */
   readonly #begunCalls = new Set<string>();
+  /** An event was damaged, so that something is missing. */
+  #damaged = false;
 
   /** `expected`: how many choices were asked for (`n`). */
   constructor(expected: number) {
@@ -112,7 +114,9 @@ export class ChunkReader implements EventReader {
   #readText(text: string, eventType: string): ChunkKind {
     if (eventType === 'error') return this.#failed({ error: text });
     if (text === '') return 'ping';
-    return text === '[DONE]' ? 'done' : 'invalid';
+    if (text === '[DONE]') return 'done';
+    this.#damaged = true;
+    return 'invalid';
   }
 
   #readChoices(choices: readonly Json[], chunk: JsonObject): ChunkKind {
@@ -150,9 +154,13 @@ export class ChunkReader implements EventReader {
     for (const call of calls) {
       if (!isJsonObject(call) || typeof call['index'] !== 'number') continue;
       const made = call['function'];
-      if (call['id'] || (isJsonObject(made) && made['name']))
+      if (call['id'] || (isJsonObject(made) && made['name'])) {
+        // One was lost whole with the event that was damaged: an answer that calls less would look like this one.
+        if (this.#damaged && Number(call['index']) > 0) {
+          if (!this.#begunCalls.has(`${choice}.${Number(call['index']) - 1}`)) return false;
+        }
         this.#begunCalls.add(`${choice}.${call['index']}`);
-      else if (!this.#begunCalls.has(`${choice}.${call['index']}`)) return false;
+      } else if (!this.#begunCalls.has(`${choice}.${call['index']}`)) return false;
     }
     return true;
   }
