@@ -197,13 +197,14 @@ function changed(data: string, place: number, value: Json): string {
 
 /**
  * Of an answer whose events were only added to, damaged or cut off: each call that the client has is the beginning of one, or all of it where the
- * answer is said to be whole. A call that is one event altogether, as Google's are, may be missing with that.
+ * answer is said to be whole. A call all of whose events were damaged while no other was open may be missing, since such events are dropped: Google's is one
+ * event altogether. OpenAI's chunks are numbered, so that it is noticed there.
  */
 function holdsTo(said: Saying, had: Had, speech: Speech): void {
   const calls = [...(said.calls ?? [])];
   for (const [index, args] of had.arguments.entries()) {
     const name = had.names[index];
-    while (speech === 'gemini' && calls.length > 0 && calls[0]?.name !== name) calls.shift();
+    while (speech !== 'chat' && calls.length > 0 && calls[0]?.name !== name) calls.shift();
     const call = calls.shift();
     assert.equal(call?.name, name);
     if (call === undefined) return;
