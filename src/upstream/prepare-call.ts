@@ -1,9 +1,9 @@
 import { noteThinkingBudget, thinkingBudget } from '../chat/thinking-budget.ts';
-import type { JsonObject } from '../core/json.ts';
 import { JsonBody } from '../core/json-body.ts';
 import { inlineMedia, needsMedia } from '../media/inline.ts';
 import { MediaError } from '../media/media-error.ts';
 import { type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
+import { withOneLimit } from '../providers/one-limit.ts';
 import type { CallContext, CallRequest } from './call.ts';
 import type { Target } from './registry.ts';
 
@@ -55,18 +55,6 @@ async function fetchMedia(
   } finally {
     context.sleptMs += clock.now() - from;
   }
-}
-
-/** The two are one limit under an older and a newer name: a target's word on either is its word on both. */
-const LIMITS = ['max_tokens', 'max_completion_tokens'] as const;
-
-function withOneLimit(overrides: JsonObject, client: JsonObject): JsonObject {
-  const [said, ...others] = LIMITS.filter((name) => overrides[name] != null);
-  if (said === undefined || others.length > 0) return overrides;
-  const other = LIMITS.find((name) => name !== said) as string;
-  return client[other] == null || Object.hasOwn(overrides, other)
-    ? overrides
-    : { ...overrides, [other]: null };
 }
 
 function ask(target: Target, { request, memory }: CallContext, dialect: Dialect, body: JsonBody): Prepared {
