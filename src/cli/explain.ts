@@ -7,7 +7,7 @@ import { nearest } from '../core/nearest.ts';
 import { formatDuration } from '../core/units.ts';
 import { defaultsSchema } from '../routing/schema.ts';
 import type { TargetSettings } from '../routing/target.ts';
-import type { TreeNode } from '../routing/tree.ts';
+import type { HedgeSettings, LoadBalanceNode, TreeNode } from '../routing/tree.ts';
 import { schemaAt, unwrap } from '../schema/walk.ts';
 import type { ExitStatus, Terminal } from './terminal.ts';
 
@@ -51,12 +51,12 @@ class Printer {
         return [`${node.target.id}  # ${name}`, ...indented(this.#settings(node.target))];
       case 'fallback':
         return [
-          `${node.children.length === 1 ? 'single' : 'fallback'}${codes(node.onStatusCodes)}  # ${name}`,
+          `${node.children.length === 1 ? 'single' : 'fallback'}${hedged(node.hedge)}${codes(node.onStatusCodes)}  # ${name}`,
           ...node.children.flatMap((child) => indented(this.node(child, ''))),
         ];
       case 'loadbalance':
         return [
-          `loadbalance${codes(node.onStatusCodes)}  # ${name}`,
+          `loadbalance${balanced(node)}${codes(node.onStatusCodes)}  # ${name}`,
           ...node.children.flatMap((child) => indented(this.node(child.node, `, weight ${child.weight}`))),
         ];
       case 'conditional': {
@@ -82,7 +82,8 @@ class Printer {
     for (const part of ['retry', 'timeouts', 'breaker', 'cache'] as const) {
       lines.push(...this.#leaves(held, held[part] as unknown as JsonObject, [part]));
     }
-    lines.push(...this.#leaves(held, { strict_params: held.strictParams }, []));
+    lines.push(...this.#leaves(held, { strict_params: held.strictParams, mid_stream: held.midStream }, []));
+    if (target.prefill !== null) lines.push(`prefill: ${target.prefill}`);
     return [...lines, ...this.#known(target)];
   }
 
@@ -146,6 +147,17 @@ class Printer {
 
 function indented(lines: string[]): string[] {
   return lines.map((line) => `  ${line}`);
+}
+
+function hedged(hedge: HedgeSettings | null): string {
+  if (hedge === null) return '';
+  const { after, maxExtra } = hedge;
+  const when = 'ms' in after ? formatDuration(after.ms) : `p${Math.round(after.quantile * 100)}`;
+  return `, the next one too after ${when} for at most ${maxExtra} of the requests`;
+}
+
+function balanced({ by, sticky }: LoadBalanceNode<TargetSettings>): string {
+  return `${by === 'weight' ? '' : ` by ${by}`}${sticky === null ? '' : `, sticky by ${sticky}`}`;
 }
 
 function codes(onStatusCodes: ReadonlySet<number> | null): string {

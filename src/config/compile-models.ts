@@ -4,7 +4,7 @@ import { toBreakerSettings, toRetrySettings, toTimeoutSettings } from '../resili
 import { compileQuery } from '../routing/query.ts';
 import type { NodeFile } from '../routing/schema.ts';
 import type { TargetSettings } from '../routing/target.ts';
-import type { ConditionalNode, TreeNode } from '../routing/tree.ts';
+import type { CacheNode, ConditionalNode, HedgeSettings, TreeNode } from '../routing/tree.ts';
 import { addAliases } from './compile-aliases.ts';
 import { BUILT_IN, type Inheritance, inherit } from './inherit.ts';
 import { formatPath, type Path } from './problem.ts';
@@ -36,7 +36,7 @@ export function compileModels(file: ConfigFile, scope: Scope): CompiledModels {
     const path = ['models', name];
     if (!isModelName(name))
       scope.report(path, `expected a name of 1 to ${LONGEST_NAME} characters, none of them control`);
-    const tree = builder.node(node, path, defaults, name);
+    const tree = builder.node(node, path, defaults, name, null);
     if (tree !== null) models.set(name, { name, tree });
   }
   const directModel = (name: string): ModelEntry | null => {
@@ -46,8 +46,13 @@ export function compileModels(file: ConfigFile, scope: Scope): CompiledModels {
     const settings = target(
       { ...defaults, provider, overrideParams: { ...defaults.overrideParams, model } },
       model,
+      null,
     );
-    return settings === null ? null : { name, tree: { kind: 'target', label: name, target: settings } };
+    if (settings === null) return null;
+    return {
+      name,
+      tree: { kind: 'target', label: name, cache: cacheNode(null, defaults), target: settings },
+    };
   };
   addAliases(file, models, directModel, scope);
   return { models, directModel, origins: builder.origins };
@@ -65,7 +70,7 @@ function splitDirect(name: string): [string, string] | [null, null] {
   return [name.slice(0, slash), name.slice(slash + 1)];
 }
 
-function target(held: Inheritance, fallbackModel: string): TargetSettings | null {
+function target(held: Inheritance, fallbackModel: string, prefill: boolean | null): TargetSettings | null {
   const { model = fallbackModel, ...overrideParams } = held.overrideParams;
   if (held.provider === null || typeof model !== 'string') return null;
   return {
@@ -78,7 +83,16 @@ function target(held: Inheritance, fallbackModel: string): TargetSettings | null
     breaker: toBreakerSettings(held.breaker),
     strictParams: held.strictParams,
     cacheMarkers: held.cache.markers === 'auto',
+    midStream: held.midStream,
+    prefill,
+    cacheTtl: held.cache.mode === 'exact' ? held.cache.ttl : null,
   };
+}
+
+/** Where an answer that is kept is looked for: at the outermost node that says so. */
+function cacheNode(parent: Inheritance | null, held: Inheritance): CacheNode | null {
+  if (held.cache.mode !== 'exact' || parent?.cache.mode === 'exact') return null;
+  return { shared: held.cache.shared };
 }
 
 function checkOverrides(node: Partial<NodeFile>, path: Path, scope: Scope): void {
@@ -111,6 +125,10 @@ function checkBreaker(node: Partial<NodeFile>, held: Inheritance, path: Path, sc
   }
 }
 
+function hedgeOf({ hedge }: NonNullable<NodeFile['strategy']>): HedgeSettings | null {
+  return hedge === undefined ? null : { after: hedge.after, maxExtra: hedge.max_extra };
+}
+
 class TreeBuilder {
   readonly origins: Origins = new WeakMap();
   readonly #scope: Scope;
@@ -119,8 +137,14 @@ class TreeBuilder {
     this.#scope = scope;
   }
 
-  /** Null if there is something wrong with it or below it, which has been told. */
-  node(node: NodeFile, path: Path, above: Inheritance, modelName: string): Tree | null {
+  /** Null if there is something wrong with it or below it, which has been told. `parent`: of the node above in the tree; null for its root. */
+  node(
+    node: NodeFile,
+    path: Path,
+    above: Inheritance,
+    modelName: string,
+    parent: Inheritance | null,
+  ): Tree | null {
     const scope = this.#scope;
     checkOverrides(node, path, scope);
     if (node.provider !== undefined && node.virtual_key !== undefined) {
@@ -135,12 +159,16 @@ class TreeBuilder {
     const held = inherit(above, node, path);
     checkBreaker(node, held, path, scope);
     const label = node.name ?? formatPath(path);
-    if (node.targets !== undefined) return this.#branch(node, node.targets, path, held, label, modelName);
+    const cache = cacheNode(parent, held);
+    if (node.targets !== undefined) {
+      const branch = this.#branch(node, node.targets, path, held, label, modelName);
+      return branch === null ? null : { ...branch, cache };
+    }
     if (node.strategy !== undefined) {
       scope.report([...path, 'targets'], 'missing; a strategy needs targets to choose from');
       return null;
     }
-    const settings = target(held, modelName);
+    const settings = target(held, modelName, node.prefill ?? null);
     if (settings === null || !scope.names.providers.has(settings.provider)) {
       if (held.provider === null) {
         scope.report(
@@ -151,7 +179,7 @@ class TreeBuilder {
       return null;
     }
     this.origins.set(settings, held);
-    return { kind: 'target', label, target: settings };
+    return { kind: 'target', label, cache, target: settings };
   }
 
   #branch(
@@ -164,7 +192,7 @@ class TreeBuilder {
   ): Tree | null {
     const scope = this.#scope;
     const built = targets.map((child, index) =>
-      this.node(child, [...path, 'targets', index], held, modelName),
+      this.node(child, [...path, 'targets', index], held, modelName, held),
     );
     const children = built.filter((child) => child !== null);
     if (targets.length === 0) {
@@ -188,16 +216,22 @@ class TreeBuilder {
         if (targets.length > 1) {
           scope.report([...path, 'strategy', 'mode'], `\`single\` takes one target, found ${targets.length}`);
         }
-        return complete ? { kind: 'fallback', label, onStatusCodes, children } : null;
+        return complete
+          ? { kind: 'fallback', label, cache: null, onStatusCodes, hedge: null, children }
+          : null;
       case 'fallback':
-        return complete ? { kind: 'fallback', label, onStatusCodes, children } : null;
+        return complete
+          ? { kind: 'fallback', label, cache: null, onStatusCodes, hedge: hedgeOf(strategy), children }
+          : null;
       case 'loadbalance': {
         const weights = targets.map((child) => child.weight ?? 1);
         if (!weights.some((weight) => weight > 0)) {
           scope.report([...path, 'targets'], 'no target has a weight above 0, so none would ever be chosen');
         }
         const weighted = children.map((child, index) => ({ weight: weights[index] ?? 1, node: child }));
-        return complete ? { kind: 'loadbalance', label, onStatusCodes, children: weighted } : null;
+        if (!complete) return null;
+        const { by = 'weight', sticky = null } = strategy;
+        return { kind: 'loadbalance', label, cache: null, onStatusCodes, by, sticky, children: weighted };
       }
       case 'conditional':
         return this.#conditional(strategy, targets, built, path, label);
@@ -218,6 +252,14 @@ class TreeBuilder {
         [...path, 'strategy', 'on_status_codes'],
         'has no effect: a conditional takes one target and no other',
       );
+    }
+    for (const [key, mode] of [
+      ['hedge', 'fallback'],
+      ['by', 'loadbalance'],
+      ['sticky', 'loadbalance'],
+    ] as const) {
+      if (strategy[key] !== undefined && strategy.mode !== mode)
+        scope.report([...path, 'strategy', key], `belongs to \`mode: ${mode}\``);
     }
     if (strategy.mode === 'loadbalance') return;
     for (const [index, child] of targets.entries()) {
@@ -259,6 +301,6 @@ class TreeBuilder {
       if (query !== null && taken !== null) conditions.push({ query, child: taken });
     }
     const fallback = strategy.default === undefined ? null : child(strategy.default, [...place, 'default']);
-    return { kind: 'conditional', label, conditions, default: fallback };
+    return { kind: 'conditional', label, cache: null, conditions, default: fallback };
   }
 }

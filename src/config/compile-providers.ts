@@ -5,7 +5,7 @@ import { ID_FORM } from '../auth/schema.ts';
 import type { Adapter } from '../providers/adapter.ts';
 import { ADAPTERS } from '../providers/adapters.ts';
 import type { ProviderFile } from '../providers/schema.ts';
-import type { ProviderSettings } from '../providers/settings.ts';
+import type { ProviderLimits, ProviderSettings } from '../providers/settings.ts';
 import { formatPath, type Path } from './problem.ts';
 import { type ProviderPlace, providerPlace } from './provider-place.ts';
 import type { ConfigFile } from './schema.ts';
@@ -63,8 +63,15 @@ function compileProvider(id: string, file: ProviderFile, path: Path, scope: Scop
     proxy: file.proxy === '' ? null : proxy(file.proxy, [...path, 'proxy'], scope),
     ca: file.ca === '' ? null : certificates(file.ca, [...path, 'ca'], scope),
     connections: file.connections,
+    limits: limits(file.limits),
+    adaptive: file.adaptive,
     ...place,
   };
+}
+
+function limits({ requests, tokens, concurrent }: ProviderFile['limits']): ProviderLimits | null {
+  if (requests === undefined && tokens === undefined && concurrent === undefined) return null;
+  return { requests: requests ?? null, tokens: tokens ?? null, concurrent: concurrent ?? null };
 }
 
 /** The adapter's own. `complete`: nothing that was told already is missing. */

@@ -1,5 +1,7 @@
 import { NO_PRICES } from '../pricing/prices.ts';
 import { toQuotaDefaults } from '../quota/schema.ts';
+import { toIdempotencySettings } from '../replay/schema.ts';
+import type { IdempotencySettings } from '../replay/settings.ts';
 import { compileCapabilities } from './compile-capabilities.ts';
 import { compileModels, type Origins } from './compile-models.ts';
 import { compilePrices } from './compile-prices.ts';
@@ -17,6 +19,23 @@ export interface Compiled {
   config: RuntimeConfig;
   origins: Origins;
   capabilitiesFrom: string | null;
+}
+
+/** Shorter ones can be guessed. Characters. */
+const SHORTEST_ENCRYPTION_KEY = 16;
+
+function compileIdempotency(file: ConfigFile, scope: Scope): IdempotencySettings {
+  const settings = toIdempotencySettings(file.idempotency);
+  const { encryptionKey } = settings;
+  if (encryptionKey !== null) {
+    scope.secrets.add(encryptionKey);
+    if (encryptionKey.length < SHORTEST_ENCRYPTION_KEY)
+      scope.report(
+        ['idempotency', 'encryption_key'],
+        `expected at least ${SHORTEST_ENCRYPTION_KEY} characters`,
+      );
+  }
+  return settings;
 }
 
 /** A file that fits its schema, to what runs. What is wrong with it goes to `scope`; the result is of use only if nothing was. */
@@ -49,6 +68,7 @@ export function compile(file: ConfigFile, scope: Scope): Compiled {
     prices: prices ?? NO_PRICES,
     capabilities,
     quotaDefaults: toQuotaDefaults(file.quota_defaults),
+    idempotency: compileIdempotency(file, scope),
     log: { level: file.log.level, requestBodies: file.log.request_bodies },
     secrets: [...scope.secrets],
   };

@@ -13,6 +13,7 @@ export interface Inheritance {
   breaker: z.output<typeof breakerSchema>;
   cache: z.output<typeof cacheSchema>;
   strictParams: boolean;
+  midStream: 'error' | 'continue';
   /** The same shape, with the place in the file that each value came from instead of the value; `built in` for our own. */
   origins: JsonObject;
 }
@@ -31,12 +32,14 @@ export const BUILT_IN: Inheritance = {
   breaker: BREAKER,
   cache: CACHE,
   strictParams: false,
+  midStream: 'error',
   origins: {
     retry: label(asJson(RETRY), 'built in'),
     timeouts: label(asJson(TIMEOUTS), 'built in'),
     breaker: label(asJson(BREAKER), 'built in'),
     cache: label(asJson(CACHE), 'built in'),
     strict_params: 'built in',
+    mid_stream: 'built in',
     override_params: {},
   },
 };
@@ -47,8 +50,8 @@ export function inherit(above: Inheritance, node: Partial<NodeFile>, path: Path)
   const params = { ...(node.override_params as JsonObject | undefined) };
   if (node.model !== undefined) params['model'] = node.model;
   const place = formatPath(path);
-  const { retry, timeouts, breaker, cache, strict_params } = node;
-  const said = withoutUndefined({ retry, timeouts, breaker, cache, strict_params });
+  const { retry, timeouts, breaker, cache, strict_params, mid_stream } = node;
+  const said = withoutUndefined({ retry, timeouts, breaker, cache, strict_params, mid_stream });
   const origins = label(said, place) as JsonObject;
   // A parameter is taken whole: half of one response format and half of another would be neither.
   origins['override_params'] = Object.fromEntries(Object.keys(params).map((key) => [key, place]));
@@ -61,6 +64,7 @@ export function inherit(above: Inheritance, node: Partial<NodeFile>, path: Path)
     breaker: merged(above.breaker, said['breaker']),
     cache: merged(above.cache, said['cache']),
     strictParams: strict_params ?? above.strictParams,
+    midStream: mid_stream ?? above.midStream,
     origins: merge(above.origins, origins) as JsonObject,
   };
 }

@@ -3,6 +3,7 @@ import type { Capabilities } from '../capabilities/table.ts';
 import type { Prices } from '../pricing/prices.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
 import type { QuotaDefaults } from '../quota/settings.ts';
+import type { IdempotencySettings } from '../replay/settings.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import type { TreeNode } from '../routing/tree.ts';
 import type { Address, ServerSettings } from '../server/settings.ts';
@@ -27,6 +28,7 @@ export interface RuntimeConfig {
   prices: Prices;
   capabilities: Capabilities;
   quotaDefaults: QuotaDefaults;
+  idempotency: IdempotencySettings;
   log: { level: LogLevel; requestBodies: boolean };
   /** Every secret that the file named (provider keys, the admin token, values of provider headers): never to be shown. */
   secrets: readonly string[];

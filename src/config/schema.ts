@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { authSchema, tenantsSchema } from '../auth/schema.ts';
 import { providersSchema } from '../providers/schema.ts';
 import { quotaDefaultsSchema } from '../quota/schema.ts';
+import { idempotencySchema } from '../replay/schema.ts';
 import { defaultsSchema, modelsSchema } from '../routing/schema.ts';
-import { notYet } from '../schema/kit.ts';
 import { adminSchema, listenSchema, logSchema, serverSchema } from '../server/schema.ts';
 import { stateSchema } from '../state/schema.ts';
 
@@ -46,9 +46,7 @@ export const configSchema = z.strictObject({
   auth: authSchema,
   tenants: tenantsSchema,
   quota_defaults: quotaDefaultsSchema.describe('what quotas assume, how long things are kept'),
-  idempotency: notYet(
-    z.record(z.string(), z.unknown()).describe('answers kept for requests that are sent again'),
-  ),
+  idempotency: idempotencySchema.describe('what is kept for requests that are sent again'),
   log: logSchema.describe('what is logged'),
 });
 

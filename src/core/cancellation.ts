@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 
-/** Why work was told to stop. */
-export type CancelReason = 'client_gone' | 'shutdown';
+/** Why work was told to stop. `superseded`: another try of the same request gave content first. */
+export type CancelReason = 'client_gone' | 'shutdown' | 'superseded';
 
 /** Work that can be told to stop. An object, not a function: a try is its own listener, and needs no closure made for it. */
 export interface CancelListener {
@@ -12,7 +12,7 @@ export interface CancelListener {
  * Tells the work of one request to stop. What an AbortController does, at a tenth of its cost: one is made for every
  * request, and nearly none is ever used.
  */
-export class Cancellation {
+export class Cancellation implements CancelListener {
   #reason: CancelReason | null = null;
   /** Hardly ever more than one. */
   #listeners: CancelListener[] = [];
@@ -29,6 +29,11 @@ export class Cancellation {
     const listeners = this.#listeners;
     this.#listeners = [];
     for (const listener of listeners) listener.cancelled(reason);
+  }
+
+  /** As the listener of another one: work that is a part of other work ends with it. */
+  cancelled(reason: CancelReason): void {
+    this.cancel(reason);
   }
 
   /** Registers a listener; called at once if already cancelled. */

@@ -14,6 +14,7 @@ export type FailureKind =
   | 'broken_body'
   | 'client_gone'
   | 'deadline'
+  | 'superseded'
   | 'shutdown';
 
 export type OutcomeKind = 'ok' | FailureKind;
@@ -86,8 +87,15 @@ export const OUTCOME_RULES: Readonly<Record<FailureKind, OutcomeRule>> = {
   broken_body: TRANSIENT,
   client_gone: NOTHING,
   deadline: NOTHING,
+  // Another try of the same request gave content first.
+  superseded: NOTHING,
   shutdown: NOTHING,
 };
+
+/** It was ended from our side, whatever the upstream did: that says nothing of it. */
+export function isOurEnd({ kind }: { kind: FailureKind }): boolean {
+  return kind === 'client_gone' || kind === 'shutdown' || kind === 'superseded';
+}
 
 /** The request itself was at fault. That says nothing of the upstream, and its words may quote the prompt. */
 export function isClientsFault({ kind }: { kind: FailureKind }): boolean {

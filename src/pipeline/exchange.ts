@@ -7,21 +7,21 @@ import type { Live } from './live.ts';
 export interface Exchange {
   /** Names in lower case. */
   header(name: string): string | undefined;
-  body: Buffer;
+  readonly body: Buffer;
   /** In whose words the client speaks: by the path that it asked at. */
-  dialect: Dialect;
+  readonly dialect: Dialect;
   /** Who asks: set by `authenticate`, before the body is read. */
   principal: Principal | null;
   /** The configuration that it began with, and is served with to its end: set with `principal`. */
   live: Live | null;
   /** The id of this exchange that the client sees. */
-  requestId: string;
+  readonly requestId: string;
   /** When its headers had come, on the clock's monotonic time. */
-  startedAt: number;
+  readonly startedAt: number;
   /** When its body had come whole: what the client takes to send it is not the gateway's time, nor a target's. */
-  readAt: number;
+  readonly readAt: number;
   /** Cancelled when the client leaves, or the process must end. */
-  cancellation: Cancellation;
+  readonly cancellation: Cancellation;
   /** Answers whole. Once, instead of `stream`. */
   send(status: number, headers: Headers, body: Buffer | string): void;
   /** Begins a streamed answer with status 200. Once, instead of `send`. */

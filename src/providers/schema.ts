@@ -1,8 +1,18 @@
 import { z } from 'zod';
-import { choice, count, mark, notYet, secret } from '../schema/kit.ts';
+import { choice, count, mark, read, secret } from '../schema/kit.ts';
 import { ADAPTERS, type AdapterName } from './adapters.ts';
+import type { Rate } from './settings.ts';
 
 const adapters = Object.keys(ADAPTERS) as [AdapterName, ...AdapterName[]];
+
+/** A number of something in a stretch of time: `500/minute`. */
+function rate(example: string) {
+  return read(`a rate such as ${example}; per second, minute, hour or day`, 'rate', (value): Rate | null => {
+    const match = /^(\d{1,15})\s*\/\s*(second|minute|hour|day)$/.exec(String(value).trim());
+    const limit = Number(match?.[1]);
+    return limit > 0 ? { limit, per: match?.[2] as Rate['per'] } : null;
+  });
+}
 
 export const providerSchema = z.strictObject({
   adapter: choice(adapters).describe('the dialect; each knows its own `base_url` and needs'),
@@ -23,15 +33,22 @@ export const providerSchema = z.strictObject({
     .describe('an HTTP proxy for this provider; empty = `HTTPS_PROXY` and `NO_PROXY` of the environment'),
   ca: z.string().prefault('').describe("a PEM file to trust besides the system's"),
   connections: count(1, 100_000).prefault(256).describe('sockets per origin'),
-  limits: notYet(
-    z
-      .record(z.string(), z.unknown())
-      .prefault({})
-      .describe(
-        '`{ requests: 500/minute, tokens: 200000/minute, concurrent: 50 }`: an upstream that is full is skipped',
-      ),
-  ),
-  adaptive: notYet(z.boolean().prefault(false).describe('lower the rate on 429s, raise it slowly')),
+  limits: z
+    .strictObject({
+      requests: rate('500/minute')
+        .optional()
+        .describe('requests to the provider in any stretch of that length'),
+      tokens: rate('200000/minute').optional().describe('tokens, of prompts and answers together'),
+      concurrent: count(1).optional().describe('requests under way at a time'),
+    })
+    .prefault({})
+    .describe(
+      'of the provider, over all its keys and models; shared through `state.redis`; one that is full is skipped',
+    ),
+  adaptive: z
+    .boolean()
+    .prefault(false)
+    .describe('true: after a 429 an upstream is asked half as often, then slowly more again'),
   region: z
     .string()
     .optional()

@@ -1,3 +1,17 @@
+/** So many in any stretch of that length (a day is a calendar day, UTC). */
+export interface Rate {
+  limit: number;
+  per: 'second' | 'minute' | 'hour' | 'day';
+}
+
+/** What a provider may be asked, over all its keys and models. Null: as much as one likes. */
+export interface ProviderLimits {
+  requests: Rate | null;
+  tokens: Rate | null;
+  /** Requests under way at a time. */
+  concurrent: number | null;
+}
+
 /** One entry under `providers`, resolved. */
 export interface ProviderSettings {
   id: string;
@@ -15,6 +29,10 @@ export interface ProviderSettings {
   ca: string | null;
   /** Sockets per origin. */
   connections: number;
+  /** Null: none at all. */
+  limits: ProviderLimits | null;
+  /** After a 429 an upstream is asked less often, then slowly more again. */
+  adaptive: boolean;
   /** `bedrock`: the region; null = not given. */
   region: string | null;
   /** `azure`: the resource. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { choice, count, duration, durationOrZero, notYet } from '../schema/kit.ts';
+import { choice, count, duration, durationOrZero } from '../schema/kit.ts';
 import type { BreakerSettings, RetrySettings, TimeoutSettings } from './settings.ts';
 
 const status = () => count(100, 599);
@@ -76,7 +76,10 @@ export const breakerSchema = z.strictObject({
   half_open_probes: count(1)
     .prefault(1)
     .describe('requests let through at a time to see whether it can close'),
-  share: notYet(z.boolean().prefault(false).describe("one gateway's discovery opens the others'")),
+  share: z
+    .boolean()
+    .prefault(false)
+    .describe("true: one gateway's discovery opens the others', through `state.redis`"),
 });
 
 export function toRetrySettings(file: z.output<typeof retrySchema>): RetrySettings {
@@ -117,5 +120,6 @@ export function toBreakerSettings(file: z.output<typeof breakerSchema>): Breaker
     openFor: file.open_for,
     maxOpenFor: file.max_open_for,
     halfOpenProbes: file.half_open_probes,
+    share: file.share,
   };
 }

@@ -45,4 +45,6 @@ export interface BreakerSettings {
   openFor: number;
   maxOpenFor: number;
   halfOpenProbes: number;
+  /** What one gateway finds out of the upstream counts for all. */
+  share: boolean;
 }

@@ -1,6 +1,37 @@
 import { z } from 'zod';
+import { parseDuration } from '../core/units.ts';
 import { breakerSchema, retrySchema, timeoutsSchema } from '../resilience/schema.ts';
-import { choice, count, mark, notYet, partialOf } from '../schema/kit.ts';
+import { choice, count, duration, mark, partialOf, read } from '../schema/kit.ts';
+import type { HedgeAfter } from './tree.ts';
+
+export const BALANCE_WORDS = ['weight', 'latency', 'least_busy', 'cost', 'headroom'] as const;
+
+/** Of the times to first content that were measured. */
+const QUANTILES = { p50: 0.5, p75: 0.75, p90: 0.9, p95: 0.95, p99: 0.99 } as const;
+
+/** A header's name, or a path in the body. */
+const STICKY = /^[A-Za-z0-9_][\w.-]{0,127}$/;
+
+const hedgeSchema = z.strictObject({
+  after: read(
+    'a duration such as 2s, or p50, p75, p90, p95, p99 of the measured time to first content',
+    'duration or `p95`',
+    (value): HedgeAfter | null => {
+      if (typeof value !== 'string') return null;
+      if (Object.hasOwn(QUANTILES, value)) return { quantile: QUANTILES[value as keyof typeof QUANTILES] };
+      const ms = parseDuration(value);
+      return ms === null || ms === 0 ? null : { ms };
+    },
+  )
+    .prefault('p95')
+    .describe('how long the first target may be silent before the next is started too'),
+  max_extra: z
+    .number()
+    .min(0)
+    .max(1)
+    .prefault(0.05)
+    .describe('the share of requests for which a second target may be started'),
+});
 
 const strategySchema = z.strictObject({
   mode: choice(['single', 'fallback', 'loadbalance', 'conditional']).describe('how a target is chosen'),
@@ -21,19 +52,31 @@ const strategySchema = z.strictObject({
     .optional()
     .describe('`conditional`: the first that matches decides'),
   default: z.string().optional().describe('`conditional`: the name of the target to take if none matches'),
-  hedge: notYet(
-    z.unknown().describe('`{ after: p95, max_extra: 0.05 }`: ask a second target when the first is slow'),
-  ),
-  by: notYet(z.string().describe('`loadbalance`: weight, latency, least_busy, cost or headroom')),
-  sticky: notYet(z.string().describe('`loadbalance`: the header whose value keeps to one target')),
+  hedge: hedgeSchema
+    .optional()
+    .describe('`fallback`: the next target is started too when the first is slow; left out = never'),
+  by: choice(BALANCE_WORDS)
+    .optional()
+    .describe(
+      "`loadbalance`: what the first choice goes by; `latency` = the faster of two drawn, `least_busy` = fewest requests under way, `cost` = cheapest for the request, `headroom` = most left of the provider's rate limits; left out = `weight`",
+    ),
+  sticky: read(
+    'the name of a header, or of a field of the body such as `metadata.user_id`',
+    'text',
+    (value): string | null => (typeof value === 'string' && STICKY.test(value) ? value : null),
+  )
+    .optional()
+    .describe(
+      '`loadbalance`: requests with the same value of this header, or else this field of the body, keep to one target as long as it can serve',
+    ),
 });
 
 export const cacheSchema = z.strictObject({
-  mode: notYet(
-    choice(['none', 'exact']).prefault('none').describe('`exact`: answers are kept for equal requests'),
-  ),
-  ttl: notYet(z.string().prefault('1h').describe('how long an answer is kept')),
-  shared: notYet(z.boolean().prefault(false).describe('true: between tenants')),
+  mode: choice(['none', 'exact'])
+    .prefault('none')
+    .describe('`exact`: whole answers are kept for requests that mean the same'),
+  ttl: duration().prefault('1h').describe('how long an answer is kept'),
+  shared: z.boolean().prefault(false).describe('true: what one tenant was answered may answer another'),
   markers: choice(['none', 'auto'])
     .prefault('none')
     .describe(
@@ -50,9 +93,11 @@ const inherited = {
     .record(z.string(), z.unknown())
     .optional()
     .describe('parameters put over what the client sent; `null` removes one'),
-  mid_stream: choice(['error'], ['continue'])
+  mid_stream: choice(['error', 'continue'])
     .optional()
-    .describe('when a stream breaks after content was sent; left out = `error`: the client is told'),
+    .describe(
+      'when a stream breaks after content was sent; left out = `error`: the client is told; `continue`: the answer goes on from the next target',
+    ),
   cache: partialOf(cacheSchema).optional().describe('what need not be worked out again'),
   strict_params: z
     .boolean()
@@ -82,7 +127,12 @@ const ownSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('short for `override_params.model`; without either, the name under `models`'),
-  prefill: notYet(z.boolean().describe('does this model go on from an assistant prefill?')),
+  prefill: z
+    .boolean()
+    .optional()
+    .describe(
+      'does this model go on from an assistant prefill? left out = what the table of capabilities says',
+    ),
   ...inherited,
 });
 

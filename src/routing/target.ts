@@ -16,4 +16,10 @@ export interface TargetSettings {
   strictParams: boolean;
   /** Markers for the provider's prompt cache are placed where the client placed none. */
   cacheMarkers: boolean;
+  /** What becomes of a stream that breaks after content was sent. */
+  midStream: 'error' | 'continue';
+  /** Does the model go on from an assistant prefill? Null: as the table of capabilities says. */
+  prefill: boolean | null;
+  /** How long its whole answers are kept for equal requests, in milliseconds; null: they are not. */
+  cacheTtl: number | null;
 }

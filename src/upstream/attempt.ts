@@ -9,7 +9,7 @@ import type { AttemptEnd, AttemptRequest, AttemptState } from './attempt-request
 import { authorizeRest } from './authorize.ts';
 import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
 import type { StreamOwner } from './stream-roles.ts';
-import { plainFailure, transportFailure } from './transport-failure.ts';
+import { goneFailure, plainFailure, transportFailure } from './transport-failure.ts';
 import { readWholeAnswer, unknownCoding } from './whole-answer.ts';
 
 /** Of an error's body, as much as anyone needs to read. Bytes. */
@@ -361,8 +361,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   cancelled(reason: CancelReason): void {
-    if (reason === 'client_gone') this.#fail(plainFailure('client_gone', 'the client went away'));
-    else this.#breakOff(plainFailure('shutdown', 'the gateway is shutting down'));
+    if (reason === 'shutdown') this.#breakOff(goneFailure(reason));
+    else this.#fail(goneFailure(reason));
   }
 
   /** The client has all of the stream. */

@@ -1,3 +1,4 @@
+import type { CancelReason } from '../core/cancellation.ts';
 import type { Failure, FailureKind } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
 import { ProxyFailure } from './proxy.ts';
@@ -6,6 +7,17 @@ import { ProxyFailure } from './proxy.ts';
 export function plainFailure(kind: FailureKind, message: string): Failure {
   return { kind, status: null, message, retryAfterMs: null, error: null };
 }
+
+/** Nobody waits for the answer any more. */
+export function goneFailure(reason: CancelReason): Failure {
+  return plainFailure(reason, GONE[reason]);
+}
+
+const GONE: Readonly<Record<CancelReason, string>> = {
+  client_gone: 'the client went away',
+  shutdown: 'the gateway is shutting down',
+  superseded: 'another target gave content first',
+};
 
 const UNTRUSTED =
   "its certificate comes from an authority that is not trusted here; name it with the provider's `ca`";

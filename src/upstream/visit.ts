@@ -1,20 +1,16 @@
 import type { Presenter } from '../chat/presenter.ts';
 import { sleep } from '../core/cancellation.ts';
-import { type Failure, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
+import { type Failure, isOurEnd, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
 import type { AnswerStream } from './answer-stream.ts';
-import { attempt } from './attempt.ts';
-import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
-import { authorize } from './authorize.ts';
 import type { CallContext } from './call.ts';
-import { Facts } from './facts.ts';
 import { type Call, prepareCall } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
-import type { StreamWishes } from './stream-roles.ts';
-import { plainFailure } from './transport-failure.ts';
-import { countsAgainst, type Upstream } from './upstream.ts';
+import { goneFailure, plainFailure } from './transport-failure.ts';
+import { sendTry } from './try-request.ts';
+import { countsAgainst } from './upstream.ts';
 import type { PlainAnswer } from './whole-answer.ts';
 
 /** `relayed`: in the client's own dialect, as the target wrote it; else a chat, or its chunks as `present` gave them. `dropped`: what the target could not take. */
@@ -23,8 +19,6 @@ export type Answer = { target: Target; relayed: boolean; dropped: readonly strin
   /** `presenter`: what the chunks were put into words by; null where the stream is relayed. */
   | { kind: 'stream'; stream: AnswerStream; presenter: Presenter | null }
 );
-
-type TryOver = (failure: Failure | null, heldUp?: boolean) => void;
 
 export type Visit =
   | { kind: 'answered'; answer: Answer }
@@ -56,9 +50,7 @@ export async function pause(context: CallContext, ms: number): Promise<boolean> 
 
 /** Why a wait was broken off. */
 export function cancelledFailure({ cancellation }: CallContext): Failure {
-  return cancellation.reason === 'client_gone'
-    ? plainFailure('client_gone', 'the client went away')
-    : plainFailure('shutdown', 'the gateway is shutting down');
+  return goneFailure(cancellation.reason ?? 'shutdown');
 }
 
 class Visitor {
@@ -253,16 +245,23 @@ class Visitor {
         const { firstToken } = this.#target.settings.timeouts;
         if (!heldUp && countsAgainst(failure.kind, record.ms, firstToken)) permit.failure();
         else permit.release();
-        if (!heldUp && failure.kind !== 'client_gone' && failure.kind !== 'shutdown')
-          upstream.failed(failure, startedAt);
+        if (!heldUp && !isOurEnd(failure)) upstream.failed(failure, startedAt);
       }
       events.tried(upstream, record.outcome, failure);
     };
     const call = this.#call as Call;
     // What a stream that failed has begun to tell is not the beginning of the next one.
     const presenter = call.relayed ? null : this.#context.presenter();
-    const end = await this.#send(lane, call, upstream, over, presenter);
     const { relayed, prepared } = call;
+    const end = await sendTry({
+      target: this.#target,
+      context: this.#context,
+      call,
+      lane,
+      presenter,
+      deadline: this.#deadline,
+      over,
+    });
     const answered = { target: this.#target, relayed, dropped: prepared.dropped };
     switch (end.kind) {
       case 'plain':
@@ -286,100 +285,4 @@ class Visitor {
         return end.failure;
     }
   }
-
-  #send(
-    lane: Lane,
-    call: Call,
-    upstream: Upstream,
-    over: TryOver,
-    presenter: Presenter | null,
-  ): Promise<AttemptEnd> {
-    const { requestId, tries, redact } = this.#context;
-    const headers = this.#headers(lane, call, `${requestId}-${tries.length}`);
-    const dispatch = (authorized: Authorized, more: Pick<AttemptRequest, 'reauthorize'> = {}) =>
-      attempt({ ...this.#attemptRequest(call, authorized, upstream, over, presenter), ...more });
-    const { credentials } = lane;
-    if (credentials === null) return dispatch({ headers, redact });
-    const { origin } = this.#target;
-    const path = this.#path(call);
-    const authorizeFor = (body: readonly Buffer[]) =>
-      authorize(credentials, { origin, path, headers, body }, redact);
-    return authorizeFor(call.prepared.body).then((authorized) =>
-      'failure' in authorized
-        ? { kind: 'failed', failure: authorized.failure, heldUp: false }
-        : dispatch(authorized, { reauthorize: authorizeFor }),
-    );
-  }
-
-  #path({ prepared }: Call): string {
-    return `${this.#target.basePath}${prepared.path}`;
-  }
-
-  #attemptRequest(
-    call: Call,
-    { headers, redact }: Authorized,
-    upstream: Upstream,
-    over: TryOver,
-    presenter: Presenter | null,
-  ): AttemptRequest {
-    const { request, clock, cancellation, events, memory, newId } = this.#context;
-    const { settings, dispatcher, origin } = this.#target;
-    const { prepared } = call;
-    return {
-      dispatcher,
-      origin,
-      path: this.#path(call),
-      headers,
-      body: prepared.body,
-      reader: prepared.answer(new Facts(settings.model, clock.wall(), newId, memory.remember)),
-      streaming: request.streaming ? this.#wishes(presenter) : null,
-      timeouts: settings.timeouts,
-      deadline: this.#deadline,
-      clock,
-      cancellation,
-      redact,
-      dropped: () => events.dropped(upstream),
-      streamOver: (failure, heldUp) => {
-        if (failure !== null && failure.kind !== 'client_gone') events.interrupted(upstream);
-        over(failure, heldUp);
-      },
-    };
-  }
-
-  #wishes(presenter: Presenter | null): StreamWishes {
-    const { request, priceOf } = this.#context;
-    const { settings } = this.#target;
-    const n = Object.hasOwn(settings.overrideParams, 'n')
-      ? settings.overrideParams['n']
-      : request.body.value['n'];
-    return {
-      choices: typeof n === 'number' && n > 1 ? n : 1,
-      wantsUsage: request.wantsUsage,
-      named: request.dialect !== 'chat',
-      // Only OpenAI's chunks have a place for it.
-      price: request.dialect === 'chat' ? (priceOf?.(settings) ?? null) : null,
-      present: presenter === null ? null : (chunk) => presenter.chunk(chunk),
-    };
-  }
-
-  #headers(lane: Lane, { prepared, relayed }: Call, tryId: string): string[] {
-    const headers = [...lane.headers, 'x-request-id', tryId];
-    const { passedHeaders, request } = this.#context;
-    const ofDialect = relayed ? request.headers : [];
-    // The provider's own headers win, and none goes out twice.
-    for (const more of [prepared.headers, passedHeaders, ofDialect]) {
-      for (let at = 0; at < more.length; at += 2) {
-        const name = more[at] as string;
-        if (!hasHeader(headers, name)) headers.push(name, more[at + 1] as string);
-      }
-    }
-    if (!hasHeader(headers, 'user-agent')) headers.push('user-agent', 'spillway');
-    return headers;
-  }
-}
-
-/** `headers`: name, value, name, value … Names in lower case. */
-function hasHeader(headers: readonly string[], name: string): boolean {
-  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true;
-  return false;
 }

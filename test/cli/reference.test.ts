@@ -16,5 +16,5 @@ test('every key has a type and a meaning, and those that are refused are marked'
     const [, key, type, , meaning] = row.split(/(?<!\\)\|/).map((text) => text.trim());
     assert.ok(type && meaning, `${key} lacks its type or meaning`);
   }
-  assert.match(DOCUMENT, /\| `idempotency` .*Not supported yet/);
+  assert.match(DOCUMENT, /`server.workers` .*more than 1 is \*not supported yet/);
 });

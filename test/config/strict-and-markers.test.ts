@@ -67,16 +67,4 @@ models: { m: { provider: one }, n: { provider: one, strict_params: false, cache:
       /models\.m\.cache: expected a map of keys, found "auto"/,
     );
   });
-
-  for (const key of ['mode: none', 'mode: exact', 'ttl: 1h', 'shared: false']) {
-    it(`come without cache.${key}, which is not supported yet`, () => {
-      const problems = problemsOf(
-        fileWith(`models: { m: { provider: one, cache: { markers: auto, ${key} } } }`),
-      );
-      assert.deepEqual(
-        problems.map((problem) => problem.replace(/^\S+ /, '')),
-        [`models.m.cache.${key.split(':')[0]}: not supported yet; leave the key out`],
-      );
-    });
-  }
 });

@@ -1,0 +1,50 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+
+/** Of AES-256-GCM, in bytes. */
+const KEY_LENGTH = 32;
+const NONCE_LENGTH = 12;
+const TAG_LENGTH = 16;
+
+/** Begins a text that is sealed; what is kept as it is begins with another letter. */
+const SEALED = 's';
+const OPEN = 'o';
+
+/** Seals what is kept of answers outside of this process, where there is a key to do it with. */
+export class Seal {
+  readonly #key: Buffer | null;
+
+  /** `secret`: any text that all gateways share; null = nothing is sealed. */
+  constructor(secret: string | null) {
+    // The text may be anything; a key has 32 bytes and no pattern.
+    this.#key =
+      secret === null
+        ? null
+        : Buffer.from(hkdfSync('sha256', secret, '', 'spillway kept answers', KEY_LENGTH));
+  }
+
+  /** `about`: what it is kept for, such as its name in Redis: it opens under no other. */
+  seal(text: string, about: string): string {
+    if (this.#key === null) return OPEN + text;
+    const nonce = randomBytes(NONCE_LENGTH);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce).setAAD(Buffer.from(about));
+    const sealed = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+    return SEALED + sealed.toString('base64');
+  }
+
+  /** Null for what was not sealed with this key for this purpose: it is as good as not there. */
+  open(text: string, about: string): string | null {
+    if (this.#key === null) return text.startsWith(OPEN) ? text.slice(1) : null;
+    if (!text.startsWith(SEALED)) return null;
+    const bytes = Buffer.from(text.slice(1), 'base64');
+    if (bytes.length < NONCE_LENGTH + TAG_LENGTH) return null;
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, bytes.subarray(0, NONCE_LENGTH))
+      .setAAD(Buffer.from(about))
+      .setAuthTag(bytes.subarray(-TAG_LENGTH));
+    try {
+      const opened = decipher.update(bytes.subarray(NONCE_LENGTH, -TAG_LENGTH));
+      return Buffer.concat([opened, decipher.final()]).toString();
+    } catch {
+      return null;
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import type { Presenter } from '../chat/presenter.ts';
+import type { Failure } from '../core/outcome.ts';
+import { attempt } from './attempt.ts';
+import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
+import { authorize } from './authorize.ts';
+import type { CallContext } from './call.ts';
+import { Facts } from './facts.ts';
+import type { Call } from './prepare-call.ts';
+import type { Lane, Target } from './registry.ts';
+import type { StreamWishes } from './stream-roles.ts';
+
+/** One try of a visit. */
+export interface OneTry {
+  target: Target;
+  context: CallContext;
+  call: Call;
+  lane: Lane;
+  /** What chunks are put into words by; null where the answer is relayed. */
+  presenter: Presenter | null;
+  /** When the whole request is over, on the clock's time. */
+  deadline: number;
+  /** A stream that had begun is over. `heldUp`: its reader was slow. */
+  over(failure: Failure | null, heldUp: boolean): void;
+}
+
+/** Sends it, with what authorizes it. */
+export function sendTry(one: OneTry): Promise<AttemptEnd> {
+  const { target, lane, call, context } = one;
+  const { requestId, tries, redact } = context;
+  const headers = headersOf(one, `${requestId}-${tries.length}`);
+  const dispatch = (authorized: Authorized, more: Pick<AttemptRequest, 'reauthorize'> = {}) =>
+    attempt({ ...attemptRequest(one, authorized), ...more });
+  const { credentials } = lane;
+  if (credentials === null) return dispatch({ headers, redact });
+  const { origin } = target;
+  const path = pathOf(one);
+  const authorizeFor = (body: readonly Buffer[]) =>
+    authorize(credentials, { origin, path, headers, body }, redact);
+  return authorizeFor(call.prepared.body).then((authorized) =>
+    'failure' in authorized
+      ? { kind: 'failed', failure: authorized.failure, heldUp: false }
+      : dispatch(authorized, { reauthorize: authorizeFor }),
+  );
+}
+
+function pathOf({ target, call }: OneTry): string {
+  return `${target.basePath}${call.prepared.path}`;
+}
+
+function attemptRequest(one: OneTry, { headers, redact }: Authorized): AttemptRequest {
+  const { request, clock, cancellation, events, memory, newId } = one.context;
+  const { settings, dispatcher, origin } = one.target;
+  const { prepared } = one.call;
+  const { upstream } = one.lane;
+  return {
+    dispatcher,
+    origin,
+    path: pathOf(one),
+    headers,
+    body: prepared.body,
+    reader: prepared.answer(new Facts(settings.model, clock.wall(), newId, memory.remember)),
+    streaming: request.streaming ? wishesOf(one) : null,
+    timeouts: settings.timeouts,
+    deadline: one.deadline,
+    clock,
+    cancellation,
+    redact,
+    dropped: () => events.dropped(upstream),
+    streamOver: (failure, heldUp) => {
+      if (failure !== null && failure.kind !== 'client_gone' && failure.kind !== 'superseded')
+        events.interrupted(upstream);
+      one.over(failure, heldUp);
+    },
+  };
+}
+
+function wishesOf({ target: { settings }, context, presenter }: OneTry): StreamWishes {
+  const { request, priceOf } = context;
+  const n = Object.hasOwn(settings.overrideParams, 'n')
+    ? settings.overrideParams['n']
+    : request.body.value['n'];
+  return {
+    choices: typeof n === 'number' && n > 1 ? n : 1,
+    wantsUsage: request.wantsUsage,
+    named: request.dialect !== 'chat',
+    // Only OpenAI's chunks have a place for it.
+    price: request.dialect === 'chat' ? (priceOf?.(settings) ?? null) : null,
+    present: presenter === null ? null : (chunk) => presenter.chunk(chunk),
+  };
+}
+
+function headersOf({ lane, call, context }: OneTry, tryId: string): string[] {
+  const headers = [...lane.headers, 'x-request-id', tryId];
+  const { passedHeaders, request } = context;
+  const ofDialect = call.relayed ? request.headers : [];
+  // The provider's own headers win, and none goes out twice.
+  for (const more of [call.prepared.headers, passedHeaders, ofDialect]) {
+    for (let at = 0; at < more.length; at += 2) {
+      const name = more[at] as string;
+      if (!hasHeader(headers, name)) headers.push(name, more[at + 1] as string);
+    }
+  }
+  if (!hasHeader(headers, 'user-agent')) headers.push('user-agent', 'spillway');
+  return headers;
+}
+
+/** `headers`: name, value, name, value … Names in lower case. */
+function hasHeader(headers: readonly string[], name: string): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at] === name) return true;
+  return false;
+}
