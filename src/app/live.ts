@@ -5,8 +5,9 @@ import type { Credentials } from '../credentials/credentials.ts';
 import { MAXIMA } from '../pipeline/estimate.ts';
 import type { Live, LiveModel } from '../pipeline/live.ts';
 import type { ModelPrice } from '../pricing/prices.ts';
-import { mapTree, targetsOf } from '../routing/map-tree.ts';
+import { judgedByHeadroom, mapTree, targetsOf } from '../routing/map-tree.ts';
 import type { TargetSettings } from '../routing/target.ts';
+import type { ProviderLimiter } from '../upstream/provider-limits.ts';
 import type { Target, UpstreamRegistry } from '../upstream/registry.ts';
 
 /** What a configuration is brought to life with. */
@@ -15,6 +16,8 @@ export interface LiveParts {
   keyring: Keyring;
   /** Of the providers that are called without a key. */
   credentials: ReadonlyMap<string, Credentials>;
+  /** Of the providers that have limits. */
+  limiters: ReadonlyMap<string, ProviderLimiter>;
   /** Seconds since 1970. */
   loadedAt: number;
   /** Is this provider's model still to be asked for? A request that began before a reload may name a provider that has gone with it. */
@@ -31,6 +34,7 @@ export function bringToLife(config: RuntimeConfig, parts: LiveParts): Live {
     {
       capabilities: (provider, model) => config.capabilities.find(provider, model),
       credentials: parts.credentials,
+      limiters: parts.limiters,
     },
   );
   const callable = (settings: TargetSettings) => {
@@ -38,6 +42,9 @@ export function bringToLife(config: RuntimeConfig, parts: LiveParts): Live {
     if (target === undefined) throw new Error(`target ${settings.id} was not loaded`);
     return target;
   };
+  for (const [, { tree }] of entries) {
+    for (const settings of judgedByHeadroom(tree)) callable(settings).readsHeadroom = true;
+  }
   const live = entries.map(([name, entry]): [string, LiveModel] => [
     name,
     liveModel(config, entry, name, false, callable),
@@ -58,6 +65,7 @@ export function bringToLife(config: RuntimeConfig, parts: LiveParts): Live {
     heartbeat: config.server.heartbeat,
     logBodies: config.log.requestBodies,
     prices: config.prices,
+    idempotency: config.idempotency,
     outputTokens: config.quotaDefaults.outputTokens,
   };
 }
@@ -81,6 +89,8 @@ function liveModel(
     tree: mapTree(tree, callable),
     direct,
     prices: [...prices],
+    keeps: settings.some(({ cacheTtl }) => cacheTtl !== null),
+    longest: Math.max(...settings.map(({ timeouts }) => timeouts.total)),
     overrides: differentMaxima(settings),
   };
 }

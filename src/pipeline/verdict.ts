@@ -73,7 +73,8 @@ export function judge(model: string, calls: readonly Unanswered[], prompt = 'mes
   if (kinds.every((kind) => kind === 'overloaded')) {
     const wait = shortestWait(calls);
     return own('no_healthy_upstream', `No target of '${model}' can take the request now. ${story}`, {
-      retryAfterMs: wait,
+      // A request that is larger than the limits of every provider has nothing to wait for.
+      ...(wait === Infinity ? {} : { retryAfterMs: wait }),
       shouldRetry: wait > LONGEST_CLIENT_WAIT ? false : null,
     });
   }
@@ -151,6 +152,7 @@ function whySkipped(end: Exclude<Unanswered['end'], { kind: 'failed' }>): string
     case 'unsupported':
       return `it cannot take the request: ${end.message.replace(/\.$/, '')}`;
     case 'skipped':
+      if (end.full !== undefined) return end.full;
       return end.why === null ? 'its circuit breaker is open' : `its keys are cooling down after: ${end.why}`;
   }
 }

@@ -7,6 +7,7 @@ import { ADAPTERS, type AdapterName } from '../providers/adapters.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import { type PoolOptions, Pools } from './pools.ts';
+import type { ProviderLimiter } from './provider-limits.ts';
 import { type Guard, type OnTransition, ProviderKey, Upstream } from './upstream.ts';
 
 /** One key's way to a target. */
@@ -34,6 +35,10 @@ export interface Target {
   capabilities: ModelCapabilities;
   /** Dialects of its adapter's that this host turned out not to have. */
   lacks: Set<Dialect>;
+  /** Holds its provider to its limits; null: there are none. */
+  limiter: ProviderLimiter | null;
+  /** Somebody chooses by what its provider's headers say is left. */
+  readsHeadroom: boolean;
 }
 
 /** What is known of the providers and their models beside what the configuration says of each. */
@@ -41,7 +46,16 @@ export interface Knowledge {
   capabilities(provider: string, model: string): ModelCapabilities;
   /** Of the providers that are called without a key, by their ids. */
   credentials: ReadonlyMap<string, Credentials>;
+  /** Of the providers that have limits, by their ids. */
+  limiters: ReadonlyMap<string, ProviderLimiter>;
 }
+
+/** For who knows nothing. */
+const NO_KNOWLEDGE: Knowledge = {
+  capabilities: () => NOTHING_KNOWN,
+  credentials: new Map(),
+  limiters: new Map(),
+};
 
 /** Targets that clients made up (`direct_models`) are kept up to this many; then the oldest that is idle goes. */
 const MAX_DIRECT_TARGETS = 1000;
@@ -56,7 +70,7 @@ export class UpstreamRegistry {
   readonly #onTransition: OnTransition;
   readonly #pools: Pools;
   #providers: ReadonlyMap<string, ProviderSettings> = new Map();
-  #knowledge: Knowledge = { capabilities: () => NOTHING_KNOWN, credentials: new Map() };
+  #knowledge: Knowledge = NO_KNOWLEDGE;
   #keys = new Map<string, ProviderKey>();
   #upstreams = new Map<string, Upstream>();
   #direct = new Map<string, Target>();
@@ -187,6 +201,7 @@ export class UpstreamRegistry {
     pools.push(pool);
     const lanes = provider.apiKeys.map((secret) => {
       const upstream = this.#upstream(provider, settings.model, secret, modelLabel, known);
+      upstream.pace(provider.adaptive);
       const guard = upstream.guard(settings.breaker, settings.retry.budget);
       const headers = requestHeaders(adapter, secret, provider.headers);
       const credentials = secret === null ? (this.#knowledge.credentials.get(provider.id) ?? null) : null;
@@ -201,8 +216,10 @@ export class UpstreamRegistry {
       basePath: url.pathname.replace(/\/+$/, ''),
       adapter,
       provider,
-      capabilities: this.#knowledge.capabilities(provider.id, settings.model),
+      capabilities: capabilitiesOf(settings, this.#knowledge),
       lacks: new Set(),
+      limiter: this.#knowledge.limiters.get(provider.id) ?? null,
+      readsHeadroom: false,
     };
   }
 
@@ -249,6 +266,15 @@ export class UpstreamRegistry {
       }
     }
   }
+}
+
+/** What the target's own `prefill` says goes before the table. */
+function capabilitiesOf(
+  { provider, model, prefill }: TargetSettings,
+  knowledge: Knowledge,
+): ModelCapabilities {
+  const known = knowledge.capabilities(provider, model);
+  return prefill === null ? known : { ...known, prefill };
 }
 
 function isTroubled(upstream: Upstream): boolean {

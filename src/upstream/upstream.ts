@@ -7,8 +7,11 @@ import {
   OUTCOME_RULES,
 } from '../core/outcome.ts';
 import { Breaker } from '../resilience/breaker.ts';
+import { Pacer } from '../resilience/pacer.ts';
 import { RetryBudget } from '../resilience/retry-budget.ts';
 import type { BreakerSettings, RetryBudgetSettings } from '../resilience/settings.ts';
+import { Speed } from '../resilience/speed.ts';
+import { Headroom } from './headroom.ts';
 
 /** A key that was refused, or whose account is empty, is left alone this long. Milliseconds. */
 const REFUSED_KEY_COOLDOWN = 5 * 60 * 1000;
@@ -50,7 +53,13 @@ export class Upstream {
   /** The model's name in metrics: `*` for one that a client may make up. */
   readonly modelLabel: string;
   inFlight = 0;
+  /** Where it is asked less often after 429s; null: it is not. */
+  pacer: Pacer | null = null;
   lastError: string | null = null;
+  /** Apart, for an answer that comes whole comes later than the first word of one that is streamed. */
+  readonly speed: { readonly stream: Speed; readonly plain: Speed };
+  /** What is left of its provider's rate limits, as far as anybody has looked. */
+  readonly headroom: Headroom;
   readonly #clock: Clock;
   readonly #breakers: BySettings<BreakerSettings, Breaker>;
   readonly #budgets: BySettings<RetryBudgetSettings, RetryBudget>;
@@ -71,10 +80,17 @@ export class Upstream {
     this.key = identity.key;
     this.modelLabel = identity.modelLabel;
     this.#clock = clock;
+    this.speed = { stream: new Speed(clock), plain: new Speed(clock) };
+    this.headroom = new Headroom(clock);
     this.#breakers = new BySettings(
       (settings) => new Breaker(settings, clock, chance, (to, why) => onTransition(this, to, why)),
     );
     this.#budgets = new BySettings((settings) => new RetryBudget(settings, clock));
+  }
+
+  /** Its configuration says whether it is to be paced; what is known of its pace stays. */
+  pace(adaptive: boolean): void {
+    this.pacer = adaptive ? (this.pacer ?? new Pacer(this.#clock)) : null;
   }
 
   /** `provider/model#key`. */

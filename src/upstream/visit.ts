@@ -6,11 +6,13 @@ import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
 import type { AnswerStream } from './answer-stream.ts';
 import type { CallContext } from './call.ts';
+import { type Entered, type Entry, enter, mayHaveToWait, OPEN, type Took, tokensOf } from './entry.ts';
 import { type Call, prepareCall } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
 import { goneFailure, plainFailure } from './transport-failure.ts';
 import { sendTry } from './try-request.ts';
 import { countsAgainst } from './upstream.ts';
+import { Watch } from './watch.ts';
 import type { PlainAnswer } from './whole-answer.ts';
 
 /** `relayed`: in the client's own dialect, as the target wrote it; else a chat, or its chunks as `present` gave them. `dropped`: what the target could not take. */
@@ -33,6 +35,8 @@ export type Visit =
       opensInMs: number | null;
       /** What the cooldown follows from, in words; null if it is a breaker that stands in the way. */
       why: string | null;
+      /** It is no cooldown, but a limit that has been reached: which, in words. */
+      full?: string;
     };
 
 /** Calls one target, and again as its retry settings, its keys, the breakers and the clock allow. */
@@ -44,7 +48,7 @@ export function visit(target: Target, context: CallContext): Promise<Visit> {
 export async function pause(context: CallContext, ms: number): Promise<boolean> {
   const from = context.clock.now();
   const passed = await sleep(context.clock, ms, context.cancellation);
-  context.sleptMs += context.clock.now() - from;
+  context.slept.push({ startedAt: from, ms: context.clock.now() - from });
   return passed;
 }
 
@@ -81,9 +85,15 @@ class Visitor {
     if (unable !== null) return unable;
     let last: Failure | null = null;
     for (;;) {
+      const entered = mayHaveToWait(this.#target, lane) ? await this.#enter(lane) : OPEN;
+      if (entered.kind === 'cancelled') return this.#failed(cancelledFailure(this.#context));
+      if (entered.kind === 'full') return last === null ? this.#full(entered) : this.#failed(last);
       const permit = lane.guard.breaker.acquire();
-      if (permit === null) return last === null ? this.#skipped() : this.#failed(last);
-      const end: Answer | Failure = await this.#try(lane, permit);
+      if (permit === null) {
+        entered.leave();
+        return last === null ? this.#skipped() : this.#failed(last);
+      }
+      const end: Answer | Failure = await this.#try(lane, permit, entered);
       if (!('message' in end)) return { kind: 'answered', answer: end };
       // Not the dialect was missing, then, but the model or all of the host.
       if (end.status === 404) this.#target.lacks.clear();
@@ -94,6 +104,11 @@ class Visitor {
         if (unable !== null) return unable;
         continue;
       }
+      if (this.#isPrefillRefused(last)) {
+        const unable = await this.#prepare(true);
+        if (unable !== null) return unable;
+        continue;
+      }
       const next = await this.#next(lane, last);
       if (next === null) return this.#failed(last);
       if ('message' in next) return this.#failed(next);
@@ -101,14 +116,20 @@ class Visitor {
     }
   }
 
-  /** Puts the request into the target's words; null if that went well. */
-  #prepare(): Visit | null | Promise<Visit | null> {
+  /** It cannot go on from the beginning of an answer, but may give all of it. Where others gave another one already, that is not worth asking for. */
+  #isPrefillRefused({ kind }: Failure): boolean {
+    const { continuing } = this.#context;
+    return kind === 'invalid_request' && this.#call?.how === 'prefill' && continuing?.diverged === false;
+  }
+
+  /** Puts the request into the target's words; null if that went well. `whole`: as `prepareCall` has it. */
+  #prepare(whole = false): Visit | null | Promise<Visit | null> {
     const take = (call: Call) => {
       this.#call = call;
       return null;
     };
     try {
-      const call = prepareCall(this.#target, this.#context);
+      const call = prepareCall(this.#target, this.#context, whole);
       return call instanceof Promise ? call.then(take, (error) => this.#unable(error)) : take(call);
     } catch (error) {
       return this.#unable(error);
@@ -156,17 +177,31 @@ class Visitor {
     return { kind: 'skipped', coolsInMs, opensInMs, why };
   }
 
-  /** The next key in turn that can be used and has not been in this visit; null if there is none. */
+  #enter(lane: Lane): Promise<Entry> {
+    return enter(this.#target, lane, this.#context, this.#deadline);
+  }
+
+  #full({ readyInMs, why }: Extract<Entry, { kind: 'full' }>): Visit {
+    return { kind: 'skipped', coolsInMs: readyInMs, opensInMs: null, why: null, full: why };
+  }
+
+  /** The next key in turn that can be used and has not been in this visit, where there is a choice one that need not wait; null if there is none. */
   #freshLane(): Lane | null {
     const { lanes } = this.#target;
-    for (let i = 0; i < lanes.length; i++) {
+    let best = -1;
+    let shortest = Infinity;
+    for (let i = 0; i < lanes.length && shortest > 0; i++) {
       const index = (this.#target.nextLane + i) % lanes.length;
       const lane = lanes[index] as Lane;
       if (this.#used.has(lane) || lane.upstream.cooldownLeft() > 0 || !lane.upstream.admits()) continue;
-      this.#target.nextLane = (index + 1) % lanes.length;
-      return lane;
+      const wait = lane.upstream.pacer?.waitMs ?? 0;
+      if (wait >= shortest) continue;
+      best = index;
+      shortest = wait;
     }
-    return null;
+    if (best < 0) return null;
+    this.#target.nextLane = (best + 1) % lanes.length;
+    return lanes[best] as Lane;
   }
 
   /** After a failure: the key to ask next, once any wait is over; null to leave this target; a failure if that ends the request. */
@@ -225,15 +260,23 @@ class Visitor {
     return Math.max(0, asked, failure.kind === 'rate_limited' ? lane.upstream.cooldownLeft() : 0);
   }
 
-  async #try(lane: Lane, permit: Permit): Promise<Answer | Failure> {
+  /** What was begun is told by one to its end. */
+  #presenter(): Presenter {
+    return this.#context.continuing?.presenter ?? this.#context.presenter();
+  }
+
+  async #try(lane: Lane, permit: Permit, { place }: Entered): Promise<Answer | Failure> {
     const { upstream, guard } = lane;
-    const { clock, events, tries } = this.#context;
+    const { clock, events, tries, request } = this.#context;
     if (!this.#used.has(lane)) guard.budget.request();
     this.#tries++;
     const startedAt = clock.now();
-    const record: TryRecord = { target: this.#target.settings.id, outcome: 'ok', status: null, ms: 0 };
+    const { id } = this.#target.settings;
+    const record: TryRecord = { target: id, outcome: 'ok', status: null, ms: 0, startedAt };
     tries.push(record);
     upstream.inFlight++;
+    const watch = new Watch(upstream, request.streaming, startedAt, clock);
+    let took: Took | null = null;
     const over = (failure: Failure | null, heldUp = false) => {
       upstream.inFlight--;
       record.ms = clock.now() - startedAt;
@@ -243,15 +286,18 @@ class Visitor {
       } else {
         record.outcome = failure.kind;
         const { firstToken } = this.#target.settings.timeouts;
-        if (!heldUp && countsAgainst(failure.kind, record.ms, firstToken)) permit.failure();
+        const counts = !heldUp && countsAgainst(failure.kind, record.ms, firstToken);
+        if (counts) permit.failure();
         else permit.release();
         if (!heldUp && !isOurEnd(failure)) upstream.failed(failure, startedAt);
+        watch.failed(failure, counts);
       }
+      place?.leave(took === null ? null : tokensOf(took, this.#context));
       events.tried(upstream, record.outcome, failure);
     };
     const call = this.#call as Call;
     // What a stream that failed has begun to tell is not the beginning of the next one.
-    const presenter = call.relayed ? null : this.#context.presenter();
+    const presenter = call.relayed ? null : this.#presenter();
     const { relayed, prepared } = call;
     const end = await sendTry({
       target: this.#target,
@@ -266,12 +312,17 @@ class Visitor {
     switch (end.kind) {
       case 'plain':
         record.status = 200;
+        took = { usage: end.answer.usage, passed: end.answer.output };
+        watch.answered();
         over(null);
         return { kind: 'plain', ...answered, answer: end.answer };
       case 'stream':
         record.status = 200;
         permit.alive();
+        took = end.stream;
+        watch.answered();
         events.firstToken(upstream, clock.now() - startedAt);
+        if (call.how !== null) events.continued(upstream, call.how);
         return { kind: 'stream', ...answered, stream: end.stream, presenter };
       case 'failed':
         record.status = end.failure.status;

@@ -1,0 +1,42 @@
+import type { Clock } from '../core/clock.ts';
+import type { Failure } from '../core/outcome.ts';
+import type { Speed } from '../resilience/speed.ts';
+import type { Upstream } from './upstream.ts';
+
+/** Tells what one try finds out of an upstream to those who choose among upstreams, and to its pacer. */
+export class Watch {
+  readonly #upstream: Upstream;
+  readonly #speed: Speed;
+  readonly #startedAt: number;
+  readonly #clock: Pick<Clock, 'now'>;
+  #waits = true;
+
+  constructor(upstream: Upstream, streaming: boolean, startedAt: number, clock: Pick<Clock, 'now'>) {
+    this.#upstream = upstream;
+    this.#speed = streaming ? upstream.speed.stream : upstream.speed.plain;
+    this.#startedAt = startedAt;
+    this.#clock = clock;
+    this.#speed.begun();
+  }
+
+  /** The answer has come, or the first content of one. */
+  answered(): void {
+    this.#waits = false;
+    this.#speed.content(this.#ran());
+    this.#upstream.pacer?.succeeded(this.#startedAt);
+  }
+
+  /** `counts`: against the upstream. What breaks after its first content was as fast as it was. */
+  failed({ kind }: Failure, counts: boolean): void {
+    if (kind === 'rate_limited')
+      this.#upstream.pacer?.refused(this.#startedAt, this.#upstream.cooldownLeft());
+    if (!this.#waits) return;
+    this.#waits = false;
+    if (counts || kind === 'rate_limited') this.#speed.failed(this.#ran());
+    else this.#speed.cutShort(this.#ran());
+  }
+
+  #ran(): number {
+    return this.#clock.now() - this.#startedAt;
+  }
+}
