@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/keyring.ts';
 import type { Clock } from '../core/clock.ts';
 import type { OutcomeKind, TryRecord } from '../core/outcome.ts';
-import { type CacheSaved, NANODOLLARS, type Spent } from '../core/usage.ts';
+import { type CacheSaved, NANODOLLARS, type PartSpent, type Spent } from '../core/usage.ts';
 import type { Log } from './log.ts';
 import { type Metrics, RequestSeries } from './metrics.ts';
 
@@ -27,6 +27,10 @@ export interface RequestEntry {
   startedAt: number;
   /** What the answer took; null if there was none. */
   spent: Spent | null;
+  /** How it was answered by a node that keeps answers; left out: it came by none. */
+  cache?: 'hit' | 'miss' | 'shared';
+  /** It was given the answer that an earlier request with its `Idempotency-Key` had. */
+  replayed?: true;
   /** Of a request that was refused: the code of the error, and the quota that was in the way. */
   error?: string;
   quota?: string;
@@ -79,6 +83,9 @@ export class Book {
     series.answered(entry.status);
     series.duration.observe(ms / 1000);
     if (entry.spent !== null) series.spent(entry.spent);
+    if (entry.cache !== undefined) {
+      this.#metrics.cacheRequests.with({ model: entry.modelLabel, result: entry.cache }).value++;
+    }
     this.#metrics.gatewayTime.observe(gatewayMs / 1000);
     if (this.#log.writes('info')) this.#log.line(this.#line(entry, ms, gatewayMs));
   }
@@ -117,7 +124,10 @@ export class Book {
       gateway_ms: round(gatewayMs),
       tokens: entry.spent === null ? null : tokensOf(entry.spent),
       cost_usd: entry.spent?.cost == null ? null : entry.spent.cost / NANODOLLARS,
+      parts: entry.spent?.parts?.map(partOf),
       cache_saved_usd: savedBy(entry.spent?.cacheSaved),
+      cache: entry.cache,
+      replayed: entry.replayed,
       error: entry.error,
       quota: entry.quota,
       prompt: entry.prompt,
@@ -143,6 +153,11 @@ function tokensOf({ usage, estimated }: Spent): object {
     reasoning,
     ...(estimated ? { estimated } : {}),
   };
+}
+
+/** Who wrote how much of an answer that was gone on with. */
+function partOf({ target, usage, cost }: PartSpent): object {
+  return { target, output: usage.output, cost_usd: cost === null ? null : cost / NANODOLLARS };
 }
 
 /** Dollars, all in all; below 0 where more was written than read. */

@@ -29,9 +29,12 @@ export class Metrics {
   readonly cost: CounterFamily<'tenant' | 'model'>;
   readonly cacheSaved: CounterFamily<'tenant' | 'model'>;
   readonly cacheWriteExtra: CounterFamily<'tenant' | 'model'>;
+  readonly cacheRequests: CounterFamily<'model' | 'result'>;
   readonly breakerTransitions: CounterFamily<'upstream' | 'to'>;
   readonly retriesDenied: CounterFamily<'upstream'>;
   readonly quotaRefusals: CounterFamily<'tenant' | 'quota'>;
+  readonly continuations: CounterFamily<'provider' | 'model' | 'how'>;
+  readonly hedges: CounterFamily<'model' | 'result'>;
   readonly interruptions: CounterFamily<'provider' | 'model'>;
   readonly droppedEvents: CounterFamily<'provider'>;
 
@@ -86,6 +89,11 @@ export class Metrics {
       help: "US dollars that writing to providers' caches cost beyond the full price, where the price is known.",
       labels: ['tenant', 'model'],
     });
+    this.cacheRequests = new CounterFamily(registry, {
+      name: 'spillway_cache_requests_total',
+      help: 'Requests to models that keep answers: answered by one that was kept (hit), by one that another request was being given (shared), or not (miss).',
+      labels: ['model', 'result'],
+    });
     registerGauge(
       registry,
       {
@@ -107,6 +115,16 @@ export class Metrics {
       name: 'spillway_retries_denied_total',
       help: 'Retries that the retry budget of an upstream did not allow.',
       labels: ['upstream'],
+    });
+    this.continuations = new CounterFamily(registry, {
+      name: 'spillway_stream_continuations_total',
+      help: 'Streams that broke and went on with this target: by a prefill, or by asking for the whole answer again.',
+      labels: ['provider', 'model', 'how'],
+    });
+    this.hedges = new CounterFamily(registry, {
+      name: 'spillway_hedges_total',
+      help: 'Second targets asked beside one that was silent: started, and of these won.',
+      labels: ['model', 'result'],
     });
     this.quotaRefusals = new CounterFamily(registry, {
       name: 'spillway_quota_refusals_total',
@@ -232,6 +250,10 @@ export class UpstreamSeries {
       this.#byOutcome.set(outcome, counter);
     }
     counter.value++;
+  }
+
+  continued(how: 'prefill' | 'again'): void {
+    this.#metrics.continuations.with({ ...this.#labels, how }).value++;
   }
 
   interrupted(): void {

@@ -13,19 +13,24 @@ import { ApiError } from '../core/errors.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
 import { MediaFetcher, type MediaOptions } from '../media/media.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
+import { DetachedWork } from '../pipeline/detached-work.ts';
 import { Estimator } from '../pipeline/estimate.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import type { Live } from '../pipeline/live.ts';
 import { models } from '../pipeline/models.ts';
-import { refuseRequest, type Services, serve } from '../pipeline/serve.ts';
+import { remove, resume } from '../pipeline/resume.ts';
+import { refuseRequest, serve } from '../pipeline/serve.ts';
+import type { Services } from '../pipeline/services.ts';
 import { usage } from '../pipeline/usage.ts';
 import { type UsageQuery, usageReport } from '../pipeline/usage-report.ts';
 import { labelOf } from '../quota/limits.ts';
+import { Hedges } from '../routing/hedge.ts';
 import { adminListener, type UpstreamStatus } from '../server/admin.ts';
 import { type ClientListener, clientListener } from '../server/client.ts';
 import { type ListenerLimits, USUAL_LIMITS } from '../server/limits.ts';
 import type { Address } from '../server/settings.ts';
 import { type FileSettings, TenantAdmin } from '../tenants/admin.ts';
+import { ProviderLimiter } from '../upstream/provider-limits.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { callEvents } from './call-events.ts';
@@ -63,6 +68,7 @@ export class App {
   readonly #state: SharedState;
   readonly #tenants: TenantAdmin;
   readonly #access: ProviderAccess;
+  readonly #detached = new DetachedWork();
   readonly #services: Services;
   readonly #client: ClientListener;
   readonly #admin: FastifyInstance;
@@ -82,7 +88,7 @@ export class App {
     this.#secrets = new Set(config.secrets);
     this.#redact = makeRedact(config.secrets);
     this.#metrics = new Metrics({
-      inFlight: () => this.#client.inFlight(),
+      inFlight: () => this.#client.inFlight() + this.#detached.count,
       breakers: () => this.#breakers(),
       stateStoreUp: () => this.#state.isUp(),
     });
@@ -112,6 +118,12 @@ export class App {
       newId,
       memory: new ReasoningMemory(clock),
       media: new MediaFetcher(options.media),
+      hedges: new Hedges(),
+      replay: this.#state.replay,
+      detached: this.#detached,
+      hedged: (model, result) => {
+        this.#metrics.hedges.with({ model, result }).value++;
+      },
       spending: {
         store: this.#state.store,
         estimator: new Estimator(),
@@ -187,10 +199,11 @@ export class App {
     this.#draining = true;
     const { clock, log } = this.#options;
     log.info({ in_flight: this.#client.inFlight() }, 'draining');
-    const closed = this.#client.drain();
+    const closed = this.#client.drain().then(() => this.#detached.over());
     let timer = clock.schedule(this.#config.server.drainTimeout, () => {
       log.warn({ in_flight: this.#client.inFlight() }, 'the drain timeout is over: cutting off what is left');
       this.#client.cancelAll();
+      this.#detached.cancelAll();
       timer = clock.schedule(LAST_BYTES, () => this.#client.destroyAll());
     });
     await closed;
@@ -201,6 +214,7 @@ export class App {
   /** Ends everything at once. */
   async destroy(): Promise<void> {
     this.#client.destroyAll();
+    this.#detached.cancelAll();
     await Promise.all([this.#client.fastify.close(), this.#admin.close(), this.#registry.destroy()]);
     // Last: what was cut off just now has been settled, too.
     await this.#state.close();
@@ -211,11 +225,22 @@ export class App {
     return bringToLife(config, {
       registry: this.#registry,
       credentials: this.#access.credentials(config),
+      limiters: this.#limiters(config),
       keyring:
         config.auth === 'keys' ? new HashedKeyring(tenants, this.#state.directory) : new OpenKeyring(tenants),
       loadedAt: Math.floor(this.#options.clock.wall() / 1000),
       isStillDirect: (name) => this.#config.directModel(name) !== null,
     });
+  }
+
+  #limiters({ providers }: RuntimeConfig): Map<string, ProviderLimiter> {
+    const { clock } = this.#options;
+    const limiters = new Map<string, ProviderLimiter>();
+    for (const { id, limits } of providers.values()) {
+      if (limits === null) continue;
+      limiters.set(id, new ProviderLimiter(this.#state.store, { provider: id, limits, clock }));
+    }
+    return limiters;
   }
 
   /** What a running process cannot change. */
@@ -226,6 +251,7 @@ export class App {
       ['admin.listen', sameAddress(config.admin.listen, running.admin.listen)],
       ['server.max_body', config.server.maxBody === running.server.maxBody],
       ['state', isDeepStrictEqual(config.state, running.state)],
+      ['idempotency.encryption_key', config.idempotency.encryptionKey === running.idempotency.encryptionKey],
       ['quota_defaults.ledger_days', config.quotaDefaults.ledgerDays === running.quotaDefaults.ledgerDays],
       ['server.tls (on or off)', (config.server.tls === null) === (running.server.tls === null)],
     ] as const;
@@ -249,9 +275,17 @@ export class App {
       serve: (exchange: Exchange) => serve(exchange, exchange.live ?? this.#live, this.#services),
       models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
       usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live, this.#services.spending),
+      resume: (exchange: Exchange, id: string, after: string | readonly string[] | null) =>
+        resume(exchange, exchange.live ?? this.#live, { id, after }, this.#streams()),
+      removeStream: (exchange: Exchange, id: string) =>
+        remove(exchange, exchange.live ?? this.#live, id, this.#streams()),
       refuse: (exchange: Exchange, error: ApiError) => refuseRequest(exchange, this.#services, error),
       failed,
     };
+  }
+
+  #streams() {
+    return { streams: this.#state.replay.streams, clock: this.#options.clock };
   }
 
   #adminHandlers() {

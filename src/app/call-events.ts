@@ -26,6 +26,7 @@ export function callEvents(metrics: Metrics, log: Log, logsBodies: () => boolean
       metrics.retriesDenied.with({ upstream: upstream.label }).value++;
     },
     interrupted: (upstream) => seriesOf(upstream).interrupted(),
+    continued: (upstream, how) => seriesOf(upstream).continued(how),
     dropped: (upstream) => seriesOf(upstream).droppedEvent(),
   };
 }

@@ -13,11 +13,13 @@ import type { RedisSettings, StateSettings } from '../state/settings.ts';
 import { TenantDirectory } from '../tenants/directory.ts';
 import { MemoryBacking } from '../tenants/memory-backing.ts';
 import { RedisBacking } from '../tenants/redis-backing.ts';
+import { type Replay, replayHere, replayInRedis } from './replay.ts';
 
 /** What several gateways share, or what one keeps to itself where there is no Redis: counts, usage, tenants made through the admin API. */
 export interface SharedState {
   store: QuotaStore;
   directory: TenantDirectory;
+  replay: Replay;
   /** Can all of it be reached? */
   isUp(): boolean;
   /** Resolves when it is known what is there; not later than a few command timeouts, whether Redis is there or not. */
@@ -43,12 +45,15 @@ function inThisProcess(config: RuntimeConfig, { clock, log }: Surroundings): Sha
   const wall = () => clock.wall();
   const store = new MemoryStore({ wall, ledgerDays: config.quotaDefaults.ledgerDays });
   const directory = new TenantDirectory({ backing: new MemoryBacking(wall), clock, log });
+  const replay = replayHere(clock);
   return {
     store,
     directory,
+    replay,
     isUp: () => true,
     start: () => directory.start(),
     close: async () => {
+      await replay.close();
       await directory.close();
       await store.close();
     },
@@ -86,15 +91,18 @@ function inRedis(
     clock,
     log,
   });
+  const replay = replayInRedis(config, { client, gateway, clock, log });
   return {
     store,
     directory,
+    replay,
     isUp: () => client.allUp,
     start: async () => {
       await client.started;
       await Promise.all([presence.started, directory.start()]);
     },
     close: async () => {
+      await replay.close();
       await directory.close();
       if (!(await store.flush(null))) {
         log.error(

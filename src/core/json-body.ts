@@ -236,7 +236,7 @@ function scan(bytes: Buffer): Span[] {
 }
 
 /** From an opening quote to one past the closing one; -1 if there is none. */
-function endOfString(bytes: Buffer, at: number): number {
+export function endOfString(bytes: Buffer, at: number): number {
   let from = at + 1;
   for (;;) {
     const near = Math.min(from + SHORT_STRING, bytes.length);

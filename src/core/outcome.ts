@@ -15,6 +15,7 @@ export type FailureKind =
   | 'client_gone'
   | 'deadline'
   | 'superseded'
+  | 'diverged'
   | 'shutdown';
 
 export type OutcomeKind = 'ok' | FailureKind;
@@ -52,6 +53,8 @@ export interface TryRecord {
   target: string;
   outcome: OutcomeKind;
   status: number | null;
+  /** On the clock's monotonic time: tries of one request may overlap. Not in the log line. */
+  startedAt: number;
   ms: number;
 }
 
@@ -89,6 +92,8 @@ export const OUTCOME_RULES: Readonly<Record<FailureKind, OutcomeRule>> = {
   deadline: NOTHING,
   // Another try of the same request gave content first.
   superseded: NOTHING,
+  // What it wrote does not go on from what the client has of the answer already.
+  diverged: { ...NOTHING, next: true },
   shutdown: NOTHING,
 };
 

@@ -20,6 +20,18 @@ export interface Spent {
   cost: number | null;
   /** Left out where the upstream's cache was neither read nor written, or no price is known. */
   cacheSaved?: CacheSaved;
+  /** Where several targets wrote the answer, one after the other: what each of them is charged for. Together they are the rest of this. */
+  parts?: readonly PartSpent[];
+}
+
+/** What one of several targets wrote of an answer. */
+export interface PartSpent {
+  /** `provider/model`. */
+  target: string;
+  /** The prompt with the first alone; of the output what went to the client. */
+  usage: Usage;
+  /** Nanodollars; null = no price is known. */
+  cost: number | null;
 }
 
 /**

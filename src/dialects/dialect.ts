@@ -19,6 +19,8 @@ export interface ClientRequest {
   chat(): JsonBody;
   /** What `chat()` leaves out because chat has no words for it and an answer can do without, by the client's names. Left out itself: nothing. */
   readonly dropped?: readonly string[];
+  /** Its answer stays with the host that gives it, or has what a chat has not. Left out: neither. */
+  readonly isTied?: boolean;
   /** The client's name of a parameter of `chat()`; null: the client sent nothing of the kind. Left out: it is the same. */
   name?(param: string): string | null;
 }

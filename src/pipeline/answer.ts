@@ -7,6 +7,7 @@ import type { ClientRequest } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
 import type { Target } from '../upstream/registry.ts';
 import type { Answer } from '../upstream/visit.ts';
+import { type Going, lasting } from './continue-answer.ts';
 import { deliverStream } from './deliver.ts';
 import { errorText, idHeaders, sendError } from './errors.ts';
 import type { Exchange, Headers } from './exchange.ts';
@@ -79,9 +80,14 @@ export async function answerStream(
   exchange: Exchange,
   live: Live,
   { clock, redact, newId }: { clock: Clock; redact: Redact; newId(): string },
-  { stream, target, dropped, presenter }: Answer & { kind: 'stream' },
+  answer: Answer & { kind: 'stream' },
   { request, entry, spending }: Answered,
+  going: Going,
 ): Promise<void> {
+  const { target, dropped, presenter } = answer;
+  // Most streams could not be gone on with, and need nobody who would.
+  const lasts = answer.stream.transcript === null ? null : lasting(answer, going);
+  const stream = lasts?.stream ?? answer.stream;
   entry.target = target.settings.id;
   entry.status = 200;
   entry.firstTokenMs = clock.now() - exchange.readAt;
@@ -93,13 +99,17 @@ export async function answerStream(
     presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));
   const failure = await deliverStream({ stream, voice, relayed }, to, headers, live.heartbeat, clock);
   entry.outcome = failure === null ? 'ok' : failure.kind;
-  entry.spent = spending.spent(target.settings, {
-    reported: stream.usage,
-    surely: target.adapter.countsSurely === true,
-    passed: () => stream.passed,
-    whole: failure === null,
-  });
-  if (failure === null && stream.usage !== null) spending.learnFrom(stream.passed, stream.usage);
+  const inParts = lasts?.spent(failure === null) ?? null;
+  entry.spent =
+    inParts ??
+    spending.spent(target.settings, {
+      reported: stream.usage,
+      surely: target.adapter.countsSurely === true,
+      passed: () => stream.passed,
+      whole: failure === null,
+    });
+  if (failure === null && inParts === null && stream.usage !== null)
+    spending.learnFrom(stream.passed, stream.usage);
   if (live.logBodies) entry.answer = redact(Buffer.concat(kept).toString());
 }
 

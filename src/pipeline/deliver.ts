@@ -3,13 +3,13 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { ERROR_CODES } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
-import type { AnswerStream } from '../upstream/answer-stream.ts';
+import type { BegunStream } from '../upstream/stream-roles.ts';
 import type { Exchange, Headers } from './exchange.ts';
 
 /** Of an upstream's own words, as much as goes into our error. Characters. */
 const LONGEST_REASON = 1000;
 
-const STREAM_HEADERS: Headers = {
+export const STREAM_HEADERS: Headers = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
   // nginx holds streams back unless it is told not to.
@@ -18,7 +18,7 @@ const STREAM_HEADERS: Headers = {
 
 /** A stream, and who speaks where it has no words of its own. */
 export interface Delivered {
-  stream: AnswerStream;
+  stream: BegunStream;
   voice: Presenter;
   /** The events are the target's own. */
   relayed: boolean;

@@ -2,6 +2,7 @@ import type { Principal } from '../auth/keyring.ts';
 import { isJsonObject, type Json, type JsonObject, tryParseJson } from '../core/json.ts';
 import type { Facts } from '../routing/query.ts';
 import { estimateInput } from './estimate.ts';
+import type { Exchange } from './exchange.ts';
 
 /** What the conditions of a tree may ask of this request. Looked up only when one does. */
 export function requestFacts(
@@ -49,4 +50,20 @@ function dig(value: Json, path: readonly string[]): Json | undefined {
     found = found[name];
   }
   return found;
+}
+
+/** What keeps a conversation to one target is that of its tenant. Longer values are no names of conversations. Characters. */
+const LONGEST_STICKY = 1024;
+
+/** The value that keeps a request to one target: of the header of that name, or else of the body's field. Null: it has none. */
+export function stickyValue(
+  name: string,
+  { tenant }: Principal,
+  body: JsonObject,
+  exchange: Pick<Exchange, 'header'>,
+): string | null {
+  const found = exchange.header(name.toLowerCase()) ?? dig(body, name.split('.'));
+  if (typeof found !== 'string' && typeof found !== 'number') return null;
+  const value = String(found).slice(0, LONGEST_STICKY);
+  return value === '' ? null : `${tenant.id} ${value}`;
 }

@@ -1,6 +1,7 @@
 import type { Keyring, Principal } from '../auth/keyring.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { ModelPrice, Prices } from '../pricing/prices.ts';
+import type { IdempotencySettings } from '../replay/settings.ts';
 import type { TreeNode } from '../routing/tree.ts';
 import type { Target } from '../upstream/registry.ts';
 
@@ -22,6 +23,7 @@ export interface Live {
   /** Prompts and answers go into the log. */
   logBodies: boolean;
   prices: Prices;
+  idempotency: IdempotencySettings;
   /** Tokens reserved for an answer where a request names no maximum. */
   outputTokens: number;
 }
@@ -36,6 +38,10 @@ export interface LiveModel {
   direct: boolean;
   /** Of its targets, each different one once; those without a price are left out. */
   prices: readonly ModelPrice[];
+  /** Somewhere in its tree answers are kept. */
+  keeps: boolean;
+  /** A request for it takes no longer, by the timeouts of its targets. Milliseconds. */
+  longest: number;
   /** The different `override_params` of its targets: they may change how much an answer can be. */
   overrides: readonly JsonObject[];
 }

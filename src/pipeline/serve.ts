@@ -1,43 +1,17 @@
-import type { Book, RequestEntry } from '../accounting/book.ts';
-import type { Keyring, Principal } from '../auth/keyring.ts';
-import type { ReasoningMemory } from '../chat/reasoning-memory.ts';
-import type { Chance, Clock } from '../core/clock.ts';
+import type { RequestEntry } from '../accounting/book.ts';
+import type { Principal } from '../auth/keyring.ts';
 import { ApiError } from '../core/errors.ts';
-import type { Redact } from '../core/redact.ts';
-import type { ClientRequest } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
-import type { MediaFetcher } from '../media/media.ts';
-import type { Dialect } from '../providers/adapter.ts';
-import { walk } from '../routing/walk.ts';
-import type { CallContext, CallEvents } from '../upstream/call.ts';
-import type { Target } from '../upstream/registry.ts';
-import { type Answer, cancelledFailure, pause, visit } from '../upstream/visit.ts';
-import { answerEstimate, answerPlain, answerStream, answerWithoutAnswer } from './answer.ts';
 import { authenticateAgain } from './authenticate.ts';
-import { ContextSizes } from './context-sizes.ts';
-import { type Estimated, isToEstimate, isToEstimateNow } from './count-tokens.ts';
 import { idHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { requestFacts } from './facts.ts';
+import { IDEMPOTENCY_HEADER, type OnceContext, once } from './idempotent.ts';
+import type { Job } from './job.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
-import { Spending, type SpendingServices } from './spending.ts';
-import type { Unanswered } from './verdict.ts';
-
-/** What a request needs besides the configuration. */
-export interface Services {
-  clock: Clock;
-  chance: Chance;
-  redact: Redact;
-  book: Book;
-  events: CallEvents;
-  memory: ReasoningMemory;
-  media: MediaFetcher;
-  /** Of the configuration that is at work now, whichever a request began with. */
-  keyring(): Keyring;
-  spending: SpendingServices;
-  /** A new id, never used before: for tries, and for clients that bring none. */
-  newId(): string;
-}
+import { closeResumable, type ResumableContext, resumable } from './resumable.ts';
+import { route } from './route.ts';
+import type { Services } from './services.ts';
+import { Spending } from './spending.ts';
 
 /**
  * One request to a model, in whichever dialect, from its arrival to its line in the log:
@@ -46,7 +20,7 @@ export interface Services {
  */
 export async function serve(exchange: Exchange, live: Live, services: Services): Promise<void> {
   const entry = newEntry(exchange);
-  let spending: Spending | null = null;
+  let to = exchange;
   try {
     const principal = authenticateAgain(exchange, live, services.keyring());
     entry.principal = principal;
@@ -56,22 +30,61 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
     if (live.logBodies) entry.prompt = services.redact(exchange.body.toString());
     const model = findModel(request.model, principal, live, entry);
     entry.modelLabel = model.label;
-    const { dialect, body } = request;
-    const spender = { principal, model, asked: request.model, dialect, body: body.value };
-    spending = new Spending(spender, live, services.spending);
+    const asked = { principal, request, model, entry };
+    if (request.streaming) to = resumable(exchange, resumableContext(services, principal));
+    if (exchange.header(IDEMPOTENCY_HEADER) === undefined) await execute(to, live, services, asked);
+    else await once(to, onceContext(live, services, asked), (kept) => execute(kept, live, services, asked));
+  } catch (error) {
+    refuse(to, entry, error);
+    if (!(error instanceof ApiError)) throw error;
+  } finally {
+    closeResumable(to);
+    services.book.close(entry);
+  }
+}
+
+/** Reserves, routes and settles. What is refused is answered here; rejects only with a mistake of ours, which has been answered as well. */
+async function execute(
+  exchange: Exchange,
+  live: Live,
+  services: Services,
+  asked: Omit<Job, 'spending'>,
+): Promise<void> {
+  const { principal, request, model, entry } = asked;
+  const { dialect, body } = request;
+  const spender = { principal, model, asked: request.model, dialect, body: body.value };
+  const spending = new Spending(spender, live, services.spending);
+  try {
     await spending.reserve(services.newId());
     try {
-      await route(exchange, live, services, { principal, request, model, entry, spending });
+      await route(exchange, live, services, { ...asked, spending });
     } finally {
       spending.settle(entry.spent, entry.target, entry.tries);
     }
   } catch (error) {
-    if (spending?.refusedBy != null) entry.quota = spending.refusedBy;
+    if (spending.refusedBy !== null) entry.quota = spending.refusedBy;
     refuse(exchange, entry, error);
     if (!(error instanceof ApiError)) throw error;
-  } finally {
-    services.book.close(entry);
   }
+}
+
+function resumableContext({ replay, detached, newId }: Services, { tenant }: Principal): ResumableContext {
+  return { tenant: tenant.id, streams: replay.streams, detached, newId };
+}
+
+function onceContext(
+  live: Live,
+  { clock, replay }: Services,
+  { principal, model, entry }: Omit<Job, 'spending'>,
+): OnceContext {
+  return {
+    tenant: principal.tenant.id,
+    claims: replay.claims,
+    settings: live.idempotency,
+    waitFor: model.longest,
+    clock,
+    entry,
+  };
 }
 
 function newEntry(exchange: Exchange): RequestEntry {
@@ -114,111 +127,6 @@ const LONGEST_NAME = 256;
 
 function shortened(name: string): string {
   return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME)}…`;
-}
-
-interface Job {
-  principal: Principal;
-  request: ClientRequest;
-  model: LiveModel;
-  entry: RequestEntry;
-  spending: Spending;
-}
-
-async function route(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
-  const { request, entry, model } = job;
-  const context = callContext(exchange, live, services, job);
-  entry.tries = context.tries;
-  const unanswered: Unanswered[] = [];
-  const sizes = new ContextSizes();
-  const answer = await walk<Target, Answer | Estimated>(model.tree, {
-    facts: () => requestFacts(job.principal, request.body.value, exchange.header('x-spillway-metadata')),
-    clock: services.clock,
-    chance: services.chance,
-    async call(target) {
-      const { id } = target.settings;
-      const why = job.spending.mayCall(target.settings) ? sizes.inTheWay(target) : 'unpriced';
-      if (why !== null) {
-        unanswered.push({ target: id, end: { kind: why } });
-        return { kind: 'skipped', coolsInMs: null };
-      }
-      if (isToEstimate(request, target)) return { kind: 'answered', answer: { kind: 'estimated', target } };
-      const end = await visit(target, context);
-      if (end.kind === 'answered') return end;
-      if (isToEstimateNow(request, end)) return { kind: 'answered', answer: { kind: 'estimated', target } };
-      unanswered.push({ target: id, end });
-      if (end.kind === 'unsupported') return { kind: 'skipped', coolsInMs: null };
-      if (end.kind === 'failed') sizes.failed(target, end.failure);
-      return end;
-    },
-    async waitFor({ settings }, ms) {
-      const deadline = context.startedAt + settings.timeouts.total;
-      if (ms > settings.retry.maxRetryAfter || context.clock.now() + ms >= deadline) return false;
-      if (await pause(context, ms)) return true;
-      const failure = cancelledFailure(context);
-      unanswered.push({ target: settings.id, end: { kind: 'failed', failure, tries: 0, readyInMs: 0 } });
-      return false;
-    },
-  });
-  try {
-    if (answer === null) answerWithoutAnswer(exchange, job, unanswered);
-    else if (answer.kind === 'estimated') answerEstimate(exchange, answer.target, job);
-    else if (answer.kind === 'plain') answerPlain(exchange, live, services, answer, job);
-    else await answerStream(exchange, live, services, answer, job);
-  } finally {
-    entry.waitedMs += context.sleptMs + context.tries.reduce((sum, { ms }) => sum + ms, 0);
-  }
-}
-
-function callContext(
-  exchange: Exchange,
-  live: Live,
-  services: Services,
-  { principal, request, spending }: Job,
-): CallContext {
-  const dialect = DIALECTS[request.dialect];
-  return {
-    request: Object.assign(request, { headers: dialectHeaders(exchange, request.dialect) }),
-    passedHeaders: passedHeaders(exchange, live, request.streaming),
-    requestId: services.newId(),
-    startedAt: exchange.readAt,
-    cancellation: exchange.cancellation,
-    tries: [],
-    tenant: principal.tenant.id,
-    sleptMs: 0,
-    clock: services.clock,
-    chance: services.chance,
-    redact: services.redact,
-    events: services.events,
-    priceOf: (target) => spending.priceOf(target),
-    presenter: () => dialect.presenter(request, services.newId(), Math.floor(services.clock.wall() / 1000)),
-    memory: services.memory.forTenant(principal.tenant.id),
-    media: services.media,
-    newId: services.newId,
-  };
-}
-
-const TRACE_HEADERS = ['traceparent', 'tracestate'];
-
-/** Of the client's headers, those that go on. Everything else of them ends here, its key above all. */
-function passedHeaders(exchange: Exchange, live: Live, streaming: boolean): string[] {
-  const headers = [
-    'accept',
-    exchange.header('accept') ?? (streaming ? 'text/event-stream' : 'application/json'),
-  ];
-  for (const name of TRACE_HEADERS) pass(name);
-  for (const name of live.forwardHeaders) pass(name);
-  function pass(name: string) {
-    const value = exchange.header(name);
-    if (value !== undefined) headers.push(name, value);
-  }
-  return headers;
-}
-
-/** What a client says of its dialect in headers; of no use to targets that do not speak it. */
-function dialectHeaders(exchange: Exchange, dialect: Dialect): string[] {
-  if (dialect !== 'messages' && dialect !== 'count_tokens') return [];
-  const beta = exchange.header('anthropic-beta');
-  return beta === undefined ? [] : ['anthropic-beta', beta];
 }
 
 /** A request that is refused before anything was sent; in the books all the same. */

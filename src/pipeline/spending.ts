@@ -138,6 +138,17 @@ export class Spending {
     return this.#live.prices.find(provider, model)?.most(input, output, this.#at) != null;
   }
 
+  /** The most that the request may cost there, in nanodollars; null: nobody knows. */
+  mayCost({ provider, model }: TargetSettings): number | null {
+    const { input, output } = this.#most.input > 0 ? this.#most : this.#estimate();
+    return this.#live.prices.find(provider, model)?.most(input, output, this.#at) ?? null;
+  }
+
+  /** The most tokens that a try may come to. */
+  mayTake(): { input: number; output: number } {
+    return this.#most.input > 0 ? this.#most : this.#estimate();
+  }
+
   /** Dollars by usage, for what a stream says of itself. */
   priceOf(target: TargetSettings): (usage: Usage) => number | null {
     return (usage) => {
@@ -158,7 +169,7 @@ export class Spending {
       if (this.#prompt !== null) {
         estimator.learn(this.#habit, this.#prompt.tokens, reported.input, this.#prompt.media);
       }
-      return { usage: reported, estimated: false, ...this.#priced(target, reported) };
+      return { usage: reported, estimated: false, ...this.priced(target, reported) };
     }
     const known = reported ?? NO_USAGE;
     const counted = estimator.outputTokens(this.#habit, passed().characters);
@@ -166,7 +177,20 @@ export class Spending {
     const output = known.output > 0 && whole ? known.output : Math.max(known.output, counted);
     const usage = { ...known, input, output };
     const estimated = input !== known.input || output !== known.output;
-    return { usage, estimated, ...this.#priced(target, usage) };
+    return { usage, estimated, ...this.priced(target, usage) };
+  }
+
+  /** Tokens of output, of which nobody but us has counted them. */
+  outputTokens({ characters }: Output): number {
+    return this.#services.estimator.outputTokens(this.#habit, characters);
+  }
+
+  /** What that many tokens cost there, in nanodollars. */
+  priced(target: TargetSettings, usage: Usage): Pick<Spent, 'cost' | 'cacheSaved'> {
+    const cost = this.#cost(target, usage);
+    if (usage.cached <= 0 && usage.cacheWrite <= 0) return { cost };
+    const saved = this.#live.prices.find(target.provider, target.model)?.cacheSaved(usage, this.#at);
+    return saved == null ? { cost } : { cost, cacheSaved: saved };
   }
 
   /** Takes note of what a whole stream reported for what passed: so are those counted that report nothing. */
@@ -252,13 +276,6 @@ export class Spending {
     return this.#services.estimator.corrected(this.#habit, this.#prompt.tokens);
   }
 
-  #priced(target: TargetSettings, usage: Usage): Pick<Spent, 'cost' | 'cacheSaved'> {
-    const cost = this.#cost(target, usage);
-    if (usage.cached <= 0 && usage.cacheWrite <= 0) return { cost };
-    const saved = this.#live.prices.find(target.provider, target.model)?.cacheSaved(usage, this.#at);
-    return saved == null ? { cost } : { cost, cacheSaved: saved };
-  }
-
   #cost(target: TargetSettings, usage: Usage): number | null {
     const price: ModelPrice | null = this.#live.prices.find(target.provider, target.model);
     return price === null ? null : price.cost(usage, this.#at);
@@ -281,14 +298,8 @@ export class Spending {
     const sums = row(answered ?? tries.at(-1)?.target ?? NO_TARGET);
     sums.requests++;
     if (spent !== null) {
-      const { usage, cost } = spent;
-      sums.input += usage.input;
-      sums.output += usage.output;
-      sums.cached += usage.cached;
-      sums.cacheWrite += usage.cacheWrite;
-      sums.reasoning += usage.reasoning;
-      if (cost === null) sums.unpriced++;
-      else sums.cost += cost;
+      for (const { target, ...part } of spent.parts ?? []) book(row(target), part);
+      if (spent.parts === undefined) book(sums, spent);
     }
     const key = principal.key ?? '-';
     const name = model.direct ? model.label : model.name;
@@ -300,6 +311,16 @@ const NO_USAGE: Usage = { input: 0, output: 0, cached: 0, cacheWrite: 0, reasoni
 
 /** Of the ledger, for a request that was sent nowhere. */
 const NO_TARGET = '-';
+
+function book(sums: LedgerSums, { usage, cost }: Pick<Spent, 'usage' | 'cost'>): void {
+  sums.input += usage.input;
+  sums.output += usage.output;
+  sums.cached += usage.cached;
+  sums.cacheWrite += usage.cacheWrite;
+  sums.reasoning += usage.reasoning;
+  if (cost === null) sums.unpriced++;
+  else sums.cost += cost;
+}
 
 function has(limits: readonly Limit[], of: Limit['of']): boolean {
   return limits.some((limit) => limit.of === of);

@@ -35,6 +35,8 @@ export interface Ask {
   capabilities: ModelCapabilities;
   provider: ProviderSettings;
   recall: Recall;
+  /** The chat's last message is the beginning of the answer, which is to go on from there. Left out: the conversation is the client's own. */
+  goesOn?: true;
 }
 
 /** What is sent, and how what comes back is read. */
@@ -46,6 +48,8 @@ export interface Prepared {
   body: readonly Buffer[];
   /** What the client asked for and the target cannot take, by the client's names; in the order of the request. */
   dropped: readonly string[];
+  /** Of a request that `goesOn`: the answer repeats the beginning that it was given. Left out: it should not. */
+  echoes?: boolean;
   /** Begins to read the answer of one try. */
   answer(facts: AnswerFacts): AnswerReader;
 }

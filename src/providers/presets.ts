@@ -28,6 +28,15 @@ export interface HostQuirks {
   toolsTrap: boolean;
   /** Parameters that it refuses, whatever the model; by OpenAI's names. */
   refuses: ReadonlySet<string>;
+  /**
+   * How it is told that the last message is the beginning of the answer. `place`: by nothing but that; `prefix`: by that member of the message;
+   * `parameters`: by vLLM's.
+   */
+  goesOnBy: 'place' | 'prefix' | 'parameters';
+  /** Where it is asked for that, if not by its usual path; at its own base URL only. */
+  goesOnAt?: string;
+  /** What it then answers begins with what it was given. */
+  echoes?: true;
 }
 
 /** What is known of a host that speaks OpenAI's dialects. */
@@ -59,6 +68,7 @@ const OPENAI: HostQuirks = {
   seed: 'seed',
   toolsTrap: true,
   refuses: new Set(),
+  goesOnBy: 'place',
 };
 
 /** Reads over members that it does not know. */
@@ -94,6 +104,9 @@ export const HOST_PRESETS = {
       leavesOut: new Set([...MARKS, 'reasoning', 'reasoning_details']),
       needsReasoning: true,
       maxTokens: 'max_tokens',
+      // DeepSeek's page on chat prefix completion, a part of its beta.
+      goesOnBy: 'prefix',
+      goesOnAt: '/beta/chat/completions',
     },
   },
   // "property 'reasoning_content' is unsupported", and the same of all that an assistant's message cannot have. `reasoning` is its own name,
@@ -123,6 +136,8 @@ export const HOST_PRESETS = {
       developerRole: false,
       maxTokens: 'max_tokens',
       seed: 'random_seed',
+      goesOnBy: 'prefix',
+      echoes: true,
       refuses: new Set([
         'logit_bias',
         'logprobs',
@@ -179,7 +194,7 @@ export const HOST_PRESETS = {
     baseUrl: 'http://localhost:8000/v1',
     needsKey: false,
     speaks: ['chat', 'embeddings'],
-    quirks: LENIENT,
+    quirks: { ...LENIENT, goesOnBy: 'parameters' },
   },
 } as const satisfies Record<string, HostPreset>;
 

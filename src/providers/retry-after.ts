@@ -97,7 +97,7 @@ function readResets(headers: WireHeaders, wallMs: number): number | null {
 }
 
 /** A duration, a date, seconds, or a moment in seconds or milliseconds since 1970. */
-function readReset(text: string, wallMs: number): number | null {
+export function readReset(text: string, wallMs: number): number | null {
   if (!NUMBER.test(text)) return readDuration(text) ?? readDate(text, wallMs);
   const number = Number(text);
   if (number > 1e12) return clamp(Math.max(0, number - wallMs));

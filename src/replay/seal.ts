@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 
 /** Of AES-256-GCM, in bytes. */
 const KEY_LENGTH = 32;
@@ -12,6 +12,7 @@ const OPEN = 'o';
 /** Seals what is kept of answers outside of this process, where there is a key to do it with. */
 export class Seal {
   readonly #key: Buffer | null;
+  readonly #marks: string | Buffer;
 
   /** `secret`: any text that all gateways share; null = nothing is sealed. */
   constructor(secret: string | null) {
@@ -20,6 +21,19 @@ export class Seal {
       secret === null
         ? null
         : Buffer.from(hkdfSync('sha256', secret, '', 'spillway kept answers', KEY_LENGTH));
+    this.#marks =
+      secret === null ? '' : Buffer.from(hkdfSync('sha256', secret, '', 'spillway marks', KEY_LENGTH));
+  }
+
+  /**
+   * A short text in place of these parts, the same for the same ones. It does not tell them; where there is a key, nobody without it can
+   * find out by trying which they were.
+   */
+  mark(...parts: readonly (string | Buffer)[]): string {
+    const hash = createHmac('sha256', this.#marks);
+    // With their lengths, so that none can reach into the next.
+    for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+    return hash.digest('base64url');
   }
 
   /** `about`: what it is kept for, such as its name in Redis: it opens under no other. */

@@ -1,4 +1,6 @@
 import type { Chance, Clock } from '../core/clock.ts';
+import type { BoardPlace, Word } from './board.ts';
+import { RecentTries } from './recent-tries.ts';
 import type { BreakerSettings } from './settings.ts';
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
@@ -40,6 +42,9 @@ interface HalfOpen {
 /** Open periods vary by this share in both directions, so that gateways that opened together do not probe together. */
 const JITTER = 0.1;
 
+/** After a claim that was refused: how long the board is not asked again, unless there is news. Milliseconds. */
+const REFUSED_FOR = 500;
+
 /**
  * The breaker of one upstream: keeps requests away from one that fails.
  *
@@ -47,29 +52,49 @@ const JITTER = 0.1;
  * window with `failureRate` of them failed (a success never opens it). Open, it refuses for `openFor` ms, doubled for each
  * probe that fails up to `maxOpenFor`, then ±10 %: at most 1.1 × `maxOpenFor`, so that the longest periods differ too.
  * Then up to `halfOpenProbes` requests at a time are let through; the first to succeed closes it, the first to fail opens it again.
+ *
+ * With a place on the board of all gateways it also opens and closes as they do, and each probe must be claimed there first:
+ * `if (breaker.needsClaim()) await breaker.claim()`, then `acquire`. While the board cannot be reached it goes on by itself.
  */
 export class Breaker {
   readonly #settings: BreakerSettings;
   readonly #clock: Clock;
   readonly #chance: Chance;
   readonly #onTransition: (to: BreakerState, why: string) => void;
+  readonly #place: BoardPlace | null;
   /** A new object at every change of state: a permit is of this state if it holds this very object. */
   #state: Closed | Open | HalfOpen;
   #opens = 0;
+  /** The board's last word that was heard. */
+  #seen = 0;
+  /** Times that it opened or closed by what was found out here. */
+  #said = 0;
+  /** Probes that the board has granted and nobody has begun. */
+  #claims = 0;
+  #claiming: Promise<void> | null = null;
+  /** On the clock's time: before that, a probe would only be refused again. */
+  #refusedUntil = Number.NEGATIVE_INFINITY;
 
-  /** Times are milliseconds. `onTransition` is told each change of state and why, in words, and must not throw. Throws a RangeError naming a setting that makes no sense. */
+  /**
+   * Times are milliseconds. `onTransition` is told each change of state and why, in words, and must not throw. `place`: where this upstream
+   * stands on the board; null = nothing is shared. Throws a RangeError naming a setting that makes no sense.
+   */
   constructor(
     settings: BreakerSettings,
     clock: Clock,
     chance: Chance,
     onTransition: (to: BreakerState, why: string) => void,
+    place: BoardPlace | null = null,
   ) {
     refuseNonsense(settings);
     this.#settings = settings;
     this.#clock = clock;
     this.#chance = chance;
     this.#onTransition = onTransition;
+    this.#place = place;
     this.#state = this.#newlyClosed();
+    const known = place?.known() ?? null;
+    if (known !== null) this.hear(known);
   }
 
   /** Times it opened since it was made, a failed probe's included. */
@@ -84,25 +109,43 @@ export class Breaker {
 
   /** While open: milliseconds until a probe is allowed, 0 once it is. Otherwise null. */
   retryAfterMs(): number | null {
-    return this.#state.kind === 'open' ? Math.max(0, this.#state.until - this.#clock.now()) : null;
+    if (this.#state.kind !== 'open') return null;
+    return Math.max(0, Math.max(this.#state.until, this.#refusedUntil) - this.#clock.now());
   }
 
-  /** Would `acquire` give a permit now? */
+  /** Would `acquire` give a permit now? Of a probe that must be claimed first, as far as one knows before it is. */
   available(): boolean {
-    switch (this.#state.kind) {
-      case 'closed':
-        return true;
-      case 'open':
-        return this.#clock.now() >= this.#state.until;
-      case 'half_open':
-        return this.#state.probes < this.#settings.halfOpenProbes;
-    }
+    if (this.#state.kind === 'closed') return true;
+    const now = this.#clock.now();
+    if (now < this.#refusedUntil) return false;
+    return this.#state.kind === 'open'
+      ? now >= this.#state.until
+      : this.#state.probes < this.#settings.halfOpenProbes;
+  }
+
+  /** Is there a probe to be made that all gateways together must be asked for? Then `acquire` gives none before `claim`. */
+  needsClaim(): boolean {
+    const mustAsk = this.#place !== null && this.#state.kind !== 'closed' && this.#claims === 0;
+    return mustAsk && this.#place.reachable && this.available();
+  }
+
+  /**
+   * Asks for a probe: one round trip. Whether it was granted, `acquire` says; whoever asks must call it right after. Never rejects: where the
+   * board does not answer, each gateway probes for itself.
+   */
+  claim(): Promise<void> {
+    this.#claiming ??= this.#claim().finally(() => {
+      this.#claiming = null;
+    });
+    return this.#claiming;
   }
 
   /** Leave for one try, or null if the upstream is to be left alone. */
   acquire(): Permit | null {
     if (this.#state.kind === 'closed') return new HeldPermit(this, this.#state);
     if (!this.available()) return null;
+    if (this.#claims > 0) this.#claims -= 1;
+    else if (this.#place?.reachable === true) return null;
     const probing = this.#state.kind === 'half_open' ? this.#state : this.#halfOpen(this.#state.openings);
     probing.probes += 1;
     return new HeldPermit(this, probing);
@@ -121,19 +164,58 @@ export class Breaker {
     else if (verdict === 'failure') this.#countFailure(held.tries);
   }
 
+  /** A word of the board: all gateways together have opened or closed it. Words that are not newer than the last one mean nothing. */
+  hear(word: Word): void {
+    if (this.#place === null || word.seq <= this.#seen) return;
+    this.#seen = word.seq;
+    const { kind } = this.#state;
+    if (word.state === 'closed') {
+      if (kind !== 'closed') this.#enter(this.#newlyClosed(), `${byWhom(word)}: a probe succeeded`);
+      return;
+    }
+    // A period that is over is the one that these probes came after.
+    if (kind === 'half_open' && word.leftMs <= 0) return;
+    const until = this.#clock.now() + word.leftMs;
+    const open: Open = { kind: 'open', until, openings: word.openings };
+    if (kind === 'open') {
+      this.#drop();
+      this.#state = open;
+    } else {
+      this.#opens += 1;
+      this.#enter(open, `${byWhom(word)}; open for ${Math.round(word.leftMs)} ms`);
+    }
+  }
+
+  async #claim(): Promise<void> {
+    const asked = this.#state;
+    if (this.#place === null || asked.kind === 'closed') return;
+    const claim = { probes: this.#settings.halfOpenProbes, openings: asked.openings, after: this.#seen };
+    const said = this.#said;
+    const { granted, seq } = await this.#place.claim(claim);
+    // Meanwhile there may have been news, or a probe of its own has ended: then it was of a state that is over.
+    const isSame = seq === null ? this.#state === asked : seq === this.#seen && said === this.#said;
+    const stands = isSame && this.#state.kind !== 'closed';
+    if (granted && stands) this.#claims += 1;
+    else if (granted) this.#place.released();
+    else if (stands) this.#refusedUntil = this.#clock.now() + REFUSED_FOR;
+  }
+
   #settleProbe(held: HalfOpen, verdict: Verdict): void {
     if (verdict === 'success') this.#close().tries.success(this.#clock.now());
-    else if (verdict === 'failure') this.#open(held.openings + 1, 'a probe failed');
-    else held.probes -= 1;
+    else if (verdict === 'failure') this.#open(held.openings + 1, 'a probe failed', this.#seen);
+    else {
+      held.probes -= 1;
+      this.#place?.released();
+    }
   }
 
   #countFailure(tries: RecentTries): void {
     tries.failure(this.#clock.now());
     const { consecutiveFailures, minRequests, failureRate } = this.#settings;
     if (tries.failuresInARow >= consecutiveFailures) {
-      this.#open(1, `${tries.failuresInARow} failures in a row`);
+      this.#open(1, `${tries.failuresInARow} failures in a row`, null);
     } else if (tries.total >= minRequests && tries.failures / tries.total >= failureRate) {
-      this.#open(1, `${tries.failures} of the last ${tries.total} tries failed`);
+      this.#open(1, `${tries.failures} of the last ${tries.total} tries failed`, null);
     }
   }
 
@@ -143,18 +225,22 @@ export class Breaker {
 
   #close(): Closed {
     const closed = this.#newlyClosed();
-    this.#state = closed;
-    this.#onTransition('closed', 'a probe succeeded');
+    this.#enter(closed, 'a probe succeeded');
+    this.#said += 1;
+    this.#place?.closed(this.#seen);
     return closed;
   }
 
-  #open(openings: number, why: string): void {
+  /** `after`: the word that its probes came after; null: tries were counted. */
+  #open(openings: number, why: string, after: number | null): void {
     const { openFor, maxOpenFor } = this.#settings;
     const period =
       Math.min(openFor * 2 ** (openings - 1), maxOpenFor) * (1 - JITTER + 2 * JITTER * this.#chance());
-    this.#state = { kind: 'open', until: this.#clock.now() + period, openings };
     this.#opens += 1;
-    this.#onTransition('open', `${why}; open for ${Math.round(period)} ms`);
+    const until = this.#clock.now() + period;
+    this.#enter({ kind: 'open', until, openings }, `${why}; open for ${Math.round(period)} ms`);
+    this.#said += 1;
+    this.#place?.opened({ until, openings, after });
   }
 
   #halfOpen(openings: number): HalfOpen {
@@ -163,6 +249,24 @@ export class Breaker {
     this.#onTransition('half_open', 'the open period is over');
     return halfOpen;
   }
+
+  #enter(state: Closed | Open, why: string): void {
+    this.#drop();
+    this.#state = state;
+    this.#onTransition(state.kind, why);
+  }
+
+  /** What was claimed or refused was so in a state that is over. */
+  #drop(): void {
+    this.#claims = 0;
+    this.#refusedUntil = Number.NEGATIVE_INFINITY;
+  }
+}
+
+/** Nodes with other settings of this gateway have breakers of their own for the same upstream. */
+function byWhom({ ours, state }: Word): string {
+  const what = state === 'open' ? 'opened' : 'closed';
+  return ours ? `${what} under other settings` : `${what} by another gateway`;
 }
 
 class HeldPermit implements Permit {
@@ -195,59 +299,6 @@ class HeldPermit implements Permit {
     const held = this.#held;
     this.#held = null;
     if (held !== null) this.#breaker.settle(held, verdict);
-  }
-}
-
-const SLOTS = 10;
-
-/** How the tries of the window went, in ten slots: a slot that is leaving takes all its tries along, so the window is nine to ten tenths of its length. */
-class RecentTries {
-  total = 0;
-  failures = 0;
-  /** Since the last success, however long ago they were. */
-  failuresInARow = 0;
-  readonly #slotMs: number;
-  readonly #totals = new Float64Array(SLOTS);
-  readonly #failures = new Float64Array(SLOTS);
-  /** Number of the slot being counted, since the clock's start. */
-  #current: number;
-
-  constructor(windowMs: number, now: number) {
-    this.#slotMs = windowMs / SLOTS;
-    this.#current = Math.floor(now / this.#slotMs);
-  }
-
-  success(now: number): void {
-    this.#count(now, this.#totals);
-    this.total += 1;
-    this.failuresInARow = 0;
-  }
-
-  failure(now: number): void {
-    this.#count(now, this.#totals);
-    this.#count(now, this.#failures);
-    this.total += 1;
-    this.failures += 1;
-    this.failuresInARow += 1;
-  }
-
-  #count(now: number, counts: Float64Array): void {
-    const current = Math.floor(now / this.#slotMs);
-    if (current > this.#current) this.#moveTo(current);
-    const slot = this.#current % SLOTS;
-    counts[slot] = (counts[slot] ?? 0) + 1;
-  }
-
-  #moveTo(current: number): void {
-    const first = Math.max(this.#current + 1, current - SLOTS + 1);
-    for (let i = first; i <= current; i++) {
-      const slot = i % SLOTS;
-      this.total -= this.#totals[slot] ?? 0;
-      this.failures -= this.#failures[slot] ?? 0;
-      this.#totals[slot] = 0;
-      this.#failures[slot] = 0;
-    }
-    this.#current = current;
   }
 }
 

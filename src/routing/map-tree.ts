@@ -46,3 +46,21 @@ export function* targetsOf<T>(node: TreeNode<T>): Generator<T, void, void> {
       if (node.default !== null) yield* targetsOf(node.default);
   }
 }
+
+/** Every leaf below a load balancer that goes by what its provider's rate limits leave. */
+export function* judgedByHeadroom<T>(node: TreeNode<T>): Generator<T, void, void> {
+  if (node.kind === 'target') return;
+  if (node.kind === 'loadbalance' && node.by === 'headroom') yield* targetsOf(node);
+  else for (const child of childrenOf(node)) yield* judgedByHeadroom(child);
+}
+
+function childrenOf<T>(node: Exclude<TreeNode<T>, { kind: 'target' }>): readonly TreeNode<T>[] {
+  switch (node.kind) {
+    case 'fallback':
+      return node.children;
+    case 'loadbalance':
+      return node.children.map(({ node: child }) => child);
+    case 'conditional':
+      return [...node.conditions.map(({ child }) => child), ...(node.default === null ? [] : [node.default])];
+  }
+}

@@ -25,6 +25,13 @@ export interface CacheNode {
  */
 export type TreeNode<T> = TargetNode<T> | FallbackNode<T> | LoadBalanceNode<T> | ConditionalNode<T>;
 
+/** A node at which an answer is looked for. */
+export type CachedNode<T> = TreeNode<T> & { cache: CacheNode };
+
+export function isCached<T>(node: TreeNode<T>): node is CachedNode<T> {
+  return node.cache !== null;
+}
+
 export interface TargetNode<T> {
   kind: 'target';
   /** Its `name`, else its place in the tree, such as `models.smart.targets[1]`. */

@@ -1,28 +1,55 @@
+import type { Cancellation } from '../core/cancellation.ts';
 import type { Chance, Clock } from '../core/clock.ts';
-import { type FailureKind, OUTCOME_RULES } from '../core/outcome.ts';
+import { OUTCOME_RULES } from '../core/outcome.ts';
+import { inOrder } from './balance.ts';
+import type { Hedges } from './hedge.ts';
+import { targetsOf } from './map-tree.ts';
+import type { Measures } from './measures.ts';
+import { type Codes, endAfter, goesOn, type NodeEnd, SUPERSEDED, type WalkFailure } from './node-end.ts';
 import type { Facts } from './query.ts';
-import type { TreeNode } from './tree.ts';
+import { race } from './race.ts';
+import {
+  type CachedNode,
+  type FallbackNode,
+  type HedgeAfter,
+  type HedgeSettings,
+  isCached,
+  type TreeNode,
+} from './tree.ts';
 
 /** What the walk must know of a call to one target. */
 export type CallResult<A> =
   | { kind: 'answered'; answer: A }
-  | { kind: 'failed'; failure: { kind: FailureKind; status: number | null } }
+  | { kind: 'failed'; failure: WalkFailure }
   /** Nothing was sent. `coolsInMs`: when it could be, if only a cooldown stands in the way. */
   | { kind: 'skipped'; coolsInMs: number | null };
 
 export interface WalkOptions<T, A> {
   /** What conditions ask of the request; called where there are conditions. */
   facts(): Facts;
-  clock: Pick<Clock, 'now'>;
+  clock: Clock;
   chance: Chance;
-  /** Calls one target. Told of every visit in order, so the caller can keep the story. */
-  call(target: T): Promise<CallResult<A>>;
+  /** Of the request. Children that may run beside each other get one of their own each, which ends with it. */
+  cancellation: Cancellation;
+  measures: Measures<T>;
+  /** What keeps to one child, by the name of the header or field; null: the request has none. */
+  stickyValue(name: string): string | null;
+  /** Of the process. */
+  hedges: Hedges;
+  /** Looks for an answer that is kept, where a node says so; null: there is none, the node is visited. `cancellation`: of this part of the walk. */
+  lookUp(node: CachedNode<T>, cancellation: Cancellation): Promise<A | null>;
+  /**
+   * Calls one target. Told of every visit in the order of their beginning, so the caller can keep the story. `cancellation`: of this
+   * call, and of its answer for as long as that comes in; cancelled as `superseded` when another one has answered first.
+   */
+  call(target: T, cancellation: Cancellation): Promise<CallResult<A>>;
+  /** An answer that came when another one had won already: let go of it. Its call has been cancelled. */
+  discard(answer: A): void;
   /** Waits for a cooldown of so many milliseconds if that target's settings allow it. False: not allowed, or no longer wanted. */
   waitFor(target: T, ms: number): Promise<boolean>;
+  /** A second target was asked beside a silent one, and something was sent for it (told when that is over); it answered first. */
+  hedged?(label: string, what: 'started' | 'won'): void;
 }
-
-/** A strategy's `on_status_codes`. */
-type Codes = ReadonlySet<number> | null;
 
 /** A target that was skipped for a cooldown alone. */
 interface Cooling<T> {
@@ -34,26 +61,12 @@ interface Cooling<T> {
 }
 
 /**
- * How a node ended. `stopped`: an `on_status_codes` ended the request, whatever else there is in the tree. `declined`: by the table no
- * further target is asked, unless a strategy above lists the status.
- */
-type NodeEnd<A> =
-  | { kind: 'answered'; answer: A }
-  | { kind: 'stopped' }
-  /** `last`: the last failure, null if all was skipped. */
-  | {
-      kind: 'exhausted';
-      last: { kind: FailureKind; status: number | null } | null;
-      declined: boolean;
-    };
-
-/**
  * Walks a tree until a target answers, a failure ends the request, or nothing is left; then waits for cooldowns, the shortest
  * first, where that is allowed. Returns the answer, or null: why, the caller has seen.
  */
 export async function walk<T, A>(root: TreeNode<T>, options: WalkOptions<T, A>): Promise<A | null> {
   const walker = new Walker(options);
-  const end = await walker.visit(root, []);
+  const end = await walker.visit(root, [], options.cancellation);
   if (end.kind === 'answered') return end.answer;
   return end.kind === 'stopped' || end.declined ? null : walker.waitForCooldowns();
 }
@@ -66,39 +79,60 @@ class Walker<T, A> {
     this.#options = options;
   }
 
-  visit(node: TreeNode<T>, above: readonly Codes[]): Promise<NodeEnd<A>> {
+  /** `cancellation`: of this part of the walk. */
+  visit(node: TreeNode<T>, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
+    return isCached(node) ? this.#lookUp(node, above, cancellation) : this.#visit(node, above, cancellation);
+  }
+
+  async #lookUp(
+    node: CachedNode<T>,
+    above: readonly Codes[],
+    cancellation: Cancellation,
+  ): Promise<NodeEnd<A>> {
+    const answer = await this.#options.lookUp(node, cancellation);
+    if (answer !== null) return { kind: 'answered', answer };
+    return cancellation.reason === 'superseded' ? SUPERSEDED : this.#visit(node, above, cancellation);
+  }
+
+  #visit(node: TreeNode<T>, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
     switch (node.kind) {
       case 'target':
-        return this.#call(node.target, above);
+        return this.#call(node.target, above, cancellation);
       case 'fallback':
-        return this.#inTurn(node.children, node.onStatusCodes, above);
-      case 'loadbalance':
-        return this.#inTurn(drawByWeight(node.children, this.#options.chance), node.onStatusCodes, above);
+        return node.hedge === null || node.children.length < 2
+          ? this.#inTurn(node.children, node.onStatusCodes, above, cancellation)
+          : this.#race(node, node.hedge, above, cancellation);
+      case 'loadbalance': {
+        const { measures, chance, stickyValue } = this.#options;
+        const sticky = node.sticky === null ? null : stickyValue(node.sticky);
+        const children = inOrder(node, { measures, chance, sticky });
+        return this.#inTurn(children, node.onStatusCodes, above, cancellation);
+      }
       case 'conditional': {
         const facts = this.#options.facts();
         const chosen = node.conditions.find(({ query }) => query.matches(facts))?.child ?? node.default;
         return chosen === null
           ? Promise.resolve({ kind: 'exhausted', last: null, declined: false })
-          : this.visit(chosen, above);
+          : this.visit(chosen, above, cancellation);
       }
     }
   }
 
   /** When nothing else is left: one visit to each target that was only cooling down, as soon as it may be asked. */
   async waitForCooldowns(): Promise<A | null> {
-    const { clock, waitFor, call } = this.#options;
+    const { clock, waitFor, call, cancellation } = this.#options;
     for (const { target, readyAt, above } of this.#cooling.sort((a, b) => a.readyAt - b.readyAt)) {
       if (!(await waitFor(target, Math.max(0, readyAt - clock.now())))) continue;
-      const result = await call(target);
+      const result = await call(target, cancellation);
       if (result.kind === 'answered') return result.answer;
       if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) return null;
     }
     return null;
   }
 
-  async #call(target: T, above: readonly Codes[]): Promise<NodeEnd<A>> {
+  async #call(target: T, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
     const { clock, call } = this.#options;
-    const result = await call(target);
+    const result = await call(target, cancellation);
     switch (result.kind) {
       case 'answered':
         return result;
@@ -120,60 +154,54 @@ class Walker<T, A> {
     children: Iterable<TreeNode<T>>,
     onStatusCodes: Codes,
     above: readonly Codes[],
+    cancellation: Cancellation,
   ): Promise<NodeEnd<A>> {
     const inside = [...above, onStatusCodes];
-    let last: { kind: FailureKind; status: number | null } | null = null;
+    let last: WalkFailure | null = null;
     for (const child of children) {
-      const end = await this.visit(child, inside);
-      if (end.kind !== 'exhausted') return end;
-      if (end.last === null) continue;
-      last = end.last;
-      if (goesOn(last, onStatusCodes)) continue;
-      return onStatusCodes === null ? { kind: 'exhausted', last, declined: true } : { kind: 'stopped' };
+      // Nothing more is begun here when another part of the walk has the answer.
+      if (cancellation.reason === 'superseded') return SUPERSEDED;
+      const ended = await this.visit(child, inside, cancellation);
+      const end = endAfter(ended, onStatusCodes);
+      if (end !== null) return end;
+      if (ended.kind === 'exhausted') last = ended.last ?? last;
     }
     return { kind: 'exhausted', last, declined: false };
+  }
+
+  #race(
+    node: FallbackNode<T>,
+    hedge: HedgeSettings,
+    above: readonly Codes[],
+    cancellation: Cancellation,
+  ): Promise<NodeEnd<A>> {
+    const { clock, discard, hedges, hedged } = this.#options;
+    const inside = [...above, node.onStatusCodes];
+    return race(node, {
+      clock,
+      cancellation,
+      budget: hedges.of(hedge),
+      visit: async (child, ofChild) => this.visit(child, inside, ofChild),
+      patience: (child) => this.#patience(child, hedge.after),
+      discard,
+      hedged: (what) => hedged?.(node.label, what),
+    });
+  }
+
+  /** A child that has several targets is taken to be as fast as the first of them. */
+  #patience(child: TreeNode<T>, after: HedgeAfter): number | null {
+    if ('ms' in after) return after.ms;
+    const { value: first } = targetsOf(child).next();
+    return first === undefined ? null : this.#options.measures.quantile(first, after.quantile);
   }
 }
 
 /** What the strategies above a target, the root first, would do about its failure, one after the other from the nearest. */
-function allLetGoOn(failure: { kind: FailureKind; status: number | null }, above: readonly Codes[]): boolean {
+function allLetGoOn(failure: WalkFailure, above: readonly Codes[]): boolean {
   let declined = false;
   for (const codes of above.toReversed()) {
     declined = !goesOn(failure, codes);
     if (declined && codes !== null) return false;
   }
   return !declined;
-}
-
-/**
- * Does the request go on to the next child after this failure? The table says so, or a strategy's `on_status_codes` in its place for
- * what has a status; credentials refused always keep to the table.
- */
-export function goesOn(failure: { kind: FailureKind; status: number | null }, onStatusCodes: Codes): boolean {
-  const { kind, status } = failure;
-  if (onStatusCodes === null || status === null || kind === 'credentials_refused')
-    return OUTCOME_RULES[kind].next;
-  if (kind === 'client_gone' || kind === 'deadline' || kind === 'shutdown') return false;
-  return onStatusCodes.has(status) || (status === 529 && onStatusCodes.has(503));
-}
-
-/** All children, each time one drawn by weight among those that are left; those of weight 0 last, as they stand. */
-export function* drawByWeight<N>(
-  children: readonly { weight: number; node: N }[],
-  chance: Chance,
-): Generator<N, void, void> {
-  const left = children.filter(({ weight }) => weight > 0);
-  while (left.length > 0) {
-    const total = left.reduce((sum, { weight }) => sum + weight, 0);
-    let point = chance() * total;
-    let index = left.findIndex(({ weight }) => {
-      point -= weight;
-      return point < 0;
-    });
-    // Rounding can leave the point at the very end.
-    if (index < 0) index = left.length - 1;
-    const [drawn] = left.splice(index, 1);
-    if (drawn !== undefined) yield drawn.node;
-  }
-  for (const { weight, node } of children) if (weight === 0) yield node;
 }

@@ -20,6 +20,10 @@ export interface ClientHandlers {
   /** `id` null: all. */
   models(exchange: Exchange, id: string | null): void;
   usage(exchange: Exchange): Promise<void>;
+  /** What came of a stream after an event, and what comes. `after`: of the query, as it came. */
+  resume(exchange: Exchange, id: string, after: string | readonly string[] | null): Promise<void>;
+  /** A stream is not wanted any more. */
+  removeStream(exchange: Exchange, id: string): Promise<void>;
   /** A request that is refused before it is read. */
   refuse(exchange: Exchange, error: ApiError): void;
   /** A mistake of ours; the client has been told something. */
@@ -38,12 +42,16 @@ export interface ClientListener {
   destroyAll(): void;
 }
 
+/** Below it, by their ids. */
+const STREAMS = '/v1/streams/';
+
 /** What is served, beside HEAD where GET is. A path that ends in a slash stands for all below it. */
 const ALLOWED = [
-  ...[...DIALECT_PATHS.keys()].map((path) => ({ path, method: 'POST' })),
-  { path: '/v1/models', method: 'GET' },
-  { path: '/v1/models/', method: 'GET' },
-  { path: '/v1/usage', method: 'GET' },
+  ...[...DIALECT_PATHS.keys()].map((path) => ({ path, methods: ['POST'] })),
+  { path: '/v1/models', methods: ['GET'] },
+  { path: '/v1/models/', methods: ['GET'] },
+  { path: '/v1/usage', methods: ['GET'] },
+  { path: STREAMS, methods: ['GET', 'DELETE'] },
 ];
 
 /** The listener that clients talk to: HTTP in, exchanges out. */
@@ -139,6 +147,16 @@ export function clientListener(
   get('/v1/models', (exchange) => handlers.models(exchange, null));
   get('/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
   get('/v1/usage', (exchange) => void handlers.usage(exchange).catch(handlers.failed));
+  // Without HEAD: that of a stream under way would not end before it.
+  fastify.get(`${STREAMS}*`, { exposeHeadRoute: false }, (request, reply) => {
+    reply.hijack();
+    const { after = null } = request.query as { after?: string | string[] };
+    handlers.resume(request.exchange, restOf(request), after).catch(handlers.failed);
+  });
+  fastify.delete(`${STREAMS}*`, (request, reply) => {
+    reply.hijack();
+    handlers.removeStream(request.exchange, restOf(request)).catch(handlers.failed);
+  });
   fastify.setNotFoundHandler((request, reply) => refuse(request.exchange, reply, nothingThere(request)));
   fastify.setErrorHandler((error, request, reply) => answerError(error, request, reply));
 
@@ -204,7 +222,7 @@ export function clientListener(
   function get(url: string, handle: (exchange: Exchange, rest: string) => void): void {
     fastify.get(url, (request, reply) => {
       reply.hijack();
-      handle(request.exchange, (request.params as Record<string, string>)['*'] ?? '');
+      handle(request.exchange, restOf(request));
     });
   }
 
@@ -239,10 +257,15 @@ function nothingThere({ method, url }: FastifyRequest): ApiError {
     one.path.endsWith('/') ? path.startsWith(one.path) : path === one.path,
   );
   if (served === undefined) return new ApiError('unknown_url', `There is nothing at ${method} ${path}.`);
-  const allow = served.method;
-  return new ApiError('method_not_allowed', `${method} is not allowed here; use ${allow}.`, {
-    headers: { allow },
+  const { methods } = served;
+  return new ApiError('method_not_allowed', `${method} is not allowed here; use ${methods.join(' or ')}.`, {
+    headers: { allow: methods.join(', ') },
   });
+}
+
+/** What stands in the place of a path's `*`. */
+function restOf({ params }: FastifyRequest): string {
+  return (params as Record<string, string>)['*'] ?? '';
 }
 
 function tooLarge(maxBody: number): ApiError {

@@ -1,3 +1,4 @@
+import type { Transcript } from '../chat/transcript.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
@@ -7,10 +8,11 @@ import type { ChunkKind, EventReader } from '../providers/event-reader.ts';
 import { readInBandError } from '../providers/failure.ts';
 import { ChunkReader } from '../providers/openai/chunk.ts';
 import type { Output } from '../providers/openai/output.ts';
-import { withCost } from '../providers/openai/usage-cost.ts';
 import { SseDecoder, type SseSink } from '../sse/decoder.ts';
-import { encodeData, encodeEvent } from '../sse/encoder.ts';
-import type { Price, StreamOwner, StreamSink, StreamWishes } from './stream-roles.ts';
+import { encodeData } from '../sse/encoder.ts';
+import type { Continuation } from './continuing/continuation.ts';
+import { encodeAnew, encodeChunk, isPiece, isWithin, malformed } from './stream-events.ts';
+import type { BegunStream, Price, StreamOwner, StreamSink, StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 
 /** One event may be this large; an image in a delta can be. Bytes. */
@@ -26,7 +28,7 @@ const NOTHING: Output = { characters: 0, reasoning: 0 };
  * that they came in where the target speaks the client's dialect, else translated. What is no part of an answer, or what the client did
  * not ask for, is left out.
  */
-export class AnswerStream implements SseSink {
+export class AnswerStream implements BegunStream, SseSink {
   readonly #reader: EventReader;
   readonly #translation: { translator: StreamTranslator; chunks: ChunkSink } | null;
   readonly #format: StreamFormat;
@@ -37,12 +39,15 @@ export class AnswerStream implements SseSink {
   readonly #named: boolean;
   readonly #price: Price | null;
   readonly #present: ((chunk: JsonObject) => Buffer | null) | null;
+  readonly transcript: Transcript | null;
+  readonly continuation: Continuation | null;
   readonly #passed: Output = { characters: 0, reasoning: 0 };
   /** What a translator knows before it tells it to the client. */
   #usageKnown: Usage | null = null;
   /** Of a relayed stream: the event that was passed on last. */
   lastEvent: JsonObject | null = null;
   #begun = false;
+  #heard = false;
   /** No more events are looked at. */
   #over = false;
   /** The reader has been told the end, or will be by `flow`. */
@@ -50,6 +55,7 @@ export class AnswerStream implements SseSink {
   #sink: StreamSink | null = null;
   /** Before there is a sink: what it will get. */
   #held: Buffer[] = [];
+  #heldChunks: JsonObject[] = [];
   #heldBytes = 0;
   #heldEnd: { failure: Failure | null } | null = null;
   /** The bytes at hand, and the run of them that can pass as they are. */
@@ -68,6 +74,8 @@ export class AnswerStream implements SseSink {
     this.#named = wishes.named;
     this.#price = wishes.price ?? null;
     this.#present = wishes.present ?? null;
+    this.transcript = wishes.transcript ?? null;
+    this.continuation = wishes.continuation ?? null;
   }
 
   /** Where a translator puts what it makes. */
@@ -117,6 +125,11 @@ export class AnswerStream implements SseSink {
     if (!gone) {
       this.#sink = sink;
       for (const bytes of held) ready = sink.write(bytes);
+      for (const chunk of this.#heldChunks) {
+        const bytes = this.#present?.(chunk) ?? null;
+        if (bytes !== null) ready = sink.write(bytes);
+      }
+      this.#heldChunks = [];
     }
     if (this.#heldEnd !== null) sink.end(this.#heldEnd.failure);
     else if (ready) this.#owner.resume();
@@ -182,8 +195,13 @@ export class AnswerStream implements SseSink {
       return;
     }
     if (!this.#isToPass(kind)) return;
+    if (this.continuation !== null) {
+      this.#goOn(this.#reader.mended ?? this.#reader.value, kind, this.continuation);
+      return;
+    }
     this.lastEvent = this.#reader.value;
-    this.#count();
+    this.#count(this.#reader.output);
+    if (this.#reader.value !== null) this.transcript?.note(this.#reader.value);
     if (this.#present !== null)
       this.#writePresented(this.#reader.mended ?? this.#reader.value, this.#present);
     else this.#pass(data, type, raw);
@@ -195,10 +213,38 @@ export class AnswerStream implements SseSink {
     if (this.#over || !(this.#reader instanceof ChunkReader)) return;
     const kind = this.#reader.readValue(chunk);
     if (!this.#isToPass(kind)) return;
-    this.#count();
+    if (this.continuation !== null) {
+      this.#goOn(chunk, kind, this.continuation);
+      return;
+    }
+    this.#count(this.#reader.output);
+    this.transcript?.note(chunk);
     if (this.#present !== null) this.#writePresented(chunk, this.#present);
     else this.#writeChunk(chunk);
     this.#hasPassed(kind);
+  }
+
+  /** A chunk of an answer that the client has the beginning of: only what is new in it counts, and passes. */
+  #goOn(chunk: JsonObject | null, kind: ChunkKind, continuation: Continuation): void {
+    if (kind === 'content' && !this.#heard) {
+      this.#heard = true;
+      this.#owner.heard();
+    }
+    const told = chunk === null ? null : continuation.tell(chunk, this.#reader);
+    if (continuation.differs) {
+      this.#stop();
+      this.#owner.broken(plainFailure('diverged', 'it did not go on as the answer had begun'));
+      return;
+    }
+    if (told !== null) {
+      this.#count(continuation.output);
+      this.transcript?.note(told);
+      if (this.#present === null) this.#write(encodeData(JSON.stringify(told)));
+      else if (this.#sink !== null) this.#writePresented(told, this.#present);
+      // Whoever speaks for all of the answer must not be told what may not become a part of it.
+      else this.#heldChunks.push(told);
+    }
+    if (told !== null || kind === 'usage') this.#hasPassed(kind);
   }
 
   #error(error: JsonObject): void {
@@ -262,8 +308,7 @@ export class AnswerStream implements SseSink {
     }
   }
 
-  #count(): void {
-    const { output } = this.#reader;
+  #count(output: Readonly<Output>): void {
     this.#passed.characters += output.characters;
     this.#passed.reasoning += output.reasoning;
   }
@@ -275,7 +320,7 @@ export class AnswerStream implements SseSink {
     const price = reader.reportsUsage && this.#wantsUsage ? this.#price : null;
     if (raw === null || reader.mended !== null || price !== null) {
       this.#flush();
-      this.#write(this.#encode(data, type, price));
+      this.#write(encodeAnew({ data, type: this.#named ? type : '' }, reader, price));
       return;
     }
     if (bytes === null || !isWithin(raw, bytes)) {
@@ -292,23 +337,8 @@ export class AnswerStream implements SseSink {
     }
   }
 
-  #encode(data: string, type: string, price: Price | null): Buffer {
-    const { mended, usage } = this.#reader;
-    let text = mended === null ? data : JSON.stringify(mended);
-    if (price !== null && usage !== null) text = withCost(text, price(usage));
-    // Line ends in JSON mean nothing, and many a client reads only one data line.
-    const line = text.includes('\n') ? text.replaceAll('\n', ' ') : text;
-    return this.#named && type !== '' ? encodeEvent(type, line) : encodeData(line);
-  }
-
   #writeChunk(chunk: JsonObject): void {
-    const { reportsUsage, usage } = this.#reader;
-    const cost = reportsUsage && usage !== null ? (this.#price?.(usage) ?? null) : null;
-    let told = chunk;
-    if (cost !== null) told = { ...chunk, usage: { ...(chunk['usage'] as JsonObject), cost } };
-    // As OpenAI's own chunks have it, for who asked for usage.
-    else if (this.#wantsUsage && chunk['usage'] === undefined) told = { ...chunk, usage: null };
-    this.#write(encodeData(JSON.stringify(told)));
+    this.#write(encodeChunk(chunk, this.#reader, this.#price, this.#wantsUsage));
   }
 
   #writePresented(chunk: JsonObject | null, present: (chunk: JsonObject) => Buffer | null): void {
@@ -365,22 +395,4 @@ export class AnswerStream implements SseSink {
     this.#over = true;
     this.#decoder.stop();
   }
-}
-
-/** By its type, an event that a stream can go on without: in dialects of named events all others say what the pieces belong to. */
-function isPiece(type: string): boolean {
-  return type === 'ping' || type === '' || type.endsWith('delta');
-}
-
-/** Small buffers share their memory with others that have nothing to do with them. */
-function isWithin(inner: Buffer, outer: Buffer): boolean {
-  return (
-    inner.buffer === outer.buffer &&
-    inner.byteOffset >= outer.byteOffset &&
-    inner.byteOffset + inner.length <= outer.byteOffset + outer.length
-  );
-}
-
-function malformed(error: unknown): string {
-  return `malformed stream: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
 import type { AnswerReader } from '../providers/adapter.ts';
+import type { WireHeaders } from '../providers/retry-after.ts';
 import type { TimeoutSettings } from '../resilience/settings.ts';
 import type { AnswerStream } from './answer-stream.ts';
 import type { StreamWishes } from './stream-roles.ts';
@@ -35,6 +36,8 @@ export interface AttemptRequest {
   clock: Clock;
   cancellation: Cancellation;
   redact: Redact;
+  /** An answer's headers, whatever its status; left out: nobody wants to know. */
+  said?: (headers: WireHeaders) => void;
   /** An event of the stream was dropped because it made no sense. */
   dropped(): void;
   /**

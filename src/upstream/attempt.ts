@@ -2,9 +2,10 @@ import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { CancelListener, CancelReason } from '../core/cancellation.ts';
 import type { Timer } from '../core/clock.ts';
-import type { Failure, FailureKind } from '../core/outcome.ts';
+import type { Failure } from '../core/outcome.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
 import { AnswerStream } from './answer-stream.ts';
+import { AttemptOver, whatIsOver } from './attempt-bounds.ts';
 import type { AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
 import { authorizeRest } from './authorize.ts';
 import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
@@ -15,17 +16,13 @@ import { readWholeAnswer, unknownCoding } from './whole-answer.ts';
 /** Of an error's body, as much as anyone needs to read. Bytes. */
 const MAX_ERROR_BODY = 1024 * 1024;
 
+const PLAIN_ANSWER = 'asked for a stream, the upstream sent a plain answer';
+
 /** After every choice has finished: how long to wait for usage, and for the body's end. Milliseconds. */
 const LAST_WORDS = 1000;
 
-class AttemptOver extends Error {}
-
 /** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
 const OVER = new AttemptOver('the try is over');
-
-function brokenBody(why: string): AttemptEnd {
-  return { kind: 'failed', failure: plainFailure('broken_body', why), heldUp: false };
-}
 
 /** Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. */
 export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
@@ -59,6 +56,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #stream: AnswerStream | null = null;
   /** What is awaited now goes on with an answer of which a part has come. */
   #isRest = false;
+  /** Content has come, though nothing that the client lacks. */
+  #heard = false;
   #unpacker: Transform | null = null;
 
   constructor(request: AttemptRequest, resolve: (end: AttemptEnd) => void) {
@@ -107,6 +106,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     this.#lastByteAt = this.#request.clock.now();
     this.#status = status;
     this.#headers = headers;
+    this.#request.said?.(headers);
     const { streaming, redact, reader } = this.#request;
     const type = headerText(headers, 'content-type') ?? '';
     if (status >= 300 || streaming === null || /\bjson\b|\bhtml\b/i.test(type)) {
@@ -228,7 +228,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     const read = readWholeAnswer(answer, reader, redact);
     if (read.kind === 'failed') this.#resolve({ ...read, heldUp: false });
     else if (streaming !== null)
-      this.#resolve(brokenBody('asked for a stream, the upstream sent a plain answer'));
+      this.#resolve({ kind: 'failed', failure: plainFailure('broken_body', PLAIN_ANSWER), heldUp: false });
     else if (read.kind === 'again') this.#askForRest(read.body);
     else this.#resolve({ kind: 'plain', answer: read });
   }
@@ -240,6 +240,10 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
       rest.#attemptEndsAt = this.#attemptEnd();
       rest.start();
     });
+  }
+
+  heard(): void {
+    this.#heard = true;
   }
 
   begun(): void {
@@ -314,7 +318,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   #awaitsFirstToken(): boolean {
-    return this.#request.streaming !== null && (this.#awaitsHeaders() || this.#state === 'holding');
+    if (this.#request.streaming === null || this.#heard) return false;
+    return this.#awaitsHeaders() || this.#state === 'holding';
   }
 
   #awaitsHeaders(): boolean {
@@ -338,20 +343,12 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     if (now < this.#nextDue()) this.#arm();
     else if (this.#state === 'draining') this.#end();
     else if (this.#stream?.finished) this.complete();
-    else this.#timedOut(plainFailure(...this.#whatIsOver(now)));
-  }
-
-  #whatIsOver(now: number): [FailureKind, string] {
-    const { timeouts, deadline } = this.#request;
-    if (now >= deadline) return ['deadline', 'the time for the whole request was over'];
-    if (this.#state === 'queued') {
-      return ['timeout', `no free connection within ${Math.round(now - this.#startedAt)} ms`];
+    else {
+      const { timeouts, deadline } = this.#request;
+      const bounds = { timeouts, deadline, startedAt: this.#startedAt, attemptEnd: this.#attemptEnd() };
+      const queued = this.#state === 'queued';
+      this.#timedOut(whatIsOver(now, bounds, { queued, awaitsFirstToken: this.#awaitsFirstToken() }));
     }
-    if (this.#awaitsFirstToken() && now >= this.#startedAt + timeouts.firstToken) {
-      return ['timeout', `no first token within ${timeouts.firstToken} ms`];
-    }
-    if (now >= this.#attemptEnd()) return ['timeout', `no whole answer within ${timeouts.attempt} ms`];
-    return ['broken_body', `silent for ${timeouts.idle} ms`];
   }
 
   /** Of an error whose body does not end, the status and what came of the body are known. */

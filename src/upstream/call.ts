@@ -5,9 +5,11 @@ import type { Chance, Clock } from '../core/clock.ts';
 import type { JsonBody } from '../core/json-body.ts';
 import type { Failure, OutcomeKind, TryRecord } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
+import type { Wait } from '../core/waiting.ts';
 import type { MediaFetcher } from '../media/media.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import type { TargetSettings } from '../routing/target.ts';
+import type { ContinueHow, Continuing } from './continuing/continuing.ts';
 import type { Price } from './stream-roles.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -24,6 +26,8 @@ export interface CallRequest {
   chat(): JsonBody;
   /** What the chat lacks of it, by the client's names; left out: nothing. */
   readonly dropped?: readonly string[];
+  /** Its answer stays with the host that gives it, or has what a chat has not: to be asked as one where the host speaks the dialect would lose that. */
+  readonly isTied?: boolean;
   /** The client's name of a chat's parameter; null: the client sent nothing of the kind. Left out: it is the same. */
   name?(param: string): string | null;
 }
@@ -42,20 +46,24 @@ export interface CallContext {
   tries: TryRecord[];
   /** Whose request it is, by the tenant's id. */
   tenant: string;
-  /** Milliseconds waited besides the tries so far: between them, and for what had to be fetched. */
-  sleptMs: number;
+  /** Waits besides the tries so far: between them, and for what had to be fetched. */
+  slept: Wait[];
   clock: Clock;
   chance: Chance;
   redact: Redact;
   events: CallEvents;
   /** What a stream of that target says of its cost; without it, or where it gives null, nothing. */
   priceOf?: (target: TargetSettings) => Price | null;
+  /** The most tokens that a try may come to, by estimate. */
+  mayTake(): { input: number; output: number };
   /** Puts the chunks of a target that does not speak the client's dialect into its words. A new one for each stream. */
   presenter(): Presenter;
   memory: { remember: Remember; recall: Recall };
   media: MediaFetcher;
   /** A new id, never used before. */
   newId(): string;
+  /** The answer that broke and is to be gone on with; null: none has begun. */
+  continuing: Continuing | null;
 }
 
 /** What others want to know of the tries. */
@@ -67,6 +75,8 @@ export interface CallEvents {
   retryDenied(upstream: Upstream): void;
   /** A stream that the client had begun to receive broke. */
   interrupted(upstream: Upstream): void;
+  /** It goes on with a stream that broke. */
+  continued(upstream: Upstream, how: ContinueHow): void;
   /** An event of a stream was dropped because it made no sense. */
   dropped(upstream: Upstream): void;
 }

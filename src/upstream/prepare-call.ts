@@ -1,10 +1,13 @@
 import { noteThinkingBudget, thinkingBudget } from '../chat/thinking-budget.ts';
+import type { JsonObject } from '../core/json.ts';
 import { JsonBody } from '../core/json-body.ts';
 import { inlineMedia, needsMedia } from '../media/inline.ts';
 import { MediaError } from '../media/media-error.ts';
 import { type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
 import { withOneLimit } from '../providers/one-limit.ts';
 import type { CallContext, CallRequest } from './call.ts';
+import type { ContinueHow, Continuing } from './continuing/continuing.ts';
+import { mayPrefill, prefilled, shortened } from './continuing/prefilled.ts';
 import type { Target } from './registry.ts';
 
 /** A request as it goes to one target. */
@@ -12,25 +15,100 @@ export interface Call {
   prepared: Prepared;
   /** In the client's own dialect: what comes back is the client's as it is. */
   relayed: boolean;
+  /** How the target is asked to go on with an answer that has begun; null: it begins one. */
+  how: ContinueHow | null;
 }
 
 /**
  * Puts the request into the target's words; a promise only where something must be fetched first. Throws, or rejects with, `Unsupported` for what the target
- * cannot take. Nothing of the client's request changes.
+ * cannot take. Nothing of the client's request changes. `whole`: it is known to refuse what was told of an answer as the beginning of its own.
  */
-export function prepareCall(target: Target, context: CallContext): Call | Promise<Call> {
-  const { request } = context;
-  const { adapter } = target;
-  const relayed = adapter.speaks.has(request.dialect) && !target.lacks.has(request.dialect);
-  const dialect = relayed ? request.dialect : 'chat';
-  const body = relayed ? request.body : request.chat();
-  const fetches = dialect === 'chat' ? adapter.fetches : undefined;
-  if (fetches === undefined || !needsMedia(body.value, fetches))
-    return { prepared: ask(target, context, dialect, body), relayed };
-  return fetchMedia(body, fetches, target, context).then((inlined) => ({
-    prepared: ask(target, context, dialect, inlined),
-    relayed,
+export function prepareCall(target: Target, context: CallContext, whole = false): Call | Promise<Call> {
+  const { request, continuing } = context;
+  const { adapter, settings } = target;
+  const speaks = adapter.speaks.has(request.dialect) && !target.lacks.has(request.dialect);
+  if (continuing !== null) return prepareToGoOn(target, context, continuing, whole);
+  if (speaks && request.dialect !== 'chat' && request.streaming && settings.midStream === 'continue') {
+    const call = prepareToBeGoneOnWith(target, context);
+    if (call !== null) return call;
+  }
+  const body = speaks ? request.body : request.chat();
+  return withMedia(target, context, speaks ? request.dialect : 'chat', body, (fetched) => ({
+    prepared: ask(target, context, speaks ? request.dialect : 'chat', fetched),
+    relayed: speaks,
+    how: null,
   }));
+}
+
+/** What was begun is gone on with as a chat: in other dialects a stream of another host's own would be another answer. */
+function prepareToGoOn(
+  target: Target,
+  context: CallContext,
+  continuing: Continuing,
+  whole: boolean,
+): Call | Promise<Call> {
+  const chat = context.request.chat();
+  const relayed = context.request.dialect === 'chat';
+  return withMedia(target, context, 'chat', chat, (fetched) => {
+    if (!whole && mayPrefill(target, continuing.told)) {
+      const prepared = askToGoOn(target, context, continuing, fetched);
+      if (prepared !== null) return { prepared, relayed, how: 'prefill' };
+    }
+    return { prepared: ask(target, context, 'chat', fetched), relayed, how: 'again' };
+  });
+}
+
+/** Null: it cannot be asked for like that. */
+function askToGoOn(
+  target: Target,
+  context: CallContext,
+  continuing: Continuing,
+  chat: JsonBody,
+): Prepared | null {
+  const body = prefilled(chat, continuing);
+  if (body === null) return null;
+  const { overrideParams } = target.settings;
+  const left = shortened(overrideParams, continuing.toldTokens);
+  try {
+    const more = { goesOn: true as const, overrideParams: { ...overrideParams, ...left } };
+    return ask(target, context, 'chat', body, more);
+  } catch (error) {
+    if (error instanceof Unsupported) return null;
+    throw error;
+  }
+}
+
+/**
+ * As a chat, though the target speaks the client's dialect: a stream that is relayed cannot be gone on with in another host's words. Null where something
+ * would be lost on the way.
+ */
+function prepareToBeGoneOnWith(target: Target, context: CallContext): Call | null {
+  const { request } = context;
+  try {
+    if (request.headers.length > 0 || request.isTied === true) return null;
+    const chat = request.chat();
+    const { fetches } = target.adapter;
+    if ((request.dropped ?? []).length > 0) return null;
+    if (fetches !== undefined && needsMedia(chat.value, fetches)) return null;
+    const prepared = ask(target, context, 'chat', chat);
+    return prepared.dropped.length > 0 ? null : { prepared, relayed: false, how: null };
+  } catch (error) {
+    if (error instanceof Unsupported) return null;
+    throw error;
+  }
+}
+
+/** What it names by URL is fetched first for targets that do not fetch it. */
+function withMedia(
+  target: Target,
+  context: CallContext,
+  dialect: Dialect,
+  body: JsonBody,
+  prepare: (body: JsonBody) => Call,
+): Call | Promise<Call> {
+  const fetches = dialect === 'chat' ? target.adapter.fetches : undefined;
+  if (fetches === undefined || !needsMedia(body.value, fetches)) return prepare(body);
+  return fetchMedia(body, fetches, target, context).then(prepare);
 }
 
 /** What cannot be fetched may be there all the same for a target that fetches it itself. */
@@ -53,24 +131,34 @@ async function fetchMedia(
     const param = error.param || 'messages';
     throw new Unsupported(request.name?.(param) ?? param, error.message);
   } finally {
-    context.sleptMs += clock.now() - from;
+    context.slept.push({ startedAt: from, ms: clock.now() - from });
   }
 }
 
-function ask(target: Target, { request, memory }: CallContext, dialect: Dialect, body: JsonBody): Prepared {
+function ask(
+  target: Target,
+  { request, memory }: CallContext,
+  dialect: Dialect,
+  body: JsonBody,
+  more: { goesOn?: true; overrideParams?: JsonObject } = {},
+): Prepared {
   const { settings, adapter, capabilities, provider } = target;
+  const { overrideParams = settings.overrideParams, ...others } = more;
   const asked: Ask = {
     dialect,
     body,
     streaming: request.streaming,
     model: settings.model,
-    overrideParams:
-      dialect === 'chat' ? withOneLimit(settings.overrideParams, body.value) : settings.overrideParams,
+    overrideParams: dialect === 'chat' ? withOneLimit(overrideParams, body.value) : overrideParams,
     strict: settings.strictParams,
     cacheMarkers: settings.cacheMarkers,
-    capabilities,
+    capabilities:
+      settings.prefill === null || settings.prefill === capabilities.prefill
+        ? capabilities
+        : { ...capabilities, prefill: settings.prefill },
     provider,
     recall: memory.recall,
+    ...others,
   };
   if (dialect === request.dialect) return adapter.prepare(asked);
   return withDropped(

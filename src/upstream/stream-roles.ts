@@ -1,6 +1,9 @@
+import type { Transcript } from '../chat/transcript.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Usage } from '../core/usage.ts';
+import type { Output } from '../providers/openai/output.ts';
+import type { Continuation } from './continuing/continuation.ts';
 
 /** Where a stream's bytes go once it has begun. */
 export interface StreamSink {
@@ -15,6 +18,8 @@ export type Price = (usage: Usage) => number | null;
 
 /** What a stream tells the try that it belongs to. */
 export interface StreamOwner {
+  /** The upstream has brought content, though none that the client lacks: it goes on with an answer of which that has the beginning. */
+  heard(): void;
   /** The first content has come: the try has succeeded so far. */
   begun(): void;
   /** Every choice has its finish: only usage and the end are still to come. Again where a host sends more content all the same. */
@@ -43,4 +48,26 @@ export interface StreamWishes {
   price?: Price | null;
   /** Puts chunks into the words of the client's dialect; null: they are the client's own, or the target speaks them. */
   present?: ((chunk: JsonObject) => Buffer | null) | null;
+  /** Takes note of what the client is told, so that another stream can go on from it; null: nobody will. */
+  transcript?: Transcript | null;
+  /** It goes on with what another stream began: only what is new in it is the client's. Null: it begins. */
+  continuation?: Continuation | null;
+}
+
+/** An answer of which the first content has come: what is delivered to the client. */
+export interface BegunStream {
+  /** What it took, as far as the upstream has told. */
+  readonly usage: Usage | null;
+  /** How much has gone to the client. */
+  readonly passed: Readonly<Output>;
+  /** Of a relayed stream: the event that was passed on last. */
+  readonly lastEvent: JsonObject | null;
+  /** What of it the client was told, where it could be gone on with if it breaks; null: it is not noted. */
+  readonly transcript: Transcript | null;
+  /** Where it goes on with an answer that broke; null: it is the first. */
+  readonly continuation: Continuation | null;
+  /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
+  flow(sink: StreamSink): void;
+  /** The reader can take more. */
+  resume(): void;
 }

@@ -1,9 +1,12 @@
 import type { Presenter } from '../chat/presenter.ts';
+import { Transcript } from '../chat/transcript.ts';
 import type { Failure } from '../core/outcome.ts';
+import type { WireHeaders } from '../providers/retry-after.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
 import { authorize } from './authorize.ts';
 import type { CallContext } from './call.ts';
+import { Continuation } from './continuing/continuation.ts';
 import { Facts } from './facts.ts';
 import type { Call } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
@@ -65,6 +68,7 @@ function attemptRequest(one: OneTry, { headers, redact }: Authorized): AttemptRe
     clock,
     cancellation,
     redact,
+    ...(one.target.readsHeadroom ? { said: (said: WireHeaders) => upstream.headroom.read(said) } : {}),
     dropped: () => events.dropped(upstream),
     streamOver: (failure, heldUp) => {
       if (failure !== null && failure.kind !== 'client_gone' && failure.kind !== 'superseded')
@@ -74,19 +78,40 @@ function attemptRequest(one: OneTry, { headers, redact }: Authorized): AttemptRe
   };
 }
 
-function wishesOf({ target: { settings }, context, presenter }: OneTry): StreamWishes {
+function wishesOf(one: OneTry): StreamWishes {
+  const { context, presenter } = one;
+  const { settings } = one.target;
   const { request, priceOf } = context;
   const n = Object.hasOwn(settings.overrideParams, 'n')
     ? settings.overrideParams['n']
     : request.body.value['n'];
+  const choices = typeof n === 'number' && n > 1 ? n : 1;
   return {
-    choices: typeof n === 'number' && n > 1 ? n : 1,
+    choices,
     wantsUsage: request.wantsUsage,
     named: request.dialect !== 'chat',
     // Only OpenAI's chunks have a place for it.
     price: request.dialect === 'chat' ? (priceOf?.(settings) ?? null) : null,
     present: presenter === null ? null : (chunk) => presenter.chunk(chunk),
+    transcript: choices === 1 ? transcriptOf(one) : null,
+    continuation: continuationOf(one),
   };
+}
+
+/** Null: nobody goes on with this stream if it breaks. */
+function transcriptOf({ target, context, call }: OneTry): Transcript | null {
+  if (target.settings.midStream !== 'continue') return null;
+  if (context.continuing !== null) return context.continuing.told.fork();
+  // Of events in other dialects nothing is noted.
+  return call.relayed && context.request.dialect !== 'chat' ? null : new Transcript();
+}
+
+function continuationOf({ target, context, call }: OneTry): Continuation | null {
+  const { continuing, request } = context;
+  if (continuing === null || call.how === null) return null;
+  const { wantsUsage } = request;
+  const echoes = call.prepared.echoes === true;
+  return new Continuation({ continuing, settings: target.settings, how: call.how, echoes, wantsUsage });
 }
 
 function headersOf({ lane, call, context }: OneTry, tryId: string): string[] {

@@ -128,6 +128,7 @@ const settings: fc.Arbitrary<BreakerSettings> = fc.record({
   openFor: fc.integer({ min: 1, max: 500 }),
   maxOpenFor: fc.integer({ min: 500, max: 3000 }),
   halfOpenProbes: fc.integer({ min: 1, max: 3 }),
+  share: fc.constant(false),
 });
 
 it('a breaker does what the plain model of its rules does, whatever happens in whatever order', () => {

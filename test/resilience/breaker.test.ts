@@ -12,6 +12,7 @@ const usual: BreakerSettings = {
   openFor: 10_000,
   maxOpenFor: 60_000,
   halfOpenProbes: 1,
+  share: false,
 };
 /** Jitter of nothing. */
 const middle = () => 0.5;

@@ -18,6 +18,8 @@ const STATUSES: Readonly<Record<FailureKind, readonly (number | null)[]>> = {
   broken_body: [null],
   client_gone: [null],
   deadline: [null],
+  superseded: [null],
+  diverged: [null],
   shutdown: [null],
 };
 

@@ -3,6 +3,7 @@
  * tree"): slowly, over plain lists, and with nothing of the code that does it. The property tests hold the two against each other.
  */
 import type { FailureKind } from '../../src/core/outcome.ts';
+import type { HedgeSettings } from '../../src/routing/tree.ts';
 
 export interface ModelFailure {
   kind: FailureKind;
@@ -31,7 +32,8 @@ export interface Leaf {
 /** `codes` are a strategy's `on_status_codes`; null = it has none. */
 export type Tree =
   | { mode: 'target'; leaf: Leaf }
-  | { mode: 'single' | 'fallback'; codes: number[] | null; children: Tree[] }
+  /** `hedge`: the model knows nothing of it. What would have been answered without must be answered with it. */
+  | { mode: 'single' | 'fallback'; codes: number[] | null; children: Tree[]; hedge?: HedgeSettings }
   | { mode: 'loadbalance'; codes: number[] | null; children: Tree[]; weights: number[] }
   | {
       mode: 'conditional';
@@ -69,6 +71,8 @@ const NEXT_TARGET: Readonly<Record<FailureKind, boolean>> = {
   broken_body: true,
   client_gone: false,
   deadline: false,
+  superseded: false,
+  diverged: true,
   shutdown: false,
 };
 

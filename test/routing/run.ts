@@ -1,6 +1,9 @@
 /** Walks and judges a tree of the model with the code itself, on a clock of its own and with targets that do as they are told. */
+import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Failure, FailureKind } from '../../src/core/outcome.ts';
 import { judge, type Unanswered, type Verdict } from '../../src/pipeline/verdict.ts';
+import { Hedges } from '../../src/routing/hedge.ts';
+import type { Measures } from '../../src/routing/measures.ts';
 import type { TreeNode } from '../../src/routing/tree.ts';
 import { walk } from '../../src/routing/walk.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -14,6 +17,19 @@ export interface Ran {
   message: string | null;
 }
 
+/** Of targets of which nothing is known, and that can all serve. */
+export function noMeasures(): Measures<Leaf> {
+  return {
+    id: ({ id }) => id,
+    usable: () => true,
+    latency: () => null,
+    quantile: () => null,
+    inFlight: () => 0,
+    cost: () => null,
+    headroom: () => null,
+  };
+}
+
 /** `total`: of the whole request, in milliseconds. */
 export async function run(tree: Tree, chance: () => number = () => 0, total = 600_000): Promise<Ran> {
   const clock = new ManualClock();
@@ -23,6 +39,12 @@ export async function run(tree: Tree, chance: () => number = () => 0, total = 60
     facts: () => ({ lookup: () => undefined }),
     clock,
     chance,
+    cancellation: new Cancellation(),
+    measures: noMeasures(),
+    stickyValue: () => null,
+    hedges: new Hedges(),
+    lookUp: async () => null,
+    discard: () => {},
     async call(leaf) {
       story.calls.push(leaf.id);
       clock.advance(leaf.takes);
@@ -68,17 +90,20 @@ function flat(verdict: Verdict): ExpectedVerdict | null {
   }
 }
 
-function nodeOf(tree: Tree): TreeNode<Leaf> {
+/** The tree as the code has it. */
+export function nodeOf(tree: Tree): TreeNode<Leaf> {
   const label = tree.mode;
   switch (tree.mode) {
     case 'target':
-      return { kind: 'target', label, target: tree.leaf };
+      return { kind: 'target', label, cache: null, target: tree.leaf };
     case 'single':
     case 'fallback':
       return {
         kind: 'fallback',
         label,
+        cache: null,
         onStatusCodes: setOf(tree.codes),
+        hedge: tree.hedge ?? null,
         children: tree.children.map(nodeOf),
       };
     case 'loadbalance': {
@@ -86,7 +111,8 @@ function nodeOf(tree: Tree): TreeNode<Leaf> {
         weight: tree.weights[i] ?? 1,
         node: nodeOf(child),
       }));
-      return { kind: 'loadbalance', label, onStatusCodes: setOf(tree.codes), children };
+      const onStatusCodes = setOf(tree.codes);
+      return { kind: 'loadbalance', label, cache: null, onStatusCodes, by: 'weight', sticky: null, children };
     }
     case 'conditional': {
       const children = tree.children.map(nodeOf);
@@ -94,7 +120,8 @@ function nodeOf(tree: Tree): TreeNode<Leaf> {
         query: { matches: () => matches },
         child: children[child] as TreeNode<Leaf>,
       }));
-      return { kind: 'conditional', label, conditions, default: children[tree.default ?? -1] ?? null };
+      const fallThrough = children[tree.default ?? -1] ?? null;
+      return { kind: 'conditional', label, cache: null, conditions, default: fallThrough };
     }
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { drawByWeight } from '../../src/routing/walk.ts';
+import { drawByWeight } from '../../src/routing/balance.ts';
 import { drawnFrom } from './arbitrary.ts';
 import type { Tree } from './model.ts';
 import {

@@ -139,6 +139,7 @@ describe('what an event brings', () => {
 function directly(choices = 1) {
   const written: string[] = [];
   const owner = {
+    heard: () => {},
     begun: () => {},
     finished: () => {},
     complete: () => {},

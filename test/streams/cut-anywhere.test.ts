@@ -37,6 +37,7 @@ function relay(pieces: readonly Buffer[], wantsUsage: boolean): string {
   const written: Buffer[] = [];
   let over: unknown = 'nothing';
   const owner = {
+    heard: () => {},
     begun: () => stream.flow({ write: (bytes) => Boolean(written.push(bytes)), end: () => {} }),
     finished: () => {},
     complete: () => {

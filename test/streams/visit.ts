@@ -30,6 +30,9 @@ export const TARGET: TargetSettings = {
   timeouts: { connect: 5000, firstToken: 30_000, idle: 10_000, attempt: 300_000, total: 600_000 },
   strictParams: false,
   cacheMarkers: false,
+  midStream: 'error',
+  prefill: null,
+  cacheTtl: null,
   breaker: {
     window: 10_000,
     minRequests: 100,
@@ -38,6 +41,7 @@ export const TARGET: TargetSettings = {
     openFor: 1000,
     maxOpenFor: 1000,
     halfOpenProbes: 1,
+    share: false,
   },
 };
 
@@ -50,6 +54,8 @@ export const PROVIDER = {
   proxy: null,
   ca: null,
   connections: 8,
+  limits: null,
+  adaptive: false,
   region: null,
   resource: null,
   deployments: {},
@@ -121,11 +127,13 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
         memory: { remember: () => {}, recall: () => null },
         media: new MediaFetcher(),
         newId: () => 'new',
+        continuing: null,
         events: {
           tried: () => {},
           firstToken: () => {},
           retryDenied: () => {},
           interrupted: () => {},
+          continued: () => {},
           dropped: () => {},
         },
         ...context,

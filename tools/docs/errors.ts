@@ -15,6 +15,14 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     when: 'No model or alias has this name. `GET /v1/models/{id}` says so too where the key may not use it.',
     todo: 'Compare with `GET /v1/models`; the names are those under `models` and `aliases`, not those of the provider (unless `direct_models` is on).',
   },
+  stream_not_found: {
+    when: 'The tenant has no stream by this id: none was begun with `x-spillway-resume: true`, or it ended more than ten minutes ago.',
+    todo: 'Take the id from `x-spillway-stream-id`, and ask with a key of the same tenant. Else ask the model anew.',
+  },
+  stream_truncated: {
+    when: 'What was asked for has been dropped: of a long stream the latest 8 MB are kept.',
+    todo: 'Ask for what comes after a later event; `message` says which are still there. Else ask the model anew.',
+  },
   tenant_not_found: {
     when: 'Admin listener: no tenant has this id.',
     todo: '`GET /admin/tenants` lists those there are.',
@@ -58,6 +66,14 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
   missing_required_parameter: {
     when: '`model` or `messages` is missing.',
     todo: 'Send the field that `param` names.',
+  },
+  idempotency_key_reused: {
+    when: 'The `Idempotency-Key` was sent before with another body, or to another path.',
+    todo: 'Take a new key for each request; the same one only to send the same request again.',
+  },
+  idempotency_key_in_use: {
+    when: 'A request with this `Idempotency-Key` runs already, and was waited for as long as a request may take in all (`timeouts.total`).',
+    todo: 'Send the same again after `retry-after`: its answer will be there, or it runs anew. The official SDKs do so by themselves.',
   },
   request_too_large: {
     when: 'The body is larger than `server.max_body`.',

@@ -18,6 +18,9 @@ const LABELS: Readonly<Record<string, string>> = {
   to: '`open`, `half_open`, `closed`',
   quota:
     'whose quota it is, what it counts, and per what: `tenant/tokens/minute`, `key/usd/day`, `tenant/concurrent`',
+  result:
+    'of hedges: `started`, and of these `won`; of requests to models that keep answers: `hit`, `shared`, `miss`',
+  how: '`prefill`: the model was given what the client had as the beginning of its answer; `again`: it was asked for all of it',
   le: 'upper bound of the bucket',
 };
 

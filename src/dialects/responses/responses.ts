@@ -32,6 +32,9 @@ export const responses: ClientDialect = {
       get dropped() {
         return translate().dropped;
       },
+      get isTied() {
+        return isTied(body.value);
+      },
       name: (param) => responsesName(param, body.value, translate().body.value),
     };
   },
@@ -60,6 +63,12 @@ export const responses: ClientDialect = {
 
   error: openaiError,
 };
+
+/** Is the answer to be kept where it is given, which is usual unless it is declined, or to show thoughts as only the host can? */
+function isTied({ store, reasoning, include }: JsonObject): boolean {
+  if (store !== false || (Array.isArray(include) && include.length > 0)) return true;
+  return isJsonObject(reasoning) && (reasoning['summary'] ?? reasoning['generate_summary'] ?? null) !== null;
+}
 
 /** A message is a delta that brings all; its calls stand in the order of their indices. */
 function messageOf(choice: JsonObject): JsonObject {

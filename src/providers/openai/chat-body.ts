@@ -45,6 +45,7 @@ export function fitChat(ask: Ask, quirks: HostQuirks): FittedBody {
   nameLimit(param, ask, quirks, changes);
   boundLimit(param, ask, changes);
   nameSeed(param, quirks, changes);
+  if (ask.goesOn === true) sayThatItGoesOn(changes.get('messages') ?? messages, quirks, changes);
   return { body: body.with(changes), dropped: inOrder(drops.names, ask) };
 }
 
@@ -186,6 +187,21 @@ function nameSeed(param: ReadParam, { seed: name }: HostQuirks, changes: Map<str
   if (name === 'seed' || seed === undefined) return;
   changes.set('seed', null);
   changes.set(name, seed);
+}
+
+/** vLLM begins a message of its own unless it is told not to. */
+function sayThatItGoesOn(
+  messages: Json | undefined,
+  { goesOnBy }: HostQuirks,
+  changes: Map<string, Json>,
+): void {
+  if (goesOnBy === 'parameters') {
+    changes.set('add_generation_prompt', false);
+    changes.set('continue_final_message', true);
+  } else if (goesOnBy === 'prefix' && Array.isArray(messages)) {
+    const last = messages.at(-1);
+    if (isJsonObject(last)) changes.set('messages', [...messages.slice(0, -1), { ...last, prefix: true }]);
+  }
 }
 
 /** By where the client names them; what only the target's overrides name comes last. */

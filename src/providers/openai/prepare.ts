@@ -11,7 +11,14 @@ export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
     case 'chat': {
       const choices = choicesAsked(ask);
       const fitted = fitChat(ask, quirks);
-      return { path: '/chat/completions', headers: [], ...fitted, answer: () => chatAnswer(choices) };
+      const echoes = ask.goesOn === true && quirks.echoes === true ? { echoes: true } : {};
+      return {
+        path: pathOf(ask, quirks),
+        headers: [],
+        ...fitted,
+        ...echoes,
+        answer: () => chatAnswer(choices),
+      };
     }
     case 'responses':
       return { path: '/responses', headers: [], ...fitResponses(ask), answer: responsesAnswer };
@@ -20,6 +27,13 @@ export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
     default:
       throw new Unsupported('model', 'This kind of request is not supported.');
   }
+}
+
+function pathOf({ goesOn, provider }: Ask, { goesOnAt }: HostQuirks): string {
+  const path = '/chat/completions';
+  if (goesOn !== true || goesOnAt === undefined) return path;
+  // A base URL with a path of its own is that of another version of the API, or of the beta itself.
+  return new URL(provider.baseUrl).pathname === '/' ? goesOnAt : path;
 }
 
 function choicesAsked(ask: Ask): number {

@@ -16,6 +16,8 @@ export const PROVIDER: ProviderSettings = {
   proxy: null,
   ca: null,
   connections: 1,
+  limits: null,
+  adaptive: false,
   region: null,
   resource: null,
   deployments: {},

@@ -1,0 +1,112 @@
+import type { Cancellation } from '../core/cancellation.ts';
+import { type Failure, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
+import { NANODOLLARS, type Spent } from '../core/usage.ts';
+import type { Continuing } from '../upstream/continuing/continuing.ts';
+import { mayPrefill } from '../upstream/continuing/prefilled.ts';
+import type { Target } from '../upstream/registry.ts';
+import { goneFailure } from '../upstream/transport-failure.ts';
+import type { Answer } from '../upstream/visit.ts';
+import { ContinuedStream, type Part } from './continued-stream.ts';
+import { Parts } from './parts.ts';
+import type { Spending } from './spending.ts';
+
+/** An answer that breaks this often is given up. */
+const MOST_CONTINUATIONS = 8;
+
+/** What finding somebody else takes. */
+export interface Going {
+  /** Walks the request's tree again, past the targets that are to be skipped. Null: none of the others answered. */
+  again(skip: (target: Target) => boolean, continuing: Continuing): Promise<Answer | null>;
+  /** Of the request. */
+  cancellation: Cancellation;
+  /** Of the request, as they come. */
+  tries: readonly TryRecord[];
+  spending: Spending;
+}
+
+/** An answer that goes on where it breaks. */
+export interface Lasting {
+  stream: ContinuedStream;
+  /** What it took once it is over; null where it never broke, or did so before anybody could go on. */
+  spent(whole: boolean): Spent | null;
+}
+
+/** The answer, gone on with by other targets of the tree where it breaks, and last by the one that it broke off at. */
+export function lasting({ stream, target, presenter }: Answer & { kind: 'stream' }, going: Going): Lasting {
+  const parts = new Parts(going.spending);
+  const search = new Search(parts, presenter, going);
+  const continued = new ContinuedStream({ stream, target }, (part, failure) => search.next(part, failure));
+  return {
+    stream: continued,
+    spent(whole) {
+      const { stream: last, target: writer } = continued.part;
+      if (last.continuation === null) return null;
+      const { usage: reported, continuation: contribution } = last;
+      return parts.spent({ target: writer.settings, reported, contribution, whole });
+    },
+  };
+}
+
+class Search {
+  readonly #parts: Parts;
+  readonly #presenter: Continuing['presenter'];
+  readonly #going: Going;
+  /** How often it broke, by the targets' names. */
+  readonly #broken = new Map<string, number>();
+  /** Those that are not to be asked again: who was silent stays silent. */
+  readonly #silent = new Set<string>();
+  #continuations = 0;
+  #diverged = false;
+
+  constructor(parts: Parts, presenter: Continuing['presenter'], going: Going) {
+    this.#parts = parts;
+    this.#presenter = presenter;
+    this.#going = going;
+  }
+
+  async next(part: Part, failure: Failure): Promise<Part | Failure> {
+    this.#parts.broke(part);
+    const { id } = part.target.settings;
+    this.#broken.set(id, (this.#broken.get(id) ?? 0) + 1);
+    if (OUTCOME_RULES[failure.kind].again === 'no') this.#silent.add(id);
+    const { transcript: told } = part.stream;
+    if (told === null || this.#continuations === MOST_CONTINUATIONS) return failure;
+    this.#continuations++;
+    const continuing: Continuing = {
+      told,
+      presenter: this.#presenter,
+      toldTokens: this.#parts.told,
+      diverged: this.#diverged,
+      total: (target, contribution, reported) => {
+        const { usage, cost } = this.#parts.spent({ target, reported, contribution, whole: true });
+        return { usage, cost: cost === null ? null : cost / NANODOLLARS };
+      },
+    };
+    const inVain = (target: Target) => continuing.diverged && !mayPrefill(target, told);
+    const fresh = (target: Target) => this.#broken.has(target.settings.id);
+    const once = ({ settings: { id: name } }: Target) =>
+      this.#broken.get(name) !== 1 || this.#silent.has(name);
+    for (const skip of [fresh, once]) {
+      const found = await this.#ask((target) => skip(target) || inVain(target), continuing);
+      this.#diverged = continuing.diverged;
+      if (found === 'given_up') return failure;
+      if (found !== null) return found;
+    }
+    return failure;
+  }
+
+  /** Null: none of them answered, and others may be asked. */
+  async #ask(
+    skip: (target: Target) => boolean,
+    continuing: Continuing,
+  ): Promise<Part | Failure | 'given_up' | null> {
+    const { again, cancellation, tries } = this.#going;
+    const before = tries.length;
+    const answer = await again(skip, continuing);
+    if (answer?.kind === 'stream') return { stream: answer.stream, target: answer.target };
+    if (cancellation.reason !== null) return goneFailure(cancellation.reason);
+    const last = tries.length > before ? tries.at(-1) : undefined;
+    if (last === undefined || last.outcome === 'ok' || OUTCOME_RULES[last.outcome].next) return null;
+    return 'given_up';
+  }
+}

@@ -1,0 +1,173 @@
+import type { RequestEntry } from '../accounting/book.ts';
+import type { Cancellation } from '../core/cancellation.ts';
+import type { Clock } from '../core/clock.ts';
+import { ApiError } from '../core/errors.ts';
+import type { Claim, Claimed, Claims, Running, Wanted } from '../replay/claims.ts';
+import type { KeptAnswer } from '../replay/kept-answer.ts';
+import type { IdempotencySettings } from '../replay/settings.ts';
+import { StateUnavailable } from '../state/unavailable.ts';
+import { idHeaders } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import { RecordedExchange } from './recorded-exchange.ts';
+
+export const IDEMPOTENCY_HEADER = 'idempotency-key';
+
+/** Printable ASCII. Characters: 1 to 255. */
+const KEY = /^[ -~]{1,255}$/;
+
+/** What the client did wrong would be wrong again. All else that is no success may be better the next time. */
+const STAYS_WRONG: ReadonlySet<number> = new Set([400, 404, 405, 410, 413, 414, 415, 422]);
+
+/** How often it is asked whether a request has ended that runs in another gateway: first, by how much later each time, at last. Milliseconds. */
+const POLL = { first: 50, growth: 1.5, last: 500 };
+
+/** When one that could not be waited for any longer is worth being asked for again. Milliseconds. */
+const ASK_AGAIN = 1000;
+
+export interface OnceContext {
+  tenant: string;
+  claims: Claims;
+  settings: IdempotencySettings;
+  /** For how long after it was read a request may wait for one that runs already. Milliseconds. */
+  waitFor: number;
+  clock: Clock;
+  /** Of this request. What `execute` writes there of the outcome says whether a stream came to its end. */
+  entry: RequestEntry;
+}
+
+/**
+ * Runs `execute` once for all requests of a tenant with the same `Idempotency-Key`, whichever gateway they come to; all others are given
+ * the answer that it gave to the exchange that it was handed. One that fails in a way that may be over the next time is as if it had
+ * never been. Rejects with an ApiError where the client is to be told something else, and with what `execute` rejects with.
+ */
+export async function once(
+  exchange: Exchange,
+  context: OnceContext,
+  execute: (exchange: Exchange) => Promise<void>,
+): Promise<void> {
+  const { claims, tenant, clock, waitFor, entry, settings } = context;
+  const wanted = claims.wanted(tenant, keyOf(exchange), [exchange.dialect, exchange.body]);
+  const deadline = exchange.readAt + waitFor;
+  let wait = POLL.first;
+  let elsewhere: number | undefined;
+  for (;;) {
+    const found = await ask(claims, wanted, elsewhere);
+    switch (found.kind) {
+      case 'claimed':
+        return await run(exchange, found.claim, settings, entry, execute);
+      case 'done':
+        return replay(exchange, found.answer, entry);
+      case 'other_body': {
+        const message =
+          'This `Idempotency-Key` was used for another request. Take a new key for each request, and the same one only to send the same again.';
+        throw new ApiError('idempotency_key_reused', message, { shouldRetry: false });
+      }
+    }
+    const from = clock.now();
+    const most = deadline - from;
+    if (most <= 0) {
+      const message =
+        'The request with this `Idempotency-Key` that came first is still under way. Its answer will be found under the same key.';
+      throw new ApiError('idempotency_key_in_use', message, { retryAfterMs: ASK_AGAIN });
+    }
+    const ms = found.over === null ? Math.min(wait, most) : most;
+    const answer = await endOf(found, ms, clock, exchange.cancellation);
+    entry.waitedMs += clock.now() - from;
+    if (exchange.cancellation.reason !== null) return left(exchange.cancellation, entry);
+    if (answer !== null) return replay(exchange, answer, entry);
+    if (found.over === null) elsewhere = found.until;
+    wait = Math.min(POLL.last, wait * POLL.growth);
+  }
+}
+
+function keyOf(exchange: Exchange): string {
+  const key = exchange.header(IDEMPOTENCY_HEADER) ?? '';
+  if (KEY.test(key)) return key;
+  throw new ApiError(
+    'invalid_value',
+    'The header `Idempotency-Key` must be 1 to 255 printable ASCII characters.',
+    { param: 'Idempotency-Key', shouldRetry: false },
+  );
+}
+
+async function ask(claims: Claims, wanted: Wanted, elsewhere: number | undefined): Promise<Claimed> {
+  try {
+    return await claims.claim(wanted, elsewhere);
+  } catch (error) {
+    if (!(error instanceof StateUnavailable)) throw error;
+    const message =
+      'It cannot be found out now whether this `Idempotency-Key` was used before: the store that knows is away. Try again shortly.';
+    throw new ApiError('state_unavailable', message, { retryAfterMs: ASK_AGAIN });
+  }
+}
+
+async function run(
+  exchange: Exchange,
+  claim: Claim,
+  { ttl, maxBody }: IdempotencySettings,
+  entry: RequestEntry,
+  execute: (exchange: Exchange) => Promise<void>,
+): Promise<void> {
+  const recorded = new RecordedExchange(exchange, maxBody);
+  let answer: KeptAnswer | null = null;
+  try {
+    await execute(recorded);
+    answer = isToBeKept(recorded, entry) ? recorded.answer() : null;
+  } finally {
+    if (answer === null) claim.free();
+    else claim.finish(answer, ttl);
+  }
+}
+
+function isToBeKept({ status, streamed }: RecordedExchange, { outcome }: RequestEntry): boolean {
+  // One that broke had status 200, too.
+  if (streamed) return outcome === 'ok';
+  return (status >= 200 && status < 300) || STAYS_WRONG.has(status);
+}
+
+function replay(exchange: Exchange, answer: KeptAnswer, entry: RequestEntry): void {
+  const { status, streamed, target, body } = answer;
+  entry.replayed = true;
+  entry.status = status;
+  entry.outcome = status < 400 ? 'ok' : 'invalid_request';
+  entry.target = target;
+  const headers = { ...answer.headers, ...idHeaders(exchange), 'x-spillway-replayed': 'true' };
+  if (!streamed) {
+    exchange.send(status, headers, body);
+    return;
+  }
+  // All of it is in memory already: there is nothing to hold back for a slow client.
+  const response = exchange.stream(headers, () => {});
+  response.write(Buffer.from(body));
+  response.end();
+}
+
+/** Resolves when it has ended here, the time is over, or the work is cancelled: to its answer, if there is one. */
+function endOf(
+  { over }: Running,
+  ms: number,
+  clock: Clock,
+  cancellation: Cancellation,
+): Promise<KeptAnswer | null> {
+  if (cancellation.reason !== null) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    const end = (answer: KeptAnswer | null) => {
+      timer.cancel();
+      cancellation.remove(listener);
+      resolve(answer);
+    };
+    const listener = { cancelled: () => end(null) };
+    const timer = clock.schedule(ms, () => end(null));
+    cancellation.add(listener);
+    void over?.then(end);
+  });
+}
+
+function left({ reason }: Cancellation, entry: RequestEntry): void {
+  if (reason !== 'client_gone') {
+    const message = 'This gateway is shutting down; try again.';
+    throw new ApiError('server_shutting_down', message, { retryAfterMs: ASK_AGAIN });
+  }
+  entry.status = 499;
+  entry.outcome = 'client_gone';
+}

@@ -1,0 +1,14 @@
+import type { RequestEntry } from '../accounting/book.ts';
+import type { Principal } from '../auth/keyring.ts';
+import type { ClientRequest } from '../dialects/dialect.ts';
+import type { LiveModel } from './live.ts';
+import type { Spending } from './spending.ts';
+
+/** A request that has been let in. */
+export interface Job {
+  principal: Principal;
+  request: ClientRequest;
+  model: LiveModel;
+  entry: RequestEntry;
+  spending: Spending;
+}

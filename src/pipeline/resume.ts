@@ -1,0 +1,208 @@
+import type { Presenter } from '../chat/presenter.ts';
+import type { CancelListener, CancelReason } from '../core/cancellation.ts';
+import type { Clock, Timer } from '../core/clock.ts';
+import { ApiError, ERROR_CODES } from '../core/errors.ts';
+import {
+  type Reading,
+  type ReadingEnd,
+  type ReadingSink,
+  STREAM_ID,
+  type StreamLogs,
+} from '../replay/stream-log.ts';
+import { StateUnavailable } from '../state/unavailable.ts';
+import { authenticate } from './authenticate.ts';
+import { STREAM_HEADERS } from './deliver.ts';
+import { sendError } from './errors.ts';
+import type { Exchange, ResponseStream } from './exchange.ts';
+import { lastEventOf, voiceOf } from './last-words.ts';
+import type { Live } from './live.ts';
+
+/** What a client asks for that comes back to a stream. */
+export interface Asked {
+  id: string;
+  /** `after` of the query, as it came; a list if it came several times. Null: there is none. */
+  after: string | readonly string[] | null;
+}
+
+/** More than any stream has; and a number that nothing on its way makes another one of. Digits. */
+const AN_EVENT = /^\d{1,15}$/;
+
+/** Milliseconds. */
+const STORE_WAIT = 1000;
+
+/**
+ * `GET /v1/streams/{id}`: what came after an event, then what comes, and the end as it was. Resolves when the answer has begun.
+ */
+export async function resume(
+  exchange: Exchange,
+  live: Live,
+  asked: Asked,
+  { streams, clock }: { streams: StreamLogs; clock: Clock },
+): Promise<void> {
+  await answerErrors(exchange, async () => {
+    const { tenant } = authenticate(exchange, live);
+    const after = eventIn(asked.after, exchange.header('last-event-id'));
+    const found = STREAM_ID.test(asked.id) ? await streams.read(tenant.id, asked.id, after) : 'unknown';
+    if (found === 'unknown') throw notFound(asked.id);
+    if ('kind' in found) throw truncated(asked.id, found.first);
+    new Resumption(exchange, asked.id, found, { heartbeat: live.heartbeat, clock });
+  });
+}
+
+/** `DELETE /v1/streams/{id}`: it is forgotten, and the work ends if it is still under way. */
+export async function remove(
+  exchange: Exchange,
+  live: Live,
+  id: string,
+  { streams }: { streams: StreamLogs },
+): Promise<void> {
+  await answerErrors(exchange, async () => {
+    const { tenant } = authenticate(exchange, live);
+    if (!STREAM_ID.test(id) || !(await streams.remove(tenant.id, id))) throw notFound(id);
+    const headers = { 'content-type': 'application/json', 'x-request-id': exchange.requestId };
+    exchange.send(200, headers, JSON.stringify({ id, object: 'stream', deleted: true }));
+  });
+}
+
+async function answerErrors(exchange: Exchange, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const known = error instanceof StateUnavailable ? storeAway() : error;
+    const shown = known instanceof ApiError ? known : internalError();
+    sendError(exchange, shown, { 'x-request-id': exchange.requestId });
+    if (known !== shown) throw error;
+  }
+}
+
+/** A browser that comes back by itself asks at the address it began with, and says in the header how far it has come since. */
+function eventIn(query: Asked['after'], header: string | undefined): number {
+  const [name, value] =
+    header === undefined ? (['after', query] as const) : (['Last-Event-ID', header] as const);
+  if (value === null) return 0;
+  if (typeof value === 'string' && AN_EVENT.test(value)) return Number(value);
+  throw new ApiError(
+    'invalid_value',
+    `'${name}' must be the number of an event: digits, as in its 'id' line.`,
+    {
+      param: name,
+    },
+  );
+}
+
+function notFound(id: string): ApiError {
+  const message = `There is no stream '${shortened(id)}' of yours here: none was begun with 'x-spillway-resume: true', or it is not kept any more.`;
+  return new ApiError('stream_not_found', message, { shouldRetry: false });
+}
+
+function shortened(id: string): string {
+  return id.length <= 128 ? id : `${id.slice(0, 128)}…`;
+}
+
+function truncated(id: string, first: number): ApiError {
+  const message = `Of the stream '${id}' only its end is kept, for it is long: events from ${first} on. What came before is gone.`;
+  return new ApiError('stream_truncated', message, { param: 'after', shouldRetry: false });
+}
+
+function storeAway(): ApiError {
+  const message =
+    'Streams of other gateways cannot be read now: the store that they are kept in is away. Try again shortly.';
+  return new ApiError('state_unavailable', message, { retryAfterMs: STORE_WAIT });
+}
+
+function internalError(): ApiError {
+  return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
+}
+
+/** Why a stream ends here that has not come to its end. */
+const WHY: Readonly<Record<Exclude<ReadingEnd, 'over'> | 'shutdown', string>> = {
+  interrupted:
+    'The stream was interrupted: the gateway that received it is gone. What came before is not the whole answer.',
+  removed: 'The stream was removed, or came to nothing. What came before is not the whole answer.',
+  behind: 'The stream went on faster than it was read, and what comes next is not kept any more.',
+  away: 'The store that the stream is kept in is away. Ask again for what comes after the last event.',
+  shutdown: 'This gateway is shutting down. Ask another one for what comes after the last event.',
+};
+
+/** One client that follows a stream. */
+class Resumption implements ReadingSink, CancelListener {
+  readonly #exchange: Exchange;
+  readonly #reading: Reading;
+  readonly #response: ResponseStream;
+  readonly #voice: Presenter;
+  readonly #clock: Clock;
+  readonly #heartbeat: number;
+  #writtenAt: number;
+  #clientIsSlow = false;
+  #timer: Timer | null = null;
+  /** What was written last. */
+  #latest: Buffer | null = null;
+  #over = false;
+
+  constructor(exchange: Exchange, id: string, reading: Reading, pace: { heartbeat: number; clock: Clock }) {
+    this.#exchange = exchange;
+    this.#reading = reading;
+    this.#clock = pace.clock;
+    this.#heartbeat = pace.heartbeat;
+    this.#writtenAt = pace.clock.now();
+    this.#voice = voiceOf(reading.dialect);
+    const headers = {
+      ...STREAM_HEADERS,
+      'x-request-id': exchange.requestId,
+      'x-spillway-stream-id': id,
+    };
+    this.#response = exchange.stream(headers, () => {
+      this.#clientIsSlow = false;
+      if (!this.#over) reading.resume();
+    });
+    exchange.cancellation.add(this);
+    if (this.#over) return;
+    if (this.#heartbeat > 0) this.#beatIn(this.#heartbeat);
+    reading.flow(this);
+    // Headers go out with the first bytes: a client that must wait is to know that it has come to the right place.
+    if (!this.#over && this.#latest === null) this.#response.write(this.#voice.ping);
+  }
+
+  write(events: Buffer): boolean {
+    this.#writtenAt = this.#clock.now();
+    this.#latest = events;
+    this.#clientIsSlow = !this.#response.write(events);
+    return !this.#clientIsSlow;
+  }
+
+  end(how: ReadingEnd): void {
+    this.#finish(how === 'over' ? null : how);
+  }
+
+  /** The client left, or the process must end. */
+  cancelled(reason: CancelReason): void {
+    this.#reading.close();
+    this.#finish(reason === 'shutdown' ? 'shutdown' : null);
+  }
+
+  #finish(why: keyof typeof WHY | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#timer?.cancel();
+    this.#exchange.cancellation.remove(this);
+    if (why !== null) {
+      const after = this.#latest === null ? null : lastEventOf(this.#latest);
+      const { type } = ERROR_CODES.stream_interrupted;
+      this.#response.write(this.#voice.error({ message: WHY[why], type, code: 'stream_interrupted', after }));
+    }
+    this.#latest = null;
+    this.#response.end();
+  }
+
+  #beatIn(ms: number): void {
+    this.#timer = this.#clock.schedule(ms, () => {
+      const quiet = this.#clock.now() - this.#writtenAt;
+      if (quiet < this.#heartbeat) return this.#beatIn(this.#heartbeat - quiet);
+      if (!this.#clientIsSlow) {
+        this.#response.write(this.#voice.ping);
+        this.#writtenAt = this.#clock.now();
+      }
+      this.#beatIn(this.#heartbeat);
+    });
+  }
+}

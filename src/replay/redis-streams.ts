@@ -1,0 +1,210 @@
+import type { Clock } from '../core/clock.ts';
+import type { StateClient } from '../state/client.ts';
+import { StateUnavailable } from '../state/unavailable.ts';
+import { readLog } from './event-log.ts';
+import { type MemoryStream, MemoryStreams, type StreamBounds } from './memory-streams.ts';
+import type { Seal } from './seal.ts';
+import {
+  type Dropped,
+  type NewStream,
+  type Reading,
+  STREAM_LIFE,
+  type StreamLog,
+  type StreamLogs,
+} from './stream-log.ts';
+import { lookAfter, PollReading } from './stream-poll.ts';
+import { SCRIPTS } from './stream-scripts.ts';
+import { LEASE, type StreamPlace, Upload } from './stream-upload.ts';
+
+export interface RedisStreamsOptions {
+  client: StateClient;
+  keyPrefix: string;
+  /** Names this process' life: random, so that no other has the same. */
+  gateway: string;
+  seal: Seal;
+  clock: Clock;
+  bounds?: StreamBounds;
+  /** Told of what goes wrong though Redis is there. */
+  onFault(error: unknown): void;
+}
+
+/**
+ * Streams kept for all gateways. Each is in the memory of the gateway that writes it, where its readers there read it, and is brought to Redis from there for
+ * all others. While Redis is away, memory serves.
+ */
+export class RedisStreams implements StreamLogs {
+  readonly #options: RedisStreamsOptions;
+  readonly #memory: MemoryStreams;
+  readonly #shared = new Set<SharedStream>();
+  readonly #byLocal = new WeakMap<MemoryStream, SharedStream>();
+  #opened = 0;
+
+  constructor(options: RedisStreamsOptions) {
+    this.#options = options;
+    this.#memory = new MemoryStreams(options.clock, options.bounds);
+  }
+
+  open(stream: NewStream): StreamLog {
+    const local = this.#memory.open(stream);
+    const owner = `${this.#options.gateway}.${++this.#opened}`;
+    const shared = new SharedStream(local, stream, {
+      memory: this.#memory,
+      place: (id) => this.#placeOf(stream.tenant, id),
+      owner,
+      onFault: (error) => this.#options.onFault(error),
+      over: () => this.#shared.delete(shared),
+    });
+    this.#shared.add(shared);
+    this.#byLocal.set(local, shared);
+    return shared;
+  }
+
+  async read(tenant: string, id: string, after: number): Promise<Reading | Dropped | 'unknown'> {
+    const local = this.#memory.find(tenant, id);
+    const here = local === null ? null : readLog(local.log, local.dialect, after);
+    // Whoever writes it knows best. Once all of it is in Redis, others may have removed it there.
+    if (here !== null && !('kind' in here) && !this.#isElsewhere(local)) return here;
+    const place = this.#placeOf(tenant, id);
+    try {
+      const found = await lookAfter(place, after);
+      if (found === 'none') return here ?? 'unknown';
+      if (found === 'gone') {
+        local?.remove();
+        return 'unknown';
+      }
+      return found.kind === 'dropped' ? found : new PollReading(place, found, after);
+    } catch (error) {
+      if (here !== null && !('kind' in here)) return here;
+      throw error;
+    }
+  }
+
+  async remove(tenant: string, id: string): Promise<boolean> {
+    const wasHere = await this.#memory.remove(tenant, id);
+    const { client, keys } = this.#placeOf(tenant, id);
+    return (await client.run(SCRIPTS.remove, keys, [STREAM_LIFE])) === 1 || wasHere;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#shared].map((shared) => shared.close()));
+    await this.#memory.close();
+  }
+
+  #isElsewhere(local: MemoryStream | null): boolean {
+    return local !== null && this.#byLocal.get(local)?.isWhole === true;
+  }
+
+  #placeOf(tenant: string, id: string): StreamPlace {
+    const { client, clock, seal, keyPrefix } = this.#options;
+    const head = `${keyPrefix}:{${tenant}}:s:${id}`;
+    return { client, clock, seal, keys: [head, `${head}:b`] };
+  }
+}
+
+interface SharedStreamOptions {
+  memory: MemoryStreams;
+  place(id: string): StreamPlace;
+  owner: string;
+  onFault(error: unknown): void;
+  /** Nothing is left to be sent. */
+  over(): void;
+}
+
+/** One stream that is written here. */
+class SharedStream implements StreamLog {
+  readonly #local: MemoryStream;
+  readonly #stream: NewStream;
+  readonly #options: SharedStreamOptions;
+  /** Is its name its own among all gateways? Null: that is being asked. */
+  #isOwn: boolean | null;
+  #upload: Upload | null = null;
+  #stopped = false;
+
+  constructor(local: MemoryStream, stream: NewStream, options: SharedStreamOptions) {
+    this.#local = local;
+    this.#stream = stream;
+    this.#options = options;
+    local.forgotten = () => this.#stop();
+    this.#isOwn = stream.unused || local.id !== stream.wanted ? true : null;
+    if (this.#isOwn === null) this.#claim();
+  }
+
+  get isWhole(): boolean {
+    return this.#upload?.isWhole === true;
+  }
+
+  begin(): string {
+    if (this.#isOwn !== true) {
+      // Nobody waits for Redis to say so: another name is as good.
+      this.#isOwn = false;
+      this.#options.memory.rename(this.#local, this.#stream.fresh());
+    }
+    if (!this.#stopped) this.#upload ??= this.#newUpload();
+    return this.#local.id;
+  }
+
+  append(events: Buffer, count: number): void {
+    this.#local.append(events, count);
+  }
+
+  end(): void {
+    // It may have ended before it began: then there is nothing but its error to be told of.
+    if (this.#isOwn === true && !this.#stopped) this.#upload ??= this.#newUpload();
+    this.#local.end();
+  }
+
+  abandon(): void {
+    this.#upload?.release();
+    this.#local.abandon();
+  }
+
+  async close(): Promise<void> {
+    await this.#upload?.close();
+    this.#stop();
+  }
+
+  /** So that whoever chose the name finds the stream by it before having been told of it, and nobody else's is called the same. */
+  #claim(): void {
+    const { place, owner } = this.#options;
+    const { client, keys } = place(this.#local.id);
+    const release = () => void client.run(SCRIPTS.release, keys, [owner]).catch(() => {});
+    client.run(SCRIPTS.claim, keys, [owner, this.#local.dialect, LEASE, STREAM_LIFE]).then(
+      (word) => {
+        const isOwn = word === 'claimed';
+        // It came too late.
+        if (this.#isOwn !== null || this.#stopped) {
+          if (isOwn) release();
+          return;
+        }
+        this.#isOwn = isOwn;
+        if (isOwn) this.#upload = this.#newUpload();
+      },
+      (error: unknown) => {
+        this.#isOwn ??= false;
+        // It may have been carried out all the same.
+        release();
+        if (!(error instanceof StateUnavailable)) this.#options.onFault(error);
+      },
+    );
+  }
+
+  #newUpload(): Upload {
+    const { place, owner, onFault, over } = this.#options;
+    const { log, dialect, id } = this.#local;
+    return new Upload({
+      ...place(id),
+      owner,
+      dialect,
+      log,
+      onRemoved: () => this.#local.remove(),
+      onFault,
+      onDone: over,
+    });
+  }
+
+  #stop(): void {
+    this.#stopped = true;
+    this.#upload?.stop();
+    this.#options.over();
+  }
+}
