@@ -1,8 +1,9 @@
+import type { Cancellation, CancelReason } from '../core/cancellation.ts';
 import type { Failure } from '../core/outcome.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
 import { type Credentials, CredentialsError } from '../credentials/credentials.ts';
 import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
-import { plainFailure } from './transport-failure.ts';
+import { goneFailure, plainFailure } from './transport-failure.ts';
 
 interface Unauthorized {
   origin: string;
@@ -29,6 +30,18 @@ export async function authorize(
     const kind = error.refused ? 'credentials_refused' : 'connection_failed';
     return { failure: plainFailure(kind, redact(error.message)) };
   }
+}
+
+/** The same, or at once why nobody wants it any more: whoever gives credentials may take long. */
+export function whileWanted(
+  authorized: Promise<Authorized | { failure: Failure }>,
+  cancellation: Cancellation,
+): Promise<Authorized | { failure: Failure }> {
+  return new Promise((resolve, reject) => {
+    const listener = { cancelled: (reason: CancelReason) => resolve({ failure: goneFailure(reason) }) };
+    cancellation.add(listener);
+    authorized.then(resolve, reject).finally(() => cancellation.remove(listener));
+  });
 }
 
 /** Has the rest of an answer asked for, which is another call: it is authorized anew where calls are signed for what they send. */

@@ -5,6 +5,7 @@ import type { Credentials } from '../credentials/credentials.ts';
 import type { Adapter, Dialect } from '../providers/adapter.ts';
 import { ADAPTERS, type AdapterName } from '../providers/adapters.ts';
 import type { ProviderSettings } from '../providers/settings.ts';
+import type { BreakerBoard } from '../resilience/board.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import { type PoolOptions, Pools } from './pools.ts';
 import type { ProviderLimiter } from './provider-limits.ts';
@@ -68,6 +69,7 @@ export class UpstreamRegistry {
   readonly #clock: Clock;
   readonly #chance: Chance;
   readonly #onTransition: OnTransition;
+  readonly #board: BreakerBoard | null;
   readonly #pools: Pools;
   #providers: ReadonlyMap<string, ProviderSettings> = new Map();
   #knowledge: Knowledge = NO_KNOWLEDGE;
@@ -80,11 +82,17 @@ export class UpstreamRegistry {
     chance: Chance;
     onTransition: OnTransition;
     environment: NodeJS.ProcessEnv;
+    /** Where breakers are shared with other gateways; left out: nowhere. */
+    board?: BreakerBoard | null;
   }) {
     this.#clock = options.clock;
     this.#chance = options.chance;
     this.#onTransition = options.onTransition;
     this.#pools = new Pools(options.environment);
+    this.#board = options.board ?? null;
+    this.#board?.listen((word) => {
+      for (const upstream of this.#upstreams.values()) if (upstream.id === word.id) upstream.hear(word);
+    });
   }
 
   /**
@@ -246,6 +254,7 @@ export class UpstreamRegistry {
             this.#clock,
             this.#chance,
             this.#onTransition,
+            this.#board,
           );
     this.#upstreams.set(identity, upstream);
     return upstream;

@@ -4,7 +4,7 @@ import type { Failure } from '../core/outcome.ts';
 import type { WireHeaders } from '../providers/retry-after.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
-import { authorize } from './authorize.ts';
+import { authorize, whileWanted } from './authorize.ts';
 import type { CallContext } from './call.ts';
 import { Continuation } from './continuing/continuation.ts';
 import { Facts } from './facts.ts';
@@ -39,7 +39,7 @@ export function sendTry(one: OneTry): Promise<AttemptEnd> {
   const path = pathOf(one);
   const authorizeFor = (body: readonly Buffer[]) =>
     authorize(credentials, { origin, path, headers, body }, redact);
-  return authorizeFor(call.prepared.body).then((authorized) =>
+  return whileWanted(authorizeFor(call.prepared.body), context.cancellation).then((authorized) =>
     'failure' in authorized
       ? { kind: 'failed', failure: authorized.failure, heldUp: false }
       : dispatch(authorized, { reauthorize: authorizeFor }),

@@ -6,6 +6,7 @@ import {
   isClientsFault,
   OUTCOME_RULES,
 } from '../core/outcome.ts';
+import type { BreakerBoard, Word } from '../resilience/board.ts';
 import { Breaker } from '../resilience/breaker.ts';
 import { Pacer } from '../resilience/pacer.ts';
 import { RetryBudget } from '../resilience/retry-budget.ts';
@@ -74,6 +75,7 @@ export class Upstream {
     clock: Clock,
     chance: Chance,
     onTransition: OnTransition,
+    board: BreakerBoard | null = null,
   ) {
     this.provider = identity.provider;
     this.model = identity.model;
@@ -82,9 +84,10 @@ export class Upstream {
     this.#clock = clock;
     this.speed = { stream: new Speed(clock), plain: new Speed(clock) };
     this.headroom = new Headroom(clock);
-    this.#breakers = new BySettings(
-      (settings) => new Breaker(settings, clock, chance, (to, why) => onTransition(this, to, why)),
-    );
+    this.#breakers = new BySettings((settings) => {
+      const place = settings.share ? (board?.place(() => this.id) ?? null) : null;
+      return new Breaker(settings, clock, chance, (to, why) => onTransition(this, to, why), place);
+    });
     this.#budgets = new BySettings((settings) => new RetryBudget(settings, clock));
   }
 
@@ -119,6 +122,11 @@ export class Upstream {
     let wait = 0;
     for (const breaker of this.#breakers.values()) wait = Math.max(wait, breaker.retryAfterMs() ?? 0);
     return wait;
+  }
+
+  /** What all gateways together say of it. */
+  hear(word: Word): void {
+    for (const breaker of this.#breakers.values()) breaker.hear(word);
   }
 
   /** A new configuration is about to ask for its guards; what it does not ask for does not count any more. */

@@ -49,6 +49,12 @@ describe('headroom', () => {
     near(headroom.left(), 1);
   });
 
+  it('is full at once where the reset is now', () => {
+    const { headroom } = start();
+    headroom.read(requests(20, 100, '0s'));
+    near(headroom.left(), 1);
+  });
+
   it('is that of the limit of which least is left', () => {
     const { headroom, clock } = start();
     headroom.read({

@@ -16,6 +16,7 @@ import {
 import {
   ANSWER,
   after,
+  costOf,
   good,
   type IdleClock,
   type Seen,
@@ -227,6 +228,17 @@ function check(stage: Stage, seen: Seen, { answeredBy, error, within, atLeast = 
     assert.equal(seen.headers.get('x-spillway-target'), `${answeredBy}/${answeredBy}-model`);
     assert.equal(line.target, `${answeredBy}/${answeredBy}-model`);
     assert.equal(line.outcome, 'ok');
+    if (tries[1] === 0 || answeredBy === 'second') {
+      const { prompt_tokens: input, completion_tokens: output } = USAGE[answeredBy];
+      assert.deepEqual([seen.usage?.prompt_tokens, seen.usage?.completion_tokens], [input, output]);
+      assert.deepEqual([line.tokens?.input, line.tokens?.output], [input, output]);
+      assert.equal(line.cost_usd, costOf(answeredBy));
+    } else {
+      // Written by both: the client is told what it has, as the log is.
+      assert.equal(seen.usage?.prompt_tokens, line.tokens?.input);
+      assert.equal(seen.usage?.completion_tokens, line.tokens?.output);
+      assert.ok((line.cost_usd ?? 0) > 0);
+    }
   } else {
     assert.deepEqual([seen.status, seen.error?.code], [error?.status, error?.code]);
     assert.equal(seen.text, '');

@@ -1,7 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Timer } from '../../src/core/clock.ts';
 import { type RequestLine, startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { temporaryDirectory } from '../support/process.ts';
 import {
   type ChatStream,
   chatAnswer,
@@ -45,6 +48,22 @@ export const USAGE = {
   first: { prompt_tokens: 100, completion_tokens: 60 },
   second: { prompt_tokens: 200, completion_tokens: 60 },
 };
+
+/** US dollars per million tokens, of input and output. */
+export const PRICES = { first: { in: 1, out: 3 }, second: { in: 5, out: 7 } };
+
+/** What the whole answer of a target costs, in US dollars. */
+export function costOf(which: 'first' | 'second'): number {
+  const { prompt_tokens: input, completion_tokens: output } = USAGE[which];
+  return (input * PRICES[which].in + output * PRICES[which].out) / 1e6;
+}
+
+function pricesFile(t: TestContext): string {
+  const file = join(temporaryDirectory(t), 'prices.yaml');
+  const prices = Object.entries(PRICES).map(([which, rates]) => ({ models: [`${which}-model`], ...rates }));
+  writeFileSync(file, JSON.stringify({ prices }));
+  return file;
+}
 
 export interface Seen {
   status: number;
@@ -126,6 +145,7 @@ export async function startStage(
         },
       },
       defaults: { mid_stream: 'continue', ...defaults },
+      prices: pricesFile(t),
       server: { heartbeat: '0' },
       ...config,
     },
