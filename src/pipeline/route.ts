@@ -130,7 +130,7 @@ class Router {
       discard: (answer) => {
         if (answer.kind === 'kept') letGo(answer);
       },
-      waitFor: (target, ms) => this.#waitFor(target, ms),
+      waitFor: (target, ms, waited) => this.#waitFor(target, ms, waited),
     });
   }
 
@@ -162,10 +162,10 @@ class Router {
     return { ...context, cancellation, continuing: rest?.continuing ?? null };
   }
 
-  async #waitFor({ settings }: Target, ms: number): Promise<boolean> {
+  async #waitFor({ settings }: Target, ms: number, waited: number): Promise<boolean> {
     const context = this.#context;
     const deadline = context.startedAt + settings.timeouts.total;
-    if (ms > settings.retry.maxRetryAfter || context.clock.now() + ms >= deadline) return false;
+    if (ms + waited > settings.retry.maxRetryAfter || context.clock.now() + ms >= deadline) return false;
     if (await pause(context, ms)) return true;
     const failure = cancelledFailure(context);
     this.unanswered.push({ target: settings.id, end: { kind: 'failed', failure, tries: 0, readyInMs: 0 } });

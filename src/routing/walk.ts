@@ -45,8 +45,8 @@ export interface WalkOptions<T, A> {
   call(target: T, cancellation: Cancellation): Promise<CallResult<A>>;
   /** An answer that came when another one had won already: let go of it. Its call has been cancelled. */
   discard(answer: A): void;
-  /** Waits for a cooldown of so many milliseconds if that target's settings allow it. False: not allowed, or no longer wanted. */
-  waitFor(target: T, ms: number): Promise<boolean>;
+  /** Waits for a cooldown of so many milliseconds, after `waited` for others, if that target's settings allow it. False: not allowed, or no longer wanted. */
+  waitFor(target: T, ms: number, waited: number): Promise<boolean>;
   /** A second target was asked beside a silent one, and something was sent for it (told when that is over); it answered first. */
   hedged?(label: string, what: 'started' | 'won'): void;
 }
@@ -70,6 +70,9 @@ export async function walk<T, A>(root: TreeNode<T>, options: WalkOptions<T, A>):
   if (end.kind === 'answered') return end.answer;
   return end.kind === 'stopped' || end.declined ? null : walker.waitForCooldowns();
 }
+
+/** Nobody asks again sooner whether there is room now. Milliseconds. */
+const SHORTEST_REST = 10;
 
 class Walker<T, A> {
   readonly #options: WalkOptions<T, A>;
@@ -118,16 +121,25 @@ class Walker<T, A> {
     }
   }
 
-  /** When nothing else is left: one visit to each target that was only cooling down, as soon as it may be asked. */
+  /** When nothing else is left: the targets that were only cooling down, or full, each as soon as it may be asked; again where it then is so once more. */
   async waitForCooldowns(): Promise<A | null> {
     const { clock, waitFor, call, cancellation } = this.#options;
-    for (const { target, readyAt, above } of this.#cooling.sort((a, b) => a.readyAt - b.readyAt)) {
-      if (!(await waitFor(target, Math.max(0, readyAt - clock.now())))) continue;
+    const since = clock.now();
+    const cooling = this.#cooling;
+    for (;;) {
+      const next = cooling.sort((a, b) => a.readyAt - b.readyAt).shift();
+      if (next === undefined) return null;
+      const { target, readyAt, above } = next;
+      const now = clock.now();
+      if (!(await waitFor(target, Math.max(0, readyAt - now), now - since))) continue;
       const result = await call(target, cancellation);
       if (result.kind === 'answered') return result.answer;
       if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) return null;
+      // Others that waited for the same moment were first.
+      if (result.kind === 'skipped' && result.coolsInMs !== null) {
+        cooling.push({ target, readyAt: clock.now() + Math.max(result.coolsInMs, SHORTEST_REST), above });
+      }
     }
-    return null;
   }
 
   async #call(target: T, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {

@@ -54,8 +54,8 @@ export async function run(tree: Tree, chance: () => number = () => 0, total = 60
       story.unanswered.push({ id: leaf.id, end });
       return end;
     },
-    async waitFor(leaf, ms) {
-      if (ms > leaf.patience || clock.now() + ms >= total) return false;
+    async waitFor(leaf, ms, waited) {
+      if (ms + waited > leaf.patience || clock.now() + ms >= total) return false;
       story.waits.push({ id: leaf.id, ms });
       clock.advance(ms);
       return true;
