@@ -149,7 +149,6 @@ function endOf(
   clock: Clock,
   cancellation: Cancellation,
 ): Promise<KeptAnswer | null> {
-  if (cancellation.reason !== null) return Promise.resolve(null);
   return new Promise((resolve) => {
     const end = (answer: KeptAnswer | null) => {
       timer.cancel();

@@ -19,7 +19,7 @@ end
 local now = clock(ARGV[1])
 local owner, mark, ends, answer = unpack(redis.call('HMGET', key, 'owner', 'mark', 'until', 'answer'))
 -- Is there anything that counts?
-local counts = ends and tonumber(ends) > now
+local counts = owner and ends and tonumber(ends) > now
 
 local function put(for_ms, ...)
   redis.call('HSET', key, 'until', string.format('%.0f', now + for_ms), ...)

@@ -132,6 +132,7 @@ export class RedisClaims implements Claims {
     const text = this.#options.seal.open(String(what), key);
     const answer = text === null ? null : readKept(text);
     if (answer !== null) return { kind: 'done', answer };
+    if (unreadable !== '') throw new StateUnavailable('redis: it has answers that cannot be read');
     return await this.#askRedis(key, owner, wanted, whose ?? '');
   }
 
@@ -168,7 +169,7 @@ export class RedisClaims implements Claims {
     const kept = this.#known.kept(wanted.name);
     const answer = given ?? kept?.answer;
     const ttl = life ?? (kept === null ? 0 : kept.until - this.#options.clock.now());
-    if (answer === undefined || ttl <= 0) {
+    if (answer === undefined) {
       this.#held.delete(held);
       return;
     }

@@ -50,7 +50,14 @@ const KEY = { 'idempotency-key': 'order-4711' };
 /** What of an answer is the same when it is given again. */
 async function same(response: Response) {
   const headers = Object.fromEntries(response.headers);
-  for (const name of ['x-request-id', 'date', 'x-spillway-replayed', 'content-length', 'transfer-encoding']) {
+  for (const name of [
+    'x-request-id',
+    'request-id',
+    'date',
+    'x-spillway-replayed',
+    'content-length',
+    'transfer-encoding',
+  ]) {
     delete headers[name];
   }
   return { status: response.status, headers, text: await response.text() };
@@ -209,7 +216,7 @@ describe('an answer is given again', () => {
   it('only up to `max_body`', async (t) => {
     const { gateway, upstream } = await scene(t, { idempotency: { max_body: '2kb' } });
     upstream.reply((request) => {
-      const long = request.text.includes('long');
+      const long = JSON.stringify(request.json()).includes('long');
       return chatAnswer({ content: 'x'.repeat(long ? 3000 : 100) });
     });
     const ask = (content: string) =>
@@ -252,6 +259,26 @@ describe('a stream that did not come to its end is not given again:', () => {
     assert.equal(upstream.requests.length, 2);
     gate.open();
   });
+});
+
+it('a resumable stream whose client left goes on, and is given again whole', async (t) => {
+  const { gateway, upstream } = await scene(t);
+  const gate = new Gate();
+  upstream.enqueue(chatStream({ content: ['Hel', pauseUntil(gate), 'lo'] }));
+  const leaving = new AbortController();
+  const resumable = { ...KEY, 'x-spillway-resume': 'true' };
+  const first = await gateway.chat({ stream: true }, resumable, leaving.signal);
+  await gate.reached();
+  leaving.abort();
+  await assert.rejects(first.text());
+  gate.open();
+  await gateway.ended(1);
+  const second = await gateway.chat({ stream: true }, KEY);
+  const text = await second.text();
+  assert.equal(second.headers.get('x-spillway-replayed'), 'true');
+  assert.match(text, /Hel[\s\S]*lo[\s\S]*\[DONE\]/);
+  assert.ok(!/^id:/m.test(text), 'ids are for those who asked for them');
+  assert.equal(upstream.requests.length, 1);
 });
 
 describe('requests that come at the same time with the same key', () => {
@@ -337,12 +364,23 @@ describe('the key', () => {
     assert.equal(other.status, 422);
     assert.equal(other.headers.get('x-should-retry'), 'false');
     assert.equal(errorIn(await other.text()).code, 'idempotency_key_reused');
-    const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello' }] });
-    const elsewhere = await fetch(`${gateway.origin}/v1/messages`, { method: 'POST', headers: KEY, body });
-    assert.notEqual(elsewhere.status, 200);
-    assert.equal(upstream.requests.length, 1);
+    const text = JSON.stringify({
+      model: 'm',
+      max_tokens: 9,
+      messages: [{ role: 'user', content: 'hello' }],
+    });
+    const at = (path: string) =>
+      fetch(gateway.origin + path, { method: 'POST', headers: { 'idempotency-key': 'k' }, body: text });
+    assert.equal((await at('/v1/chat/completions')).status, 200);
+    const elsewhere = await at('/v1/messages');
+    assert.equal(elsewhere.status, 422);
+    assert.equal(((await elsewhere.json()) as { type: string }).type, 'error');
+    assert.equal(upstream.requests.length, 2);
     await assert.rejects(
-      sdk(gateway).chat.completions.create({ model: 'm', messages: [] }, { headers: KEY }),
+      sdk(gateway).chat.completions.create(
+        { model: 'm', messages: [{ role: 'user', content: 'another' }] },
+        { headers: KEY },
+      ),
       OpenAI.UnprocessableEntityError,
     );
   });
@@ -385,7 +423,7 @@ describe('quotas', () => {
     assert.equal(refused.status, 429);
     assert.equal(refused.headers.get('x-spillway-replayed'), null);
     const [, line] = await gateway.ended(2);
-    assert.equal(line?.quota, 'requests/hour');
+    assert.equal(line?.quota, 'tenant/requests/hour');
     clock.advance(2 * 3_600_000);
     assert.equal((await gateway.chat({}, of('acme'))).status, 200);
   });

@@ -1,6 +1,7 @@
 /** What can only happen to claims in Redis: leases that are lost, data that is lost, and a Redis that is away. */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { SCRIPTS } from '../../src/replay/claim-scripts.ts';
 import type { Claimed } from '../../src/replay/claims.ts';
 import { Seal } from '../../src/replay/seal.ts';
 import { StateUnavailable } from '../../src/state/unavailable.ts';
@@ -85,6 +86,21 @@ describe('a claim whose lease is over', () => {
     assert.equal(await told(a.claims), 'done: in time');
   });
 
+  it('is not answered by what another one said whose time is over as well', async (t) => {
+    const { a, b, pass } = await pair(t);
+    const slow = await take(a.claims);
+    pass(LEASE);
+    (await take(b.claims)).finish(answer('short-lived'), 1000);
+    await b.settled();
+    pass(1000);
+    a.clock.advance(LEASE / 3);
+    await a.settled();
+    assert.equal(await told(b.claims), 'running');
+    slow.finish(answer('slow'), DAY);
+    await a.settled();
+    assert.equal(await told(b.claims), 'done: slow');
+  });
+
   it('is still that of a gateway that was only slow, as long as nobody else asked', async (t) => {
     const { a, b, pass } = await pair(t);
     const slow = await take(a.claims);
@@ -96,6 +112,52 @@ describe('a claim whose lease is over', () => {
     slow.finish(answer('slow'), DAY);
     await a.settled();
     assert.equal(await told(b.claims), 'done: slow');
+  });
+});
+
+describe('words that come out of order', () => {
+  it('undo nothing: an answer stays what it is, and no longer than it should', async (t) => {
+    const { a, prefix } = await pair(t);
+    const key = `${prefix}:{acme}:i:x`;
+    const run = (script: keyof typeof SCRIPTS, ...args: (string | number)[]) =>
+      a.client.run(SCRIPTS[script], [key], args);
+    assert.deepEqual(await run('claim', 1000, 'me', 'mark', LEASE, ''), ['claimed']);
+    assert.equal(await run('finish', 1000, 'me', 'mark', 5000, 'the answer'), 1);
+    assert.equal(await run('renew', 1500, 'me', 'mark', LEASE), 0);
+    await run('free', 1500, 'me');
+    assert.equal(await run('finish', 2000, 'me', 'mark', 5000, 'the same again'), 1);
+    assert.equal(await run('finish', 2000, 'another', 'mark', 5000, 'another'), 0);
+    const done = ['done', 'the answer', 'me'];
+    assert.deepEqual(await run('claim', 5999, 'you', 'mark', LEASE, ''), done);
+    assert.deepEqual(await run('claim', 6000, 'you', 'mark', LEASE, ''), ['claimed']);
+    await run('free', 6000, 'me');
+    assert.deepEqual(await run('claim', 6001, 'me', 'mark', LEASE, ''), ['running', LEASE - 1]);
+  });
+});
+
+describe('those who ask at the same time in one gateway', () => {
+  it('share one question, each with its own answer', async (t) => {
+    const { a } = await pair(t);
+    let runs = 0;
+    const counted: SeatOptions['client'] = {
+      run: (script, keys, args) => {
+        runs++;
+        return a.client.run(script, keys, args);
+      },
+      isUp: (key) => a.client.isUp(key),
+    };
+    const { claims } = await openSeat(t, redis.url, { keyPrefix: 'shared', client: counted });
+    const { claims: other } = await openSeat(t, redis.url, { keyPrefix: 'shared' });
+    const fifty = await Promise.all(Array.from({ length: 50 }, () => ask(claims, 'here')));
+    assert.equal(fifty.filter(({ kind }) => kind === 'claimed').length, 1);
+    assert.equal(fifty.filter((one) => one.kind === 'running' && one.over !== null).length, 49);
+    assert.equal(runs, 1);
+    await take(other, 'there');
+    const bodies = await Promise.all(
+      ['body', 'another', 'body', 'another'].map((body) => told(claims, 'there', body)),
+    );
+    assert.deepEqual(bodies, ['running', 'other_body', 'running', 'other_body']);
+    assert.ok(runs <= 4, `${runs}`);
   });
 });
 
@@ -188,6 +250,12 @@ describe('what stands in Redis', () => {
     (await take(a.claims)).finish(answer('one'), DAY);
     await a.settled();
     const [{ key } = { key: '' }] = await stored(prefix);
+    await redis.call('HSET', key, 'answer', 'sAAAA');
+    await redis.call('HDEL', key, 'owner');
+    await take(b.claims, 'key', 'another body').then((claim) => claim.free());
+    await b.settled();
+    (await take(a.claims)).finish(answer('one'), DAY);
+    await a.settled();
     await redis.call('HSET', key, 'answer', 'sAAAA');
     const again = await take(b.claims);
     assert.equal(await told(a.claims), 'running');
@@ -352,6 +420,25 @@ describe('while Redis is away', () => {
     await keep(a);
     assert.equal(await told(b.claims), 'done: one');
     assert.equal(await told(a.claims, 'another'), 'claimed');
+  });
+
+  it('is asked nothing in vain', async (t) => {
+    const { a, cut } = await cuttable(t);
+    let runs = 0;
+    const counted: SeatOptions['client'] = {
+      run: (script, keys, args) => {
+        runs++;
+        return a.client.run(script, keys, args);
+      },
+      isUp: (key) => a.client.isUp(key),
+    };
+    const seat = await openSeat(t, redis.url, { client: counted });
+    await cut();
+    for (let i = 0; i < 10; i++) (await take(seat.claims, `key ${i}`)).finish(answer('one'), DAY);
+    await take(seat.claims, 'running');
+    const before = runs;
+    for (let i = 0; i < 10; i++) await keep(seat);
+    assert.equal(runs, before);
   });
 
   it('is closed without waiting', async (t) => {

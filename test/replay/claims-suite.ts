@@ -119,6 +119,9 @@ export function claimsSuite(name: string, open: OpenRig): void {
 
       const freed = await take(a.claims, 'another');
       freed.free();
+      freed.finish(answer('too late'), DAY);
+      const between = await take(a.claims, 'another');
+      between.free();
       await rig.pass(0);
       const next = await take(b.claims, 'another');
       freed.finish(answer('late'), DAY);
