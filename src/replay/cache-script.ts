@@ -31,7 +31,7 @@ end
 forget(name)
 for _, one in ipairs(redis.call('ZRANGEBYSCORE', order, '-inf', now, 'LIMIT', 0, 1000)) do forget(one) end
 while sum + size > most do
-  local next = redis.call('ZRANGE', order, 0, 0)[1]
+  local next = redis.call('ZRANGEBYSCORE', order, '-inf', '+inf', 'LIMIT', 0, 1)[1]
   if not next then break end
   redis.call('DEL', base .. next)
   forget(next)

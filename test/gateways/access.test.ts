@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startProcess } from '../support/process.ts';
 import { type RedisServer, startRedis, until } from '../support/redis.ts';
-import { chatStream, Gate, pauseUntil } from '../support/upstream.ts';
+import { apiError, chatStream, Gate, pauseUntil } from '../support/upstream.ts';
 import {
   ANSWER,
   COMMANDS,
@@ -39,10 +39,64 @@ async function start(t: Parameters<typeof startRedis>[0], state: object = {}) {
     count: 2,
     state: { redis: url, ...state },
     env: () => ({ NODE_EXTRA_CA_CERTS: AUTHORITY }),
-    tenants: [tenant('acme', quotas)],
+    tenants: [tenant('acme', quotas), tenant('free', [])],
+    config: {
+      idempotency: { encryption_key: 'a text that both gateways share' },
+      models: {
+        m: { provider: 'a', model: 'up' },
+        kept: { provider: 'a', model: 'up', cache: { mode: 'exact' } },
+        talks: {
+          provider: 'a',
+          model: 'other',
+          breaker: { share: true, consecutive_failures: 1, open_for: '1s' },
+        },
+      },
+    },
   });
   const [a, b] = fleet.members as [Member, Member];
   return { ...fleet, redis, url, a, b };
+}
+
+/** What is kept of answers, and what gateways tell each other. */
+async function liveOnAnswers({
+  a,
+  b,
+  upstream,
+}: Pick<Awaited<ReturnType<typeof start>>, 'a' | 'b' | 'upstream'>) {
+  const ask = ({ origin }: Member, headers: Record<string, string>, body: object = {}) =>
+    fetch(`${origin}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${keyOf('free')}`, ...headers },
+      body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello' }], ...body }),
+    });
+  const once = { 'idempotency-key': 'the same' };
+  await (await ask(a, once)).text();
+  await until(
+    async () => (await ask(b, once)).headers.get('x-spillway-replayed') === 'true',
+    'the answer in the other gateway',
+  );
+
+  const streamed = await ask(a, { 'x-spillway-resume': 'true' }, { stream: true });
+  const told = await streamed.text();
+  const again = await fetch(`${b.origin}/v1/streams/${streamed.headers.get('x-spillway-stream-id')}`, {
+    headers: { authorization: `Bearer ${keyOf('free')}` },
+  });
+  assert.equal(await again.text(), told);
+
+  assert.equal((await ask(a, {}, { model: 'kept' })).headers.get('x-spillway-cache'), 'miss');
+  await until(
+    async () => (await ask(b, {}, { model: 'kept' })).headers.get('x-spillway-cache') === 'hit',
+    'the answer in the cache',
+  );
+
+  upstream.enqueue(apiError(500));
+  assert.equal((await ask(a, {}, { model: 'talks' })).status, 502);
+  await until(async () => (await ask(b, {}, { model: 'talks' })).status === 503, 'the other breaker to open');
+  await until(async () => (await ask(b, {}, { model: 'talks' })).status === 200, 'a probe');
+  await until(
+    async () => (await ask(a, {}, { model: 'talks' })).status === 200,
+    'the other breaker to close',
+  );
 }
 
 /** As many deleted tenants as are remembered: one more, and the oldest is forgotten. */
@@ -56,6 +110,8 @@ async function live({ a, b, upstream, redis }: Awaited<ReturnType<typeof start>>
   assert.equal((await settled(b, 'acme'))['tokens'], 20 * (PROMPT + ANSWER));
   assert.equal((await a.sums('acme')).requests, 20);
   assert.equal((await b.operator('GET', '/admin/usage')).status, 200);
+
+  await liveOnAnswers({ a, b, upstream });
 
   // Tenants come, change and go, more of them than are remembered.
   const database = redis.connect({ db: 1 });
