@@ -133,7 +133,7 @@ function deliverShared(
         // The stream ends in an error then, for all who share it.
         if (reason !== 'client_gone') follower.shutDown();
         else {
-          reading.stop();
+          follower.leave();
           over('gone');
         }
       },

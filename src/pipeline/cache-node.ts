@@ -1,6 +1,6 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Facts } from '../routing/query.ts';
-import { isCached, type TreeNode } from '../routing/tree.ts';
+import type { TreeNode } from '../routing/tree.ts';
 import type { Target } from '../upstream/registry.ts';
 
 type Node = TreeNode<Target>;
@@ -17,12 +17,6 @@ export interface Reach {
 /** Of nodes without conditions: the same for every request. */
 const REACHES = new WeakMap<Node, Reach>();
 const CONDITIONAL = new WeakMap<Node, boolean>();
-const CACHED = new WeakMap<Node, boolean>();
-
-/** Is there a node in this tree at which answers are looked for? */
-export function hasCache(root: Node): boolean {
-  return remembered(CACHED, root, (node) => isCached(node) || childrenOf(node).some(hasCache));
-}
 
 /** `facts`: of the request; asked for where there are conditions. */
 export function reachOf(node: Node, facts: () => Facts): Reach {

@@ -131,7 +131,7 @@ export class CacheLookups implements CancelListener {
       if (found !== null) return found;
     }
     // Whoever was let down waits for nobody again: a failure that takes long would be waited for by one after the other.
-    this.#lead(place, reach, cache.flights.find(place.key) === null);
+    this.#lead(place, reach, true);
     return null;
   }
 
@@ -247,9 +247,8 @@ function mayBeKept({ dialect, body }: Job['request']): boolean {
   return CHANGING.every((name) => body.value[name] === undefined || body.value[name] === null);
 }
 
-/** Of the headers of an answer: its type, and what we say of it that is not about one request. */
-const OF_THE_ANSWER =
-  /^(content-type|cache-control|x-accel-buffering|x-spillway-(?!attempts$|cost$|cache$).*)$/;
+/** Of the headers of an answer: its type, and what we say of it. What is about one request alone, whoever gives it again says anew. */
+const OF_THE_ANSWER = /^(content-type|cache-control|x-accel-buffering|x-spillway-.*)$/;
 
 interface Sharing {
   /** What an answer that was not found is to say of that. */

@@ -21,8 +21,10 @@ export interface KeyParts {
 /** Of the key's form: answers of another one are not found. */
 const FORM = 1;
 
-/** Members that say who asks, or how a provider is to keep and bill it, and nothing of what is asked. */
+/** At the top: what `KeyParts` says, and what says who asks or how a provider is to keep and bill it, and nothing of what is asked. */
 const NOT_ASKED: ReadonlySet<string> = new Set([
+  'model',
+  'stream',
   'prompt_cache_key',
   'prompt_cache_retention',
   'safety_identifier',
@@ -91,18 +93,14 @@ class CanonicalForm {
 
   top(body: JsonObject): string {
     return this.#object(body, (name, value) => {
-      if (name === 'metadata' && isJsonObject(value)) {
-        return this.#object(value, (inner, one) => (isLeftOut(inner, one, false) ? null : this.#print(one)));
-      }
-      if (name === 'model' || name === 'stream' || isLeftOut(name, value, true)) {
-        return isSimple(value) ? null : this.#print(value);
-      }
-      return this.#print(value);
+      if (isLeftOut(name, value, true)) return null;
+      if (name !== 'metadata' || !isJsonObject(value)) return this.#print(value);
+      return this.#object(value, (inner, one) => (isLeftOut(inner, one, false) ? null : this.#print(one)));
     });
   }
 
   #print(value: Json): string {
-    if (typeof value === 'string') return JSON.stringify(value);
+    if (typeof value === 'string') return printText(value);
     if (typeof value === 'number') return this.#number(value);
     if (Array.isArray(value)) return `[${value.map((one) => this.#print(one)).join()}]`;
     if (value === null || typeof value === 'boolean') return String(value);
@@ -126,6 +124,14 @@ class CanonicalForm {
       this.isExact = false;
     return String(value);
   }
+}
+
+/** A longer text, such as a picture, stands there as its hash: quoted, it would be copied several times. Characters. */
+const LONG = 64 * 1024;
+
+function printText(text: string): string {
+  // As UTF-8, halves of characters would all be the same.
+  return text.length < LONG || !text.isWellFormed() ? JSON.stringify(text) : `#${hash('sha256', text)}`;
 }
 
 function isLeftOut(name: string, value: Json, atTop: boolean): boolean {

@@ -137,9 +137,7 @@ export class Follower {
 
   /** Waits until the answer begins, for so many milliseconds. Whoever does not board has left, however that came. */
   async boarding(clock: Clock, ms: number, cancellation: Cancellation): Promise<Boarding> {
-    const how = this.#boarded ?? (await this.#wait(clock, ms, cancellation));
-    if (how !== 'begun') this.leave();
-    return how;
+    return this.#boarded ?? (await this.#wait(clock, ms, cancellation));
   }
 
   #wait(clock: Clock, ms: number, cancellation: Cancellation): Promise<Boarding> {
@@ -148,6 +146,7 @@ export class Follower {
         this.#onBoarding = null;
         timer.cancel();
         cancellation.remove(listener);
+        if (how !== 'begun') this.leave();
         resolve(how);
       };
       const listener = {

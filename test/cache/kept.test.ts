@@ -13,7 +13,10 @@ const KEEPS = { mode: 'exact', ttl: '1h' };
 function movableClock() {
   let offset = 0;
   const clock = { ...systemClock, wall: () => systemClock.wall() + offset };
-  return { clock, later: (ms: number) => void (offset += ms) };
+  const later = (ms: number) => {
+    offset += ms;
+  };
+  return { clock, later };
 }
 
 describe('an answer that is kept', () => {
@@ -93,7 +96,7 @@ describe('an answer that is kept', () => {
   });
 
   it('is found under an alias', async (t) => {
-    const { gateway } = await cachedGateway(t, { model_aliases: { other: 'm' } });
+    const { gateway } = await cachedGateway(t, { aliases: { other: 'm' } });
     await seen(gateway.chat());
     assert.equal((await seen(gateway.chat({ model: 'other' }))).cache, 'hit');
   });
@@ -195,7 +198,7 @@ describe('whose answers they are', () => {
         cache: { ...KEEPS, shared: true },
         strategy: {
           mode: 'conditional',
-          conditions: [{ query: { 'tenant.id': { $eq: 'acme' } }, then: 'one' }],
+          conditions: JSON.parse('[{ "query": { "tenant.id": { "$eq": "acme" } }, "then": "one" }]'),
           default: 'two',
         },
         targets: [
@@ -342,7 +345,7 @@ describe('a reload', () => {
     const upstream = await startUpstream();
     t.after(() => upstream.close());
     const config = (params: object, more: object = {}) => ({
-      providers: { a: { type: 'openai', base_url: upstream.url, api_key: 'sk-a' } },
+      providers: { a: { adapter: 'openai', base_url: upstream.url, api_key: 'sk-a' } },
       models: { m: { provider: 'a', model: 'up', cache: KEEPS, override_params: params } },
       ...more,
     });

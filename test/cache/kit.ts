@@ -15,18 +15,16 @@ export async function cachedGateway(
   options: GatewayOptions & { upstream?: Upstream } = {},
 ): Promise<Rig> {
   const upstream = options.upstream ?? (await startUpstream());
+  if (options.upstream === undefined) t.after(() => upstream.close());
   const gateway = await startGateway(
     {
-      providers: { a: { type: 'openai', base_url: upstream.url, api_key: 'sk-a' } },
+      providers: { a: { adapter: 'openai', base_url: upstream.url, api_key: 'sk-a' } },
       models: { m: { provider: 'a', model: 'up', cache: { mode: 'exact', ttl: '1h' } } },
       ...extra,
     },
     options,
   );
-  t.after(async () => {
-    await gateway.close();
-    if (options.upstream === undefined) await upstream.close();
-  });
+  t.after(() => gateway.close());
   return { gateway, upstream };
 }
 
@@ -79,4 +77,39 @@ export function counted(words: readonly (string | null | undefined)[]): Record<s
   const counts: Record<string, number> = {};
   for (const word of words) counts[String(word)] = (counts[String(word)] ?? 0) + 1;
   return counts;
+}
+
+/** Resolves when so many requests are under way in the gateway, and have had time to find each other. */
+export async function underWay(gateway: TestGateway, count: number): Promise<void> {
+  for (;;) {
+    if ((await gateway.metric('spillway_in_flight')) === count) break;
+    await new Promise(setImmediate);
+  }
+  for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+}
+
+/** Reads a stream piece by piece. */
+export class Listener {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  text = '';
+
+  constructor(response: Response) {
+    this.#reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  }
+
+  async until(part: string): Promise<void> {
+    while (!this.text.includes(part)) {
+      const { done, value } = await this.#reader.read();
+      if (done) throw new Error(`it ended before ${part}: ${this.text}`);
+      this.text += Buffer.from(value).toString();
+    }
+  }
+
+  async end(): Promise<string> {
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done) return this.text;
+      this.text += Buffer.from(value).toString();
+    }
+  }
 }

@@ -100,6 +100,7 @@ describe('what an answer is kept under', () => {
   it('takes none that has parts for an id or a time', () => {
     assert.notEqual(keyOf({ ...ASKED, timestamp: { now: 'evil' } }), keyOf(ASKED));
     assert.notEqual(keyOf({ ...ASKED, service_tier: ['x'] }), keyOf(ASKED));
+    assert.notEqual(keyOf({ ...ASKED, metadata: { trace_id: ['x'] } }), keyOf({ ...ASKED, metadata: {} }));
   });
 
   it('leaves out headers that differ in each request, and no others', () => {
@@ -161,6 +162,14 @@ describe('texts that look the same when they are read, and may not be', () => {
   it('lone surrogates', () => {
     assert.notEqual(keyOf(body('"content":"\\ud800"')), keyOf(body('"content":"\\ud801"')));
     assert.notEqual(keyOf(body('"content":"\\ud800"')), keyOf(body('"content":"\ufffd"')));
+  });
+
+  it('long texts', () => {
+    const long = 'x'.repeat(100_000);
+    const text = (end: string) => body(`"content":"${long}${end}"`);
+    const keys = ['a', 'b', '\\ud800', '\\ud801', '\ufffd', ''].map((end) => keyOf(text(end)));
+    assert.equal(new Set(keys).size, keys.length);
+    assert.equal(keyOf(text('a')), keyOf(` ${text('\\u0061')}`));
   });
 
   it('what is nested as deep as can be read', () => {
