@@ -2,6 +2,8 @@
 export interface Junction {
   /** What was told is behind it: all that comes now is new. */
   readonly passed: boolean;
+  /** UTF-16 units that were left out so far. */
+  readonly dropped: number;
   /** Of the next piece what is new; null: it is another answer than the one that was begun. */
   take(fragment: string): string | null;
   /** No more text comes: what was held back; null as above. */
@@ -19,6 +21,10 @@ export class SameAgain implements Junction {
 
   get passed(): boolean {
     return this.#at === this.#told.length;
+  }
+
+  get dropped(): number {
+    return this.#at;
   }
 
   take(fragment: string): string | null {
@@ -47,6 +53,8 @@ export class AfterPrefill implements Junction {
   readonly #told: string;
   /** Where the white space at its end begins. */
   readonly #trimmed: number;
+  /** The host repeated what it was given. */
+  #isEcho = false;
   /** In what may be an echo: so much of it has come. */
   #echoed = 0;
   /** In the white space: so much of it has come again. */
@@ -64,6 +72,10 @@ export class AfterPrefill implements Junction {
     return this.#state === 'passed';
   }
 
+  get dropped(): number {
+    return (this.#isEcho ? this.#trimmed : 0) + this.#blank;
+  }
+
   take(fragment: string): string {
     let text = fragment;
     if (this.#state === 'echo') {
@@ -71,6 +83,7 @@ export class AfterPrefill implements Junction {
       if (this.#told.startsWith(text.slice(0, same), this.#echoed)) {
         this.#echoed += same;
         if (this.#echoed < this.#trimmed) return '';
+        this.#isEcho = true;
         text = text.slice(same);
       } else {
         // It only looked like one.

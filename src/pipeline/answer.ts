@@ -93,7 +93,11 @@ export async function answerStream(
   entry.firstTokenMs = clock.now() - exchange.readAt;
   const kept: Buffer[] = [];
   const to = live.logBodies ? recorded(exchange, kept) : exchange;
-  const headers = { ...answerHeaders(exchange, entry, dropped), ...spending.headers('unknown') };
+  const headers = {
+    ...answerHeaders(exchange, entry, dropped),
+    ...spending.headers('unknown'),
+    ...(answer.stream.whole === true ? { 'x-spillway-stream': 'whole' } : {}),
+  };
   const relayed = presenter === null;
   const voice =
     presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));

@@ -39,10 +39,8 @@ export function lasting({ stream, target, presenter }: Answer & { kind: 'stream'
   return {
     stream: continued,
     spent(whole) {
-      const { stream: last, target: writer } = continued.part;
-      if (last.continuation === null) return null;
-      const { usage: reported, continuation: contribution } = last;
-      return parts.spent({ target: writer.settings, reported, contribution, whole });
+      const { part } = continued;
+      return part.stream.continuation === null ? null : parts.spentUpTo(part, whole);
     },
   };
 }

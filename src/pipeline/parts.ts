@@ -28,6 +28,8 @@ export class Parts {
   /** Of the first. */
   #first: Usage | null = null;
   #toldThoughts = false;
+  /** The part that broke last. */
+  #broken: Part['stream'] | null = null;
 
   constructor(spending: Spending) {
     this.#spending = spending;
@@ -40,6 +42,7 @@ export class Parts {
 
   /** This part broke. */
   broke({ target, stream }: Part): void {
+    this.#broken = stream;
     const { settings, adapter } = target;
     const { usage: reported, continuation } = stream;
     this.#toldThoughts ||= stream.transcript?.reasoning === true;
@@ -53,12 +56,20 @@ export class Parts {
     this.#written.push({ target: settings, reported, output });
   }
 
-  /** What the answer took, with what the last part has brought. Cost in nanodollars. */
-  spent(last: Last): Spent {
+  /** What the answer took when this was its last part. */
+  spentUpTo({ stream, target: { settings: target } }: Part, whole: boolean): Spent {
+    if (stream === this.#broken) return this.spent(null);
+    const { usage: reported, continuation: contribution } = stream;
+    return this.spent({ target, reported, contribution, whole });
+  }
+
+  /** What the answer took, with what the last part has brought; null: all that there is broke. Cost in nanodollars. */
+  spent(last: Last | null): Spent {
     const { written, exact } = this.#refined(last);
     const { input, isKnown } = this.#input(last);
-    const output = this.#outputOf(last);
-    const all: Written[] = [...written, { target: last.target, reported: last.reported, output }];
+    const all = [...written];
+    if (last !== null)
+      all.push({ target: last.target, reported: last.reported, output: this.#outputOf(last) });
     const parts = all.map((part, index) => this.#priced(part, index === 0, input));
     const costs = parts.map(({ cost }) => cost);
     const sum = all.reduce((tokens, part) => tokens + part.output, 0);
@@ -85,11 +96,14 @@ export class Parts {
    * What the parts that broke wrote is only estimated. A target that gave all of the answer again says how many tokens that is; where they were told no
    * thoughts, which it would not know of, its word is the better one.
    */
-  #refined({ reported, contribution, whole }: Last): { written: readonly Written[]; exact: boolean } {
-    const shares = contribution === null ? null : sharesOf(contribution, reported);
+  #refined(last: Last | null): { written: readonly Written[]; exact: boolean } {
+    const shares =
+      last?.whole === true && last.contribution?.how === 'again'
+        ? sharesOf(last.contribution, last.reported)
+        : null;
     const estimate = this.told;
-    const knows = whole && contribution?.how === 'again' && shares !== null && !this.#toldThoughts;
-    if (!knows || estimate === 0) return { written: this.#written, exact: false };
+    if (shares === null || this.#toldThoughts || estimate === 0)
+      return { written: this.#written, exact: false };
     let before = 0;
     let given = 0;
     const written = this.#written.map((part) => {
@@ -103,7 +117,8 @@ export class Parts {
   }
 
   /** Tokens of the prompt: by the word of the first, else by that of the last, who was given what was told on top if it went on from there. */
-  #input({ reported, contribution }: Last): { input: number; isKnown: boolean } {
+  #input(last: Last | null): { input: number; isKnown: boolean } {
+    const { reported = null, contribution } = last ?? {};
     const told = this.#written[0]?.reported?.input ?? 0;
     if (told > 0) return { input: told, isKnown: true };
     if (reported !== null && reported.input > 0) {

@@ -9,7 +9,8 @@ import type { Wait } from '../core/waiting.ts';
 import type { MediaFetcher } from '../media/media.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import type { TargetSettings } from '../routing/target.ts';
-import type { ContinueHow, Continuing } from './continuing/continuing.ts';
+import type { Continuing } from './continuing/continuing.ts';
+import type { ContinueHow } from './continuing/contribution.ts';
 import type { Price } from './stream-roles.ts';
 import type { Upstream } from './upstream.ts';
 

@@ -6,7 +6,8 @@ import { MediaError } from '../media/media-error.ts';
 import { type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
 import { withOneLimit } from '../providers/one-limit.ts';
 import type { CallContext, CallRequest } from './call.ts';
-import type { ContinueHow, Continuing } from './continuing/continuing.ts';
+import type { Continuing } from './continuing/continuing.ts';
+import type { ContinueHow } from './continuing/contribution.ts';
 import { mayPrefill, prefilled, shortened } from './continuing/prefilled.ts';
 import type { Target } from './registry.ts';
 
@@ -17,6 +18,8 @@ export interface Call {
   relayed: boolean;
   /** How the target is asked to go on with an answer that has begun; null: it begins one. */
   how: ContinueHow | null;
+  /** What is to be streamed to the client is asked for whole; left out: it is not. */
+  whole?: true;
 }
 
 /**
@@ -88,7 +91,6 @@ function prepareToBeGoneOnWith(target: Target, context: CallContext): Call | nul
     if (request.headers.length > 0 || request.isTied === true) return null;
     const chat = request.chat();
     const { fetches } = target.adapter;
-    if ((request.dropped ?? []).length > 0) return null;
     if (fetches !== undefined && needsMedia(chat.value, fetches)) return null;
     const prepared = ask(target, context, 'chat', chat);
     return prepared.dropped.length > 0 ? null : { prepared, relayed: false, how: null };

@@ -66,6 +66,8 @@ export interface BegunStream {
   readonly transcript: Transcript | null;
   /** Where it goes on with an answer that broke; null: it is the first. */
   readonly continuation: Continuation | null;
+  /** It came whole, and is only told as a stream; left out: it is one. */
+  readonly whole?: true;
   /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
   flow(sink: StreamSink): void;
   /** The reader can take more. */

@@ -1,54 +1,32 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
-import { delta, FINISH, ROLE, readEvents, text, turns, usage } from '../support/rig.ts';
+import { delta, FINISH, ROLE, readEvents, text, turns } from '../support/rig.ts';
 import {
   apiError,
   chatStream,
   close,
-  flush,
+  Gate,
   htmlPage,
   inPieces,
   pauseUntil,
   reset,
   type Script,
-  type Step,
   silence,
   stream,
 } from '../support/upstream.ts';
 import {
+  assertInterrupted,
+  assertWhole,
   brokenAfter,
   type Pair,
   type PairOptions,
   restAfter,
   startPair,
   TOKENS,
-  WHOLE,
   whole,
 } from './kit.ts';
 
 const WITH_USAGE = { stream_options: { include_usage: true } };
-
-/** Fails unless this is one whole answer, told as one. */
-function assertWhole(received: string, content = WHOLE): ReturnType<typeof readEvents> {
-  const read = readEvents(received);
-  assert.equal(read.error, null, read.error?.message);
-  assert.equal(read.content, content);
-  assert.equal(read.done, true);
-  const heads = read.chunks.map(({ id, model }) => `${id} ${model}`);
-  assert.equal(new Set(heads).size, 1, `one id and one model: ${[...new Set(heads)]}`);
-  const choices = read.chunks.flatMap((chunk) => chunk.choices);
-  assert.equal(choices.filter((choice) => choice.delta['role'] !== undefined).length, 1, 'one role');
-  assert.equal(choices.filter((choice) => choice.finish_reason !== null).length, 1, 'one finish');
-  assert.ok(choices.at(-1)?.finish_reason, 'nothing comes after the finish');
-  return read;
-}
-
-function assertInterrupted(received: string, content: string): void {
-  const read = readEvents(received);
-  assert.equal(read.content, content);
-  assert.equal(read.error?.code, 'stream_interrupted');
-  assert.equal(read.done, false);
-}
 
 describe('a stream that breaks after content', () => {
   const before = TOKENS.slice(0, 8);
@@ -143,8 +121,7 @@ describe('a stream that breaks after content', () => {
 
   it('goes on in pieces of a byte', async (t) => {
     const pair = await startPair(t);
-    pair.upstreams[0].enqueue(inPieces(brokenAfter(8), { every: 1 }), close());
-    pair.upstreams[0].reply(() => close());
+    pair.upstreams[0].enqueue([inPieces(brokenAfter(8), { every: 1 }), close()]);
     pair.upstreams[1].enqueue(inPieces(whole(), { every: 1 }));
     assertWhole(await pair.ask());
   });
@@ -250,6 +227,13 @@ describe('a target that is to go on', () => {
     assertWhole(await pair.ask());
   });
 
+  it('and gives another answer: one that then refuses a prefill is not asked for all of it', async (t) => {
+    const pair = await asked(t, chatStream({ content: ['No.'] }), { targets: [{}, {}, { prefill: true }] });
+    pair.upstreams[2].enqueue(apiError(400));
+    assertInterrupted(await pair.ask(), begun);
+    assert.equal(pair.upstreams[2].requests.length, 1);
+  });
+
   it('and gives another answer: another one that would be asked for all of it is not', async (t) => {
     const pair = await asked(t, chatStream({ content: ['No.'] }), { targets: [{}, {}, {}] });
     assertInterrupted(await pair.ask(), begun);
@@ -289,21 +273,27 @@ describe('a target that is to go on', () => {
 
   it('fails before anything new: it is asked again where it may be', async (t) => {
     const pair = await asked(t, apiError(503), {
-      node: { retry: { attempts: 1, backoff: { initial: '0', max: '0' } } },
+      node: { retry: { attempts: 1, backoff: { base: '1s', max: '1s' } } },
     });
     pair.upstreams[1].enqueue(whole());
-    assertWhole(await pair.ask());
+    const reader = await pair.stream();
+    await pair.upstreams[1].waitFor(1);
+    await turns();
+    await pair.clock.advance(1000);
+    assertWhole(await reader.rest());
+    assert.equal(pair.upstreams[1].requests.length, 2);
   });
 
   it('finds the request too long or at fault: that is not what the client is told', async (t) => {
     for (const failure of [apiError(400), apiError(400, { code: 'content_policy_violation' })]) {
       const pair = await asked(t, failure);
       assertInterrupted(await pair.ask(), begun);
+      assert.equal(pair.upstreams[0].requests.length, 1, 'nobody else would find otherwise');
     }
   });
 
   it('has its first token in time once it has brought what was told', async (t) => {
-    const gate = new (await import('../support/upstream.ts')).Gate();
+    const gate = new Gate();
     const pair = await asked(
       t,
       chatStream({ content: [...TOKENS.slice(0, 4), pauseUntil(gate), ...TOKENS.slice(4)] }),
@@ -344,76 +334,5 @@ describe('a target that is to go on', () => {
     await pair.clock.advance(5000);
     assertWhole(await reader.rest());
     assert.equal(pair.upstreams[1].requests.length, 1);
-  });
-});
-
-describe('a stream that is never gone on with', () => {
-  const call = (piece: string) => delta({ tool_calls: [{ index: 0, function: { arguments: piece } }] });
-  const head = delta({
-    tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'f', arguments: '' } }],
-  });
-  const NEVER: Record<string, Step[] | object[]> = {
-    'has begun a tool call': [ROLE, text('Let me see. '), head, call('{"a')],
-    'has begun a tool call and nothing else': [ROLE, head],
-    'has begun to refuse': [ROLE, delta({ refusal: 'I can' })],
-    'has brought sound': [ROLE, delta({ audio: { id: 'a', data: 'AA==' } })],
-    'has brought a picture': [ROLE, delta({ images: [{ type: 'image_url', image_url: { url: 'data:x' } }] })],
-    'has brought what nobody knows': [ROLE, text('a'), delta({ holograms: [1] })],
-  };
-  for (const [name, events] of Object.entries(NEVER)) {
-    it(`${name}`, async (t) => {
-      const pair = await startPair(t);
-      pair.upstreams[0].enqueue(stream([...events, flush, close()]));
-      const received = readEvents(await pair.ask());
-      assert.equal(received.error?.code, 'stream_interrupted');
-      assert.equal(pair.upstreams[1].requests.length, 0);
-    });
-  }
-
-  it('has several choices', async (t) => {
-    const pair = await startPair(t);
-    pair.upstreams[0].enqueue(stream([ROLE, text('a'), close()]));
-    assertInterrupted(await pair.ask({ n: 2 }), 'a');
-    assert.equal(pair.upstreams[1].requests.length, 0);
-  });
-
-  it('is of a target that says `error`, as all do by themselves', async (t) => {
-    for (const node of [{ mid_stream: 'error' }, {}]) {
-      const pair = await startPair(t, {
-        node,
-        ...('mid_stream' in node ? {} : { targets: [{ mid_stream: 'error' }, {}] }),
-      });
-      pair.upstreams[0].enqueue(brokenAfter(8));
-      assertInterrupted(await pair.ask(), TOKENS.slice(0, 8).join(''));
-      assert.equal(pair.upstreams[1].requests.length, 0);
-    }
-  });
-
-  it('was filtered', async (t) => {
-    const pair = await startPair(t);
-    pair.upstreams[0].enqueue(
-      stream([ROLE, text('a'), { error: { message: 'filtered', code: 'content_policy_violation' } }]),
-    );
-    assertInterrupted(await pair.ask(), 'a');
-    assert.equal(pair.upstreams[1].requests.length, 0);
-  });
-
-  it('had finished: whatever comes then, it is whole', async (t) => {
-    const pair = await startPair(t);
-    pair.upstreams[0].enqueue(stream([ROLE, text('a'), FINISH, usage(), close()]));
-    assertWhole(await pair.ask(), 'a');
-    assert.equal(pair.upstreams[1].requests.length, 0);
-  });
-
-  it('had run out of time for the whole request', async (t) => {
-    const pair = await startPair(t, {
-      node: { timeouts: { total: '60s', attempt: '60s', idle: '60s', first_token: '60s' } },
-    });
-    pair.upstreams[0].enqueue(brokenAfter(8, silence()));
-    const reader = await pair.stream();
-    await reader.until('; the');
-    await pair.clock.advance(60_000);
-    assertInterrupted(await reader.rest(), TOKENS.slice(0, 8).join(''));
-    assert.equal(pair.upstreams[1].requests.length, 0);
   });
 });

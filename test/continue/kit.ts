@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type RequestLine, startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { StreamReader, until } from '../support/rig.ts';
+import { readEvents, StreamReader, until } from '../support/rig.ts';
 import { chatStream, close, type Step, startUpstream, type Upstream } from '../support/upstream.ts';
 
 /** An answer as a model writes it, a token at a time. */
@@ -78,6 +78,11 @@ export async function startPair(t: TestContext, options: PairOptions = {}): Prom
       { adapter, base_url: (upstreams[at] as Upstream).url, api_key: `sk-of-${name}` },
     ]),
   );
+  // Before all that may fail: a server that is left open keeps the process.
+  t.after(async () => {
+    for (const upstream of upstreams) await upstream.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
   const gateway = await startGateway(
     {
       server: { heartbeat: '0', ...options.server },
@@ -97,11 +102,7 @@ export async function startPair(t: TestContext, options: PairOptions = {}): Prom
     },
     { clock, chance: () => 0.5 },
   );
-  t.after(async () => {
-    await gateway.close();
-    for (const upstream of upstreams) await upstream.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  t.after(() => gateway.close());
   const stream = async (body: Record<string, unknown> = {}) => {
     const response = await gateway.chat({ stream: true, ...body });
     assert.equal(response.status, 200, response.status === 200 ? '' : await response.text());
@@ -155,4 +156,27 @@ export function restAfter(count: number, more: object = {}): Step {
     usage: { prompt_tokens: 9 + count, completion_tokens: 20 - count },
     ...more,
   });
+}
+
+/** Fails unless this is one whole answer, told as one. */
+export function assertWhole(received: string, content = WHOLE): ReturnType<typeof readEvents> {
+  const read = readEvents(received);
+  assert.equal(read.error, null, read.error?.message);
+  assert.equal(read.content, content);
+  assert.equal(read.done, true);
+  const heads = read.chunks.map(({ id, model }) => `${id} ${model}`);
+  assert.equal(new Set(heads).size, 1, `one id and one model: ${[...new Set(heads)]}`);
+  const choices = read.chunks.flatMap((chunk) => chunk.choices);
+  assert.equal(choices.filter((choice) => choice.delta['role'] !== undefined).length, 1, 'one role');
+  assert.equal(choices.filter((choice) => choice.finish_reason !== null).length, 1, 'one finish');
+  assert.ok(choices.at(-1)?.finish_reason, 'nothing comes after the finish');
+  return read;
+}
+
+/** Fails unless the client got that, then one error, and no end mark. */
+export function assertInterrupted(received: string, content: string): void {
+  const read = readEvents(received);
+  assert.equal(read.content, content);
+  assert.equal(read.error?.code, 'stream_interrupted');
+  assert.equal(read.done, false);
 }

@@ -188,6 +188,9 @@ describe('when one of the two fails', () => {
     const above = (codes: number[]) => fallback([inner, slow('c', 30)], codes);
     assert.equal((await runHedged(above([500]))).answeredBy, 'c');
     assert.equal((await runHedged(above([503]))).answeredBy, null);
+    const skippedLast = hedged([slow('a', 20, S500), target('b', open(5000))], 100);
+    assert.equal((await runHedged(fallback([skippedLast, slow('c', 30)], [503]))).answeredBy, null);
+    assert.equal((await runHedged(fallback([skippedLast, slow('c', 30)], [500]))).answeredBy, 'c');
   });
 });
 

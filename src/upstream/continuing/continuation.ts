@@ -6,8 +6,8 @@ import type { Usage } from '../../core/usage.ts';
 import type { EventReader } from '../../providers/event-reader.ts';
 import { bringsSomething, type Output } from '../../providers/openai/output.ts';
 import type { TargetSettings } from '../../routing/target.ts';
-import type { ContinueHow, Continuing } from './continuing.ts';
-import type { Contribution } from './contribution.ts';
+import type { Continuing } from './continuing.ts';
+import type { ContinueHow, Contribution } from './contribution.ts';
 import { citedFrom, tokensFrom } from './shifted.ts';
 
 /** What the client's stream has besides the text: it is one from its beginning to its end, whoever writes it. */
@@ -133,7 +133,7 @@ export class Continuation implements Contribution {
     }
     this.#addRest(told);
     if (this.differs) return;
-    const from = this.how === 'prefill' ? this.#told.length : 0;
+    const from = this.#told.length - this.#junction.dropped;
     told[name] = name === 'annotations' ? citedFrom(value, from) : value;
   }
 

@@ -4,12 +4,6 @@ import type { Usage } from '../../core/usage.ts';
 import type { TargetSettings } from '../../routing/target.ts';
 import type { Contribution } from './contribution.ts';
 
-/**
- * How a target is asked to go on with an answer. `prefill`: what was told stands as the beginning of its own; `again`: it is asked for all of it, and what
- * was told is left out of what it says, as long as that is the same.
- */
-export type ContinueHow = 'prefill' | 'again';
-
 /** What an answer took that several targets wrote. */
 export interface Total {
   usage: Usage;

@@ -1,6 +1,11 @@
 import type { Usage } from '../../core/usage.ts';
 import type { Output } from '../../providers/openai/output.ts';
-import type { ContinueHow } from './continuing.ts';
+
+/**
+ * How a target is asked to go on with an answer. `prefill`: what was told stands as the beginning of its own; `again`: it is asked for all of it, and what
+ * was told is left out of what it says, as long as that is the same.
+ */
+export type ContinueHow = 'prefill' | 'again';
 
 /** What a target brought to an answer that others had begun. */
 export interface Contribution {
