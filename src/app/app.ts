@@ -92,13 +92,14 @@ export class App {
       breakers: () => this.#breakers(),
       stateStoreUp: () => this.#state.isUp(),
     });
+    this.#state = openSharedState(config, { clock, chance, log });
     this.#registry = new UpstreamRegistry({
       clock,
       chance,
       environment: options.environment,
+      board: this.#state.board,
       onTransition: (upstream, to, why) => this.#breakerChanged(upstream, to, why),
     });
-    this.#state = openSharedState(config, { clock, chance, log });
     this.#tenants = new TenantAdmin({
       directory: this.#state.directory,
       fileName: options.fileName,

@@ -13,6 +13,7 @@ import type { RedisSettings, StateSettings } from '../state/settings.ts';
 import { TenantDirectory } from '../tenants/directory.ts';
 import { MemoryBacking } from '../tenants/memory-backing.ts';
 import { RedisBacking } from '../tenants/redis-backing.ts';
+import { RedisBoard } from '../upstream/redis-board.ts';
 import { type Replay, replayHere, replayInRedis } from './replay.ts';
 
 /** What several gateways share, or what one keeps to itself where there is no Redis: counts, usage, tenants made through the admin API. */
@@ -20,6 +21,8 @@ export interface SharedState {
   store: QuotaStore;
   directory: TenantDirectory;
   replay: Replay;
+  /** Where breakers are shared; null: there is nobody to share them with. */
+  board: RedisBoard | null;
   /** Can all of it be reached? */
   isUp(): boolean;
   /** Resolves when it is known what is there; not later than a few command timeouts, whether Redis is there or not. */
@@ -50,6 +53,7 @@ function inThisProcess(config: RuntimeConfig, { clock, log }: Surroundings): Sha
     store,
     directory,
     replay,
+    board: null,
     isUp: () => true,
     start: () => directory.start(),
     close: async () => {
@@ -91,11 +95,19 @@ function inRedis(
     clock,
     log,
   });
+  const board = new RedisBoard({
+    client,
+    keyPrefix,
+    gateway,
+    clock,
+    onFault: (error) => log.error({ err: error }, 'the board of breakers answered with an error'),
+  });
   const replay = replayInRedis(config, { client, gateway, clock, log });
   return {
     store,
     directory,
     replay,
+    board,
     isUp: () => client.allUp,
     start: async () => {
       await client.started;
@@ -103,6 +115,7 @@ function inRedis(
     },
     close: async () => {
       await replay.close();
+      await board.close();
       await directory.close();
       if (!(await store.flush(null))) {
         log.error(

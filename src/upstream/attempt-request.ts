@@ -6,8 +6,7 @@ import type { Redact } from '../core/redact.ts';
 import type { AnswerReader } from '../providers/adapter.ts';
 import type { WireHeaders } from '../providers/retry-after.ts';
 import type { TimeoutSettings } from '../resilience/settings.ts';
-import type { AnswerStream } from './answer-stream.ts';
-import type { StreamWishes } from './stream-roles.ts';
+import type { BegunStream, StreamWishes } from './stream-roles.ts';
 import type { PlainAnswer } from './whole-answer.ts';
 
 /** A call's headers with what authorizes it, and a `redact` that knows that as well. */
@@ -48,9 +47,10 @@ export interface AttemptRequest {
 }
 
 export type AttemptEnd =
+  /** Also where a stream was asked for. */
   | { kind: 'plain'; answer: PlainAnswer }
   /** Its first content has come; `flow` starts the rest. */
-  | { kind: 'stream'; stream: AnswerStream }
+  | { kind: 'stream'; stream: BegunStream }
   /** `heldUp`: it never got a connection of its own, which says nothing of the upstream. */
   | { kind: 'failed'; failure: Failure; heldUp: boolean };
 

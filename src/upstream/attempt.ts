@@ -11,12 +11,10 @@ import { authorizeRest } from './authorize.ts';
 import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
 import type { StreamOwner } from './stream-roles.ts';
 import { goneFailure, plainFailure, transportFailure } from './transport-failure.ts';
-import { readWholeAnswer, unknownCoding } from './whole-answer.ts';
+import { PLAIN_ANSWER, readWholeAnswer, unknownCoding } from './whole-answer.ts';
 
 /** Of an error's body, as much as anyone needs to read. Bytes. */
 const MAX_ERROR_BODY = 1024 * 1024;
-
-const PLAIN_ANSWER = 'asked for a stream, the upstream sent a plain answer';
 
 /** After every choice has finished: how long to wait for usage, and for the body's end. Milliseconds. */
 const LAST_WORDS = 1000;
@@ -227,10 +225,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     const answer = { status: this.#status, headers: this.#headers, body, wallMs: clock.wall() };
     const read = readWholeAnswer(answer, reader, redact);
     if (read.kind === 'failed') this.#resolve({ ...read, heldUp: false });
-    else if (streaming !== null)
-      this.#resolve({ kind: 'failed', failure: plainFailure('broken_body', PLAIN_ANSWER), heldUp: false });
-    else if (read.kind === 'again') this.#askForRest(read.body);
-    else this.#resolve({ kind: 'plain', answer: read });
+    else if (read.kind === 'answer') this.#resolve({ kind: 'plain', answer: read });
+    else if (streaming === null) this.#askForRest(read.body);
+    else this.#resolve({ kind: 'failed', failure: plainFailure('broken_body', PLAIN_ANSWER), heldUp: false });
   }
 
   /** Another request on behalf of the same try, within the same bounds. */

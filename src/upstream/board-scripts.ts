@@ -53,7 +53,7 @@ local function say(id, gateway, e)
   redis.call('ZADD', words, string.format('%.0f', e.seq), id)
   redis.call('ZADD', gone, string.format('%.0f', till), id)
   for _, old in ipairs(redis.call('ZRANGEBYSCORE', gone, '-inf', now, 'LIMIT', 0, 100)) do forget(old) end
-  while redis.call('ZCARD', words) > ${MOST_ENTRIES} do forget(redis.call('ZRANGE', words, 0, 0)[1]) end
+  while redis.call('ZCARD', words) > ${MOST_ENTRIES} do forget(redis.call('ZRANGEBYSCORE', words, '-inf', '+inf', 'LIMIT', 0, 1)[1]) end
   for _, key in ipairs(KEYS) do
     if redis.call('PTTL', key) < till - now then redis.call('PEXPIRE', key, till - now) end
   end

@@ -36,6 +36,8 @@ export interface Target {
   capabilities: ModelCapabilities;
   /** Dialects of its adapter's that this host turned out not to have. */
   lacks: Set<Dialect>;
+  /** Until then, on the clock's time, what is to be streamed is asked for whole. */
+  wholeUntil: number;
   /** Holds its provider to its limits; null: there are none. */
   limiter: ProviderLimiter | null;
   /** Somebody chooses by what its provider's headers say is left. */
@@ -226,6 +228,7 @@ export class UpstreamRegistry {
       provider,
       capabilities: capabilitiesOf(settings, this.#knowledge),
       lacks: new Set(),
+      wholeUntil: Number.NEGATIVE_INFINITY,
       limiter: this.#knowledge.limiters.get(provider.id) ?? null,
       readsHeadroom: false,
     };

@@ -11,6 +11,9 @@ import { Facts } from './facts.ts';
 import type { Call } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
 import type { StreamWishes } from './stream-roles.ts';
+import { plainFailure } from './transport-failure.ts';
+import { PLAIN_ANSWER, type PlainAnswer } from './whole-answer.ts';
+import { tellWhole } from './whole-stream.ts';
 
 /** One try of a visit. */
 export interface OneTry {
@@ -32,7 +35,7 @@ export function sendTry(one: OneTry): Promise<AttemptEnd> {
   const { requestId, tries, redact } = context;
   const headers = headersOf(one, `${requestId}-${tries.length}`);
   const dispatch = (authorized: Authorized, more: Pick<AttemptRequest, 'reauthorize'> = {}) =>
-    attempt({ ...attemptRequest(one, authorized), ...more });
+    asAsked(one, attempt({ ...attemptRequest(one, authorized), ...more }));
   const { credentials } = lane;
   if (credentials === null) return dispatch({ headers, redact });
   const { origin } = target;
@@ -44,6 +47,23 @@ export function sendTry(one: OneTry): Promise<AttemptEnd> {
       ? { kind: 'failed', failure: authorized.failure, heldUp: false }
       : dispatch(authorized, { reauthorize: authorizeFor }),
   );
+}
+
+/** To a client that wants a stream, a whole answer is told as one: it was asked for so, or the host has no streams. */
+function asAsked(one: OneTry, end: Promise<AttemptEnd>): Promise<AttemptEnd> {
+  if (!one.context.request.streaming) return end;
+  return end.then((ended) => (ended.kind === 'plain' ? told(one, ended.answer) : ended));
+}
+
+function told(one: OneTry, answer: PlainAnswer): AttemptEnd {
+  const { call, context, deadline } = one;
+  // In other words than those of chat it cannot be told, nor where the client has the beginning of another one.
+  if ((call.relayed && context.request.dialect !== 'chat') || context.continuing !== null) {
+    return { kind: 'failed', failure: plainFailure('broken_body', PLAIN_ANSWER), heldUp: false };
+  }
+  const { clock, cancellation } = context;
+  const over = (failure: Failure | null) => one.over(failure, false);
+  return tellWhole(answer, { wishes: wishesOf(one), clock, cancellation, deadline, over });
 }
 
 function pathOf({ target, call }: OneTry): string {
@@ -62,7 +82,7 @@ function attemptRequest(one: OneTry, { headers, redact }: Authorized): AttemptRe
     headers,
     body: prepared.body,
     reader: prepared.answer(new Facts(settings.model, clock.wall(), newId, memory.remember)),
-    streaming: request.streaming ? wishesOf(one) : null,
+    streaming: request.streaming && one.call.whole !== true ? wishesOf(one) : null,
     timeouts: settings.timeouts,
     deadline: one.deadline,
     clock,
@@ -118,8 +138,9 @@ function headersOf({ lane, call, context }: OneTry, tryId: string): string[] {
   const headers = [...lane.headers, 'x-request-id', tryId];
   const { passedHeaders, request } = context;
   const ofDialect = call.relayed ? request.headers : [];
+  const ofWhole = call.whole === true ? ['accept', 'application/json'] : [];
   // The provider's own headers win, and none goes out twice.
-  for (const more of [call.prepared.headers, passedHeaders, ofDialect]) {
+  for (const more of [call.prepared.headers, ofWhole, passedHeaders, ofDialect]) {
     for (let at = 0; at < more.length; at += 2) {
       const name = more[at] as string;
       if (!hasHeader(headers, name)) headers.push(name, more[at + 1] as string);

@@ -4,11 +4,12 @@ import { type Failure, isOurEnd, OUTCOME_RULES, type TryRecord } from '../core/o
 import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
-import type { AnswerStream } from './answer-stream.ts';
 import type { CallContext } from './call.ts';
 import { type Entered, type Entry, enter, mayHaveToWait, OPEN, type Took, tokensOf } from './entry.ts';
-import { type Call, prepareCall } from './prepare-call.ts';
+import type { Call } from './prepare-call.ts';
+import { mayBeFetchedWhole, prepareFor, prepareWhole, WHOLE_FOR } from './prepare-whole.ts';
 import type { Lane, Target } from './registry.ts';
+import type { BegunStream } from './stream-roles.ts';
 import { goneFailure, plainFailure } from './transport-failure.ts';
 import { sendTry } from './try-request.ts';
 import { countsAgainst } from './upstream.ts';
@@ -19,7 +20,7 @@ import type { PlainAnswer } from './whole-answer.ts';
 export type Answer = { target: Target; relayed: boolean; dropped: readonly string[] } & (
   | { kind: 'plain'; answer: PlainAnswer }
   /** `presenter`: what the chunks were put into words by; null where the stream is relayed. */
-  | { kind: 'stream'; stream: AnswerStream; presenter: Presenter | null }
+  | { kind: 'stream'; stream: BegunStream; presenter: Presenter | null }
 );
 
 export type Visit =
@@ -67,6 +68,8 @@ class Visitor {
   #tries = 0;
   #lastDelay: number | null = null;
   #call: Call | null = null;
+  /** No stream could be had: this try asks for the whole answer, and is the last. */
+  #lastResort = false;
 
   constructor(target: Target, context: CallContext) {
     this.#target = target;
@@ -95,9 +98,13 @@ class Visitor {
         return last === null ? this.#skipped() : this.#failed(last);
       }
       const end: Answer | Failure = await this.#try(lane, permit, entered);
-      if (!('message' in end)) return { kind: 'answered', answer: end };
+      if (!('message' in end)) {
+        if (this.#lastResort) this.#target.wholeUntil = this.#context.clock.now() + WHOLE_FOR;
+        return { kind: 'answered', answer: end };
+      }
       // Not the dialect was missing, then, but the model or all of the host.
       if (end.status === 404) this.#target.lacks.clear();
+      if (this.#lastResort && last !== null) return this.#failed(whatWasWrong(last, end));
       last = end;
       if (this.#isSpokenInVain(last)) {
         this.#target.lacks.add(this.#context.request.dialect);
@@ -110,7 +117,8 @@ class Visitor {
         if (unable !== null) return unable;
         continue;
       }
-      const next = await this.#next(lane, last);
+      const next: Lane | Failure | null =
+        (await this.#next(lane, last)) ?? (await this.#fetchWhole(lane, last));
       if (next === null) return this.#failed(last);
       if ('message' in next) return this.#failed(next);
       lane = next;
@@ -130,7 +138,7 @@ class Visitor {
       return null;
     };
     try {
-      const call = prepareCall(this.#target, this.#context, whole);
+      const call = prepareFor(this.#target, this.#context, whole);
       return call instanceof Promise ? call.then(take, (error) => this.#unable(error)) : take(call);
     } catch (error) {
       return this.#unable(error);
@@ -226,6 +234,29 @@ class Visitor {
     this.#retries++;
     if (await pause(this.#context, wait)) return this.#laneToAskAgain(again, failure);
     return cancelledFailure(this.#context);
+  }
+
+  /**
+   * A host may have no room for streams and still some for whole answers: when streams are not worth another try, one is made for that.
+   * Answers like `#next`.
+   */
+  async #fetchWhole(lane: Lane, failure: Failure): Promise<Lane | Failure | null> {
+    const context = this.#context;
+    const { respectRetryAfter, maxRetryAfter } = this.#target.settings.retry;
+    if (!mayBeFetchedWhole(failure, this.#call, context)) return null;
+    const again = this.#laneToAskAgain(lane, failure);
+    const wait = respectRetryAfter ? this.#askedToWait(lane, failure) : 0;
+    if (again === null || wait > maxRetryAfter || context.clock.now() + wait >= this.#deadline) return null;
+    const call = await prepareWhole(this.#target, context);
+    if (call === null) return null;
+    if (!again.guard.budget.tryRetry()) {
+      context.events.retryDenied(again.upstream);
+      return null;
+    }
+    if (wait > 0 && !(await pause(context, wait))) return cancelledFailure(context);
+    this.#call = call;
+    this.#lastResort = true;
+    return this.#laneToAskAgain(again, failure);
   }
 
   /**
@@ -337,4 +368,9 @@ class Visitor {
         return end.failure;
     }
   }
+}
+
+/** A whole answer was asked for in place of a stream. Where that was not to be had either, it is want of room all the same. */
+function whatWasWrong(ofStream: Failure, ofWhole: Failure): Failure {
+  return OUTCOME_RULES[ofWhole.kind].breaker === 'failure' ? ofStream : ofWhole;
 }

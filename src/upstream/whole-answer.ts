@@ -20,6 +20,9 @@ export interface WholeAnswer {
 /** An answer that goes to a client, in the words of the dialect that the target was asked in. */
 export type PlainAnswer = Extract<PlainReading, { kind: 'answer' }>;
 
+/** Why a whole answer is none, where it cannot be told as the stream that was asked for. */
+export const PLAIN_ANSWER = 'asked for a stream, the upstream sent a plain answer';
+
 type Read = PlainAnswer | Extract<PlainReading, { kind: 'again' }> | { kind: 'failed'; failure: Failure };
 
 /** Reads an answer: what goes to the client, or what it is instead. */

@@ -72,6 +72,16 @@ describe('a breaker that is shared', () => {
     assert.equal(second.breaker.retryAfterMs(), 40_000 - A_POLL);
   });
 
+  it('is probed by the same gateway again after the next period', async () => {
+    const fleet = await readyToProbe(2);
+    const [first] = fleet.members;
+    (await asked(fleet, first))?.failure();
+    await fleet.clock.advanceAsync(20_000);
+    (await asked(fleet, first))?.failure();
+    await fleet.clock.advanceAsync(40_000);
+    assert.ok(await asked(fleet, first));
+  });
+
   it('asks for a probe only when there is one to be made', async () => {
     const fleet = startFleet(2);
     const [first] = fleet.members;
@@ -253,6 +263,26 @@ describe('while Redis is away', () => {
     assert.equal(second.breaker.state(), 'closed');
   });
 
+  it('the last word is told where an earlier one was still on its way', async () => {
+    const fleet = await readyToProbe(2, {}, () => 50);
+    const [first, second] = fleet.members;
+    await fleet.clock.advanceAsync(100);
+    const asking = first.ask();
+    await fleet.clock.advanceAsync(100);
+    (await asking)?.success();
+    fleet.clock.advance(10);
+    first.fail();
+    // The answer to the first word comes at 100, that to the second would at 110.
+    await fleet.clock.advanceAsync(95);
+    first.link.cut = true;
+    fleet.redis.forgetAll();
+    await fleet.clock.advanceAsync(1_000);
+    first.link.cut = false;
+    await fleet.clock.advanceAsync(2_000);
+    assert.equal(first.breaker.state(), 'open');
+    assert.ok((second.breaker.retryAfterMs() ?? 0) > 0);
+  });
+
   it('an opening whose period has passed meanwhile is not told', async () => {
     const fleet = startFleet(2);
     const [first, second] = fleet.members;
@@ -276,6 +306,8 @@ it('a Redis that lost everything lets one gateway probe, and hears of what comes
   fleet.redis.forgetAll();
   const probe = await asked(fleet, first);
   assert.ok(probe);
+  assert.equal(await asked(fleet, second), null);
+  await fleet.clock.advanceAsync(20_000);
   assert.equal(await asked(fleet, second), null);
   probe.success();
   await fleet.clock.advanceAsync(A_POLL);

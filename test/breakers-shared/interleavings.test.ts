@@ -22,7 +22,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 5,
-    arbitrary: fc.record({ what: fc.constant('advance'), ms: fc.oneof(fc.nat(100), fc.nat(1000), fc.nat(4000), fc.nat(4000)) }),
+    arbitrary: fc.record({
+      what: fc.constant('advance'),
+      ms: fc.oneof(fc.nat(100), fc.nat(1000), fc.nat(4000), fc.nat(4000)),
+    }),
   },
 );
 
@@ -84,10 +87,13 @@ class Run {
     this.#check();
     const isClosed = this.#fleet.members.map(({ breaker }) => breaker.state() === 'closed');
     assert.equal(new Set(isClosed).size, 1, `they differ: ${isClosed}`);
-    const waits = this.#fleet.members.map(({ breaker }) => breaker.retryAfterMs()).filter((ms) => ms !== null);
+    const waits = this.#fleet.members
+      .map(({ breaker }) => breaker.retryAfterMs())
+      .filter((ms) => ms !== null);
     // What is over is over, and what is refused for half a second is not the same everywhere.
     const long = waits.filter((ms) => ms > 500);
-    if (long.length > 0) assert.ok(Math.max(...waits) - Math.min(...waits) < 3 * SLOWEST, `they differ: ${waits}`);
+    if (long.length > 0)
+      assert.ok(Math.max(...waits) - Math.min(...waits) < 3 * SLOWEST, `they differ: ${waits}`);
   }
 
   #member(index: number): Member {

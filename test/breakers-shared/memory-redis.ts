@@ -86,6 +86,7 @@ export class MemoryRedis {
       if (till > now && holder !== gateway) others += count;
     }
     if (others + wanted > most) return [0, ...this.#word(id)];
+    for (const [holder, { till }] of entry.claims) if (till <= now) entry.claims.delete(holder);
     entry.claims.set(gateway, { count: wanted, till: now + lease });
     return [1, ...this.#word(id)];
   }
@@ -103,7 +104,9 @@ export class MemoryRedis {
       const claim = this.#entries.get(id)?.claims.get(gateway);
       if (claim !== undefined) claim.till = this.#now() + lease;
     }
-    const news = [...this.#entries].filter(([, { seq }]) => seq > after).sort(([, a], [, b]) => a.seq - b.seq);
+    const news = [...this.#entries]
+      .filter(([, { seq }]) => seq > after)
+      .sort(([, a], [, b]) => a.seq - b.seq);
     return news.slice(0, 200).flatMap(([id]) => this.#word(id));
   }
 

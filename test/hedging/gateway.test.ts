@@ -304,6 +304,8 @@ describe('where one of the two fails', () => {
       const scene = await openScene(t, { models: { m: model } });
       const gate = new Gate();
       scene.upstream.enqueue(script(pauseUntil(gate), apiError(503)));
+      // Nor has it room for the whole answer.
+      scene.upstream.reply(() => apiError(503));
       scene.second.enqueue(silence());
       const asked = scene.ask({ stream: true });
       await silentFor(scene, 2 * SECOND);

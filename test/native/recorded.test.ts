@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ASYNC_FILTER, FILTER_ERROR, TEXT } from '../providers/azure/recorded.ts';
 import { exception, frames } from '../providers/bedrock/rig.ts';
-import { Gate, named, pauseUntil, type StreamItem } from '../support/upstream.ts';
+import { Gate, named, pauseUntil, plain, type StreamItem } from '../support/upstream.ts';
 import { ask, bodyOf, CLIENTS, eventsOf, post, readStream } from './clients.ts';
 import { COUNTS, type Saying } from './saying.ts';
 import { answerTo, streamEvents, streamOf } from './speech.ts';
@@ -24,15 +24,15 @@ describe('an error of Anthropic’s as the first event after status 200', () => 
         const { gateway, upstreams } = await startStage(t);
         const error = { type: 'error', error: { type, message: 'Not now' }, request_id: 'req_1' };
         upstreams.anthropic.enqueue(streamOf('messages', [PING, ': comment', PING, named('error', error)]));
+        // Where there is no room for a stream, it is asked once more, for the whole answer.
+        upstreams.anthropic.reply(() => plain({ status, json: error }));
+        const tries = outcome === 'overloaded' ? 2 : 1;
         upstreams.openai.reply((request) => answerTo(request, HELLO));
         assert.equal((await ask(gateway, client, 'anthropic-then-openai', true)).text, 'Hello there');
         const [line] = await gateway.ended(1);
         assert.deepEqual(
           line?.tries.map((one) => [one.target.split('/')[0], one.outcome, one.status]),
-          [
-            ['anthropic', outcome, status],
-            ['openai', 'ok', 200],
-          ],
+          [...new Array(tries).fill(['anthropic', outcome, status]), ['openai', 'ok', 200]],
         );
       });
     }

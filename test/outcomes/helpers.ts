@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import type { Timer } from '../../src/core/clock.ts';
 import { type RequestLine, startGateway, type TestGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { type Script, startUpstream, type Upstream } from '../support/upstream.ts';
+import { type Script, startUpstream, type Upstream, type UpstreamRequest } from '../support/upstream.ts';
 
 /** Jitter of nothing, whatever is drawn. */
 export const middle = () => 0.5;
@@ -53,7 +53,10 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
   while (!(await holds())) await new Promise(setImmediate);
 }
 
-export async function openUpstream(t: TestContext, reply?: () => Script): Promise<Upstream> {
+export async function openUpstream(
+  t: TestContext,
+  reply?: (request: UpstreamRequest) => Script,
+): Promise<Upstream> {
   const upstream = await startUpstream();
   t.after(() => upstream.close());
   if (reply !== undefined) upstream.reply(reply);

@@ -52,7 +52,8 @@ describe('a stream that was asked for', () => {
   ];
   for (const [name, script, outcome, status, code] of errors) {
     it(`and was answered with an error as plain JSON is that error: ${name}`, async (t) => {
-      const { upstream, post, gateway } = await openScene(t);
+      const retry = { attempts: 0, budget: { ratio: 0, min_per_second: 0 } };
+      const { upstream, post, gateway } = await openScene(t, { node: { retry } });
       upstream.enqueue(script);
       const seen = await post(STREAMED);
       assert.equal(seen.status, status, seen.text);
@@ -62,8 +63,6 @@ describe('a stream that was asked for', () => {
   }
 
   const broken: [string, Script][] = [
-    ['a whole completion', chatAnswer()],
-    ['a whole completion, packed', chatAnswer({ encoding: 'gzip' })],
     [
       'a whole completion that says it is a stream',
       chatAnswer({ headers: { 'content-type': 'text/event-stream' } }),
@@ -84,6 +83,18 @@ describe('a stream that was asked for', () => {
       assert.match(seen.headers.get('content-type') ?? '', /^text\/event-stream/);
       assert.equal(readEvents(seen.text).content, 'Hello from upstream.');
       assert.deepEqual(triesOf((await gateway.ended(1))[0]), ['broken_body -', 'ok 200']);
+    });
+  }
+
+  for (const encoding of ['identity', 'gzip'] as const) {
+    it(`may come as a whole completion, ${encoding === 'gzip' ? 'packed' : 'as it is'}`, async (t) => {
+      const { upstream, post, gateway } = await openScene(t);
+      upstream.enqueue(chatAnswer(encoding === 'gzip' ? { encoding } : {}));
+      const seen = await post(STREAMED);
+      assert.match(seen.headers.get('content-type') ?? '', /^text\/event-stream/);
+      const { content, done } = readEvents(seen.text);
+      assert.deepEqual([content, done], ['Hello from upstream.', true]);
+      assert.deepEqual(triesOf((await gateway.ended(1))[0]), ['ok 200']);
     });
   }
 

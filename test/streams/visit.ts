@@ -6,9 +6,9 @@ import { JsonBody } from '../../src/core/json-body.ts';
 import { MediaFetcher } from '../../src/media/media.ts';
 import type { TargetSettings } from '../../src/routing/target.ts';
 import { DONE_EVENT } from '../../src/sse/encoder.ts';
-import type { AnswerStream } from '../../src/upstream/answer-stream.ts';
 import type { CallContext } from '../../src/upstream/call.ts';
 import { UpstreamRegistry } from '../../src/upstream/registry.ts';
+import type { BegunStream } from '../../src/upstream/stream-roles.ts';
 import { type Visit, visit } from '../../src/upstream/visit.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
@@ -68,7 +68,7 @@ export const PROVIDER = {
 export interface Asked {
   visit: Visit;
   /** Fails unless the target answered with a stream. */
-  stream: AnswerStream;
+  stream: BegunStream;
   cancellation: Cancellation;
 }
 
@@ -119,7 +119,8 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
         cancellation,
         tries: [],
         tenant: 'acme',
-        sleptMs: 0,
+        slept: [],
+        mayTake: () => ({ input: 0, output: 0 }),
         clock,
         chance: () => 0.5,
         redact: (text) => text,
@@ -151,7 +152,7 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
 }
 
 /** All that a client would get of this stream. */
-export function delivered(stream: AnswerStream): Promise<string> {
+export function delivered(stream: BegunStream): Promise<string> {
   return new Promise((resolve) => {
     const written: Buffer[] = [];
     stream.flow({

@@ -9,7 +9,7 @@ import { type Credentials, CredentialsError } from '../../src/credentials/creden
 import { type Media, MediaFetcher } from '../../src/media/media.ts';
 import { MediaError } from '../../src/media/media-error.ts';
 import type { MediaLimits } from '../../src/media/stop.ts';
-import type { CallRequest } from '../../src/upstream/call.ts';
+import type { CallContext, CallRequest } from '../../src/upstream/call.ts';
 import { prepareCall } from '../../src/upstream/prepare-call.ts';
 import { UpstreamRegistry } from '../../src/upstream/registry.ts';
 import { visit } from '../../src/upstream/visit.ts';
@@ -59,6 +59,7 @@ async function ask(
   const knowledge = {
     capabilities: () => ({ ...NOTHING_KNOWN, thinking: 'budget' as const }),
     credentials: new Map([['a', credentials]]),
+    limiters: new Map(),
   };
   const settings = { ...TARGET, model: 'anthropic.claude-opus-4-5' };
   const target = registry.load(new Map([['a', provider]]), [settings], knowledge).get(settings);
@@ -84,7 +85,8 @@ async function ask(
     cancellation: new Cancellation(),
     tries,
     tenant: 'acme',
-    sleptMs: 0,
+    slept: [],
+    mayTake: () => ({ input: 0, output: 0 }),
     clock,
     chance: () => 0.5,
     redact: (text: string) => text,
@@ -92,11 +94,13 @@ async function ask(
     memory: { remember: () => {}, recall: () => null },
     media: new Slow(),
     newId: () => 'new',
+    continuing: null,
     events: {
       tried: () => {},
       firstToken: () => {},
       retryDenied: () => {},
       interrupted: () => {},
+      continued: () => {},
       dropped: () => {},
     },
   };
@@ -104,11 +108,16 @@ async function ask(
   return { end, target, context, tries, limits, sent: Buffer.concat(sent).toString() };
 }
 
+/** All that was waited besides the tries. */
+function sleptMs({ slept }: Pick<CallContext, 'slept'>): number {
+  return slept.reduce((sum, { ms }) => sum + ms, 0);
+}
+
 describe('what is waited for', () => {
   it('is not time of our own: what is fetched counts as waiting, credentials as part of the try', async (t) => {
     const { end, context, tries, limits } = await ask(t, { fetching: 3000, authorizing: 700 });
     assert.equal(end.kind, 'failed');
-    assert.equal(context.sleptMs, 3000);
+    assert.equal(sleptMs(context), 3000);
     assert.deepEqual(
       tries.map(({ outcome, ms }) => [outcome, ms]),
       [['credentials_refused', 700]],
@@ -123,7 +132,7 @@ describe('what is waited for', () => {
       param: 'messages[0].content[1]',
       message: 'The URL holds no image.',
     });
-    assert.equal(context.sleptMs, 3000);
+    assert.equal(sleptMs(context), 3000);
     assert.deepEqual(tries, []);
   });
 
