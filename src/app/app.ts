@@ -88,7 +88,7 @@ export class App {
     this.#secrets = new Set(config.secrets);
     this.#redact = makeRedact(config.secrets);
     this.#metrics = new Metrics({
-      inFlight: () => this.#client.inFlight() + this.#detached.count,
+      inFlight: () => this.#inFlight(),
       breakers: () => this.#breakers(),
       stateStoreUp: () => this.#state.isUp(),
     });
@@ -199,10 +199,10 @@ export class App {
     if (this.#draining) return;
     this.#draining = true;
     const { clock, log } = this.#options;
-    log.info({ in_flight: this.#client.inFlight() }, 'draining');
+    log.info({ in_flight: this.#inFlight() }, 'draining');
     const closed = this.#client.drain().then(() => this.#detached.over());
     let timer = clock.schedule(this.#config.server.drainTimeout, () => {
-      log.warn({ in_flight: this.#client.inFlight() }, 'the drain timeout is over: cutting off what is left');
+      log.warn({ in_flight: this.#inFlight() }, 'the drain timeout is over: cutting off what is left');
       this.#client.cancelAll();
       this.#detached.cancelAll();
       timer = clock.schedule(LAST_BYTES, () => this.#client.destroyAll());
@@ -242,6 +242,11 @@ export class App {
       limiters.set(id, new ProviderLimiter(this.#state.store, { provider: id, limits, clock }));
     }
     return limiters;
+  }
+
+  /** Requests under way, with those whose clients have gone. */
+  #inFlight(): number {
+    return this.#client.inFlight() + this.#detached.count;
   }
 
   /** What a running process cannot change. */

@@ -3,6 +3,7 @@ import type { Cancellation } from '../core/cancellation.ts';
 /** What goes on though its client has gone: no listener knows of it any more, and a process that ends must wait for it or stop it. */
 export class DetachedWork {
   readonly #work = new Set<Cancellation>();
+  #ending = false;
   #waiting: (() => void)[] = [];
 
   /** How much is under way. */
@@ -12,6 +13,7 @@ export class DetachedWork {
 
   add(work: Cancellation): void {
     this.#work.add(work);
+    if (this.#ending) work.cancel('shutdown');
   }
 
   /** It has ended. Also of what was never added. */
@@ -22,8 +24,9 @@ export class DetachedWork {
     for (const resolve of waiting) resolve();
   }
 
-  /** Tells all of it that the process must end. */
+  /** Tells all of it that the process must end, and all that comes from now on. */
   cancelAll(): void {
+    this.#ending = true;
     for (const work of [...this.#work]) work.cancel('shutdown');
   }
 

@@ -16,14 +16,17 @@ export interface ResumableContext {
   newId(): string;
 }
 
+/** Does its client ask for a stream that it can come back to? */
+export function wantsToResume(exchange: Exchange): boolean {
+  return exchange.header('x-spillway-resume') === 'true';
+}
+
 /**
- * The same exchange, or, where its client asked for a stream that it can come back to, one whose work goes on without the client. Of requests
- * for a stream only. From here on all that is said to the client must be said to what this returns.
+ * The same exchange, as one whose work goes on without the client. For requests for a stream only. From here on all that is said to the client
+ * must be said to what this returns.
  */
 export function resumable(exchange: Exchange, context: ResumableContext): Exchange {
-  return exchange.header('x-spillway-resume') === 'true'
-    ? new ResumableExchange(exchange, context)
-    : exchange;
+  return new ResumableExchange(exchange, context);
 }
 
 /** The work has ended, whatever came of it: nothing is left waiting for an answer that was never given. */

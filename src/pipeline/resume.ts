@@ -114,6 +114,9 @@ function internalError(): ApiError {
   return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
 }
 
+/** Written in one go, without having seen whether the client takes it. Bytes. */
+const AT_ONCE = 64 * 1024;
+
 /** Why a stream ends here that has not come to its end. */
 const WHY: Readonly<Record<Exclude<ReadingEnd, 'over'> | 'shutdown', string>> = {
   interrupted:
@@ -135,6 +138,9 @@ class Resumption implements ReadingSink, CancelListener {
   #writtenAt: number;
   #clientIsSlow = false;
   #timer: Timer | null = null;
+  /** Written since it was last seen whether the client keeps up. Bytes. */
+  #unseen = 0;
+  readonly #goOn = () => this.#reading.resume();
   /** What was written last. */
   #latest: Buffer | null = null;
   #over = false;
@@ -153,7 +159,7 @@ class Resumption implements ReadingSink, CancelListener {
     };
     this.#response = exchange.stream(headers, () => {
       this.#clientIsSlow = false;
-      if (!this.#over) reading.resume();
+      this.#goOn();
     });
     exchange.cancellation.add(this);
     if (this.#over) return;
@@ -167,7 +173,12 @@ class Resumption implements ReadingSink, CancelListener {
     this.#writtenAt = this.#clock.now();
     this.#latest = events;
     this.#clientIsSlow = !this.#response.write(events);
-    return !this.#clientIsSlow;
+    this.#unseen += events.length;
+    if (this.#clientIsSlow || this.#unseen < AT_ONCE) return !this.#clientIsSlow;
+    // A response knows only once this turn's writes have gone out, and there may be megabytes to be written in it.
+    this.#unseen = 0;
+    setImmediate(this.#goOn);
+    return false;
   }
 
   end(how: ReadingEnd): void {

@@ -8,7 +8,7 @@ import type { Exchange } from './exchange.ts';
 import { IDEMPOTENCY_HEADER, type OnceContext, once } from './idempotent.ts';
 import type { Job } from './job.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
-import { closeResumable, type ResumableContext, resumable } from './resumable.ts';
+import { closeResumable, type ResumableContext, resumable, wantsToResume } from './resumable.ts';
 import { route } from './route.ts';
 import type { Services } from './services.ts';
 import { Spending } from './spending.ts';
@@ -31,7 +31,8 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
     const model = findModel(request.model, principal, live, entry);
     entry.modelLabel = model.label;
     const asked = { principal, request, model, entry };
-    if (request.streaming) to = resumable(exchange, resumableContext(services, principal));
+    if (request.streaming && wantsToResume(exchange))
+      to = resumable(exchange, resumableContext(services, principal));
     if (exchange.header(IDEMPOTENCY_HEADER) === undefined) await execute(to, live, services, asked);
     else await once(to, onceContext(live, services, asked), (kept) => execute(kept, live, services, asked));
   } catch (error) {

@@ -4,6 +4,9 @@ import type { Dropped, Reading, ReadingEnd, ReadingSink } from './stream-log.ts'
 /** Events are kept in blocks of this size: a token's own would be mostly overhead. Bytes. */
 const BLOCK = 16 * 1024;
 
+/** Of a block, so much may be left empty where the next event does not fit in. Bytes. */
+const MOST_WASTED = 1024;
+
 /** Events that follow each other. Never changed but at its end, so that what was read of it stays as it was. */
 class Block {
   bytes: Buffer;
@@ -76,7 +79,7 @@ export class EventLog {
     if (this.ended === how || this.ended === 'removed') return;
     this.ended = how;
     if (how === 'removed') this.#dropAll();
-    else this.#shrink();
+    else this.#shrink(0);
     this.#tell();
   }
 
@@ -114,6 +117,7 @@ export class EventLog {
   #blockFor(length: number): Block {
     const tail = this.#tail;
     if (tail !== null && tail.length + length <= tail.bytes.length) return tail;
+    this.#shrink(MOST_WASTED);
     const block = new Block(Math.max(BLOCK, length), this.last + 1);
     if (tail === null) this.#head = block;
     else tail.next = block;
@@ -122,10 +126,10 @@ export class EventLog {
     return block;
   }
 
-  /** Most streams are shorter than a block, and are kept for a while. */
-  #shrink(): void {
+  /** Gives back what the last block has not used, if it is more than this. Bytes. */
+  #shrink(most: number): void {
     const tail = this.#tail;
-    if (tail === null || tail.length === tail.bytes.length) return;
+    if (tail === null || tail.bytes.length - tail.length <= most) return;
     const before = tail.bytes.length;
     tail.bytes = Buffer.from(tail.bytes.subarray(0, tail.length));
     this.#resize(tail.length - before);

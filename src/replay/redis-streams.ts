@@ -167,22 +167,20 @@ class SharedStream implements StreamLog {
   #claim(): void {
     const { place, owner } = this.#options;
     const { client, keys } = place(this.#local.id);
-    const release = () => void client.run(SCRIPTS.release, keys, [owner]).catch(() => {});
     client.run(SCRIPTS.claim, keys, [owner, this.#local.dialect, LEASE, STREAM_LIFE]).then(
       (word) => {
         const isOwn = word === 'claimed';
         // It came too late.
         if (this.#isOwn !== null || this.#stopped) {
-          if (isOwn) release();
+          if (isOwn) client.run(SCRIPTS.release, keys, [owner]).catch(() => {});
           return;
         }
         this.#isOwn = isOwn;
         if (isOwn) this.#upload = this.#newUpload();
       },
       (error: unknown) => {
+        // Should it have been carried out all the same, nobody writes under that name until it is forgotten.
         this.#isOwn ??= false;
-        // It may have been carried out all the same.
-        release();
         if (!(error instanceof StateUnavailable)) this.#options.onFault(error);
       },
     );

@@ -66,7 +66,8 @@ describe('what reaches an upstream of a client’s headers', () => {
   it('is nothing that would tell who it is', async (t) => {
     const { gateway, upstream } = await openScene(t);
     for (const stream of [false, true]) {
-      await exchangeRaw(gateway.origin, chatRequest({ stream }, { ...PRIVATE, connection: 'close' }));
+      const headers = { ...PRIVATE, 'idempotency-key': `k-${stream}`, connection: 'close' };
+      await exchangeRaw(gateway.origin, chatRequest({ stream }, headers));
       const request = upstream.requests.at(-1);
       assert.deepEqual(headersOf(request), usual(upstream, stream, request?.body.length ?? 0));
     }

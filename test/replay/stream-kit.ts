@@ -30,7 +30,7 @@ export class Writer {
   readonly #numbers = new EventNumbers();
 
   constructor(streams: StreamLogs, stream: { wanted?: string; tenant?: string; unused?: boolean } = {}) {
-    const { wanted = 's', tenant = 'acme', unused = false } = stream;
+    const { wanted = 's', tenant = 'acme', unused = true } = stream;
     this.log = streams.open({
       tenant,
       wanted,

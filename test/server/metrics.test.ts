@@ -25,9 +25,12 @@ const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
   ['spillway_cost_usd_total', 'counter', 'tenant', 'model'],
   ['spillway_cache_saved_usd_total', 'counter', 'tenant', 'model'],
   ['spillway_cache_write_extra_usd_total', 'counter', 'tenant', 'model'],
+  ['spillway_cache_requests_total', 'counter', 'model', 'result'],
   ['spillway_breaker_state', 'gauge', 'upstream'],
   ['spillway_breaker_transitions_total', 'counter', 'upstream', 'to'],
   ['spillway_retries_denied_total', 'counter', 'upstream'],
+  ['spillway_stream_continuations_total', 'counter', 'provider', 'model', 'how'],
+  ['spillway_hedges_total', 'counter', 'model', 'result'],
   ['spillway_quota_refusals_total', 'counter', 'tenant', 'quota'],
   ['spillway_in_flight', 'gauge'],
   ['spillway_stream_interruptions_total', 'counter', 'provider', 'model'],
@@ -62,6 +65,15 @@ const { gateway } = await serve(
     models: {
       m: { provider: 'a', model: 'up', retry: { attempts: 0 } },
       retried: { provider: 'a', model: 'again' },
+      kept: { provider: 'a', model: 'kept', cache: { mode: 'exact' } },
+      lasting: {
+        mid_stream: 'continue',
+        strategy: { mode: 'fallback', hedge: { after: '1ms', max_extra: 1 } },
+        targets: [
+          { provider: 'a', model: 'begins' },
+          { provider: 'b', model: 'goes-on' },
+        ],
+      },
       fragile: {
         provider: 'a',
         model: 'frail',
@@ -99,6 +111,12 @@ async function doEverything(): Promise<void> {
   await text(gateway.chat({ model: 'fragile' }, acme));
   upstream.enqueue([chatStream({ content: ['a'], finish: null, done: false })]);
   await text(gateway.chat({ stream: true }, acme));
+  await text(gateway.chat({ model: 'kept' }, acme));
+  await text(gateway.chat({ model: 'kept' }, acme));
+  upstream.enqueue(chatStream({ content: ['Hello', reset()] }));
+  await text(gateway.chat({ model: 'lasting', stream: true }, acme));
+  upstream.enqueue(silence());
+  await text(gateway.chat({ model: 'lasting' }, acme));
   await text(gateway.chat({}, { authorization: 'Bearer wrong' }));
   await text(gateway.chat({ model: 'retried' }, { authorization: 'Bearer sw-beta' }));
   for (const model of ['m', 'retried', 'cheap']) {
