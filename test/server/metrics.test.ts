@@ -71,7 +71,7 @@ const { gateway } = await serve(
         strategy: { mode: 'fallback', hedge: { after: '1ms', max_extra: 1 } },
         targets: [
           { provider: 'a', model: 'begins' },
-          { provider: 'b', model: 'goes-on' },
+          { provider: 'a', model: 'goes-on' },
         ],
       },
       fragile: {
@@ -203,29 +203,28 @@ it('the values of every label are of a closed set, whatever clients make up', as
     }
   }
   const found = Object.fromEntries([...values].map(([label, set]) => [label, [...set].sort()]));
+  const names = ['a/*', 'b/*', 'cheap', 'fragile', 'kept', 'lasting', 'm', 'retried', 'unknown'];
+  const models = ['*', 'again', 'begins', 'frail', 'goes-on', 'kept', 'up'];
   assert.deepEqual(found, {
     tenant: ['acme', 'beta', 'held', 'unknown'],
-    model: ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
+    model: names,
     provider: ['a', 'b'],
-    'spillway_attempts_total model': ['*', 'again', 'frail', 'up'],
-    'spillway_request_duration_seconds model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
-    'spillway_time_to_first_token_seconds model': ['*', 'again', 'frail', 'up'],
-    'spillway_tokens_total model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
-    'spillway_cost_usd_total model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
-    'spillway_cache_saved_usd_total model': ['a/*', 'b/*', 'cheap', 'fragile', 'm', 'retried', 'unknown'],
-    'spillway_cache_write_extra_usd_total model': [
-      'a/*',
-      'b/*',
-      'cheap',
-      'fragile',
-      'm',
-      'retried',
-      'unknown',
-    ],
-    'spillway_stream_interruptions_total model': ['up'],
+    'spillway_attempts_total model': models,
+    'spillway_request_duration_seconds model': names,
+    'spillway_time_to_first_token_seconds model': models,
+    'spillway_tokens_total model': names,
+    'spillway_cost_usd_total model': names,
+    'spillway_cache_saved_usd_total model': names,
+    'spillway_cache_write_extra_usd_total model': names,
+    'spillway_cache_requests_total model': ['kept'],
+    'spillway_stream_interruptions_total model': ['begins', 'up'],
+    'spillway_stream_continuations_total model': ['goes-on'],
+    how: ['again'],
+    'spillway_hedges_total model': ['lasting'],
+    result: ['hit', 'miss', 'started', 'won'],
     quota: ['key/concurrent', 'tenant/tokens/day'],
     kind: ['cache_write', 'cached', 'input', 'output', 'reasoning'],
-    upstream: ['a/*#1', 'a/again#1', 'a/frail#1', 'a/up#1'],
+    upstream: ['a/*#1', 'a/again#1', 'a/begins#1', 'a/frail#1', 'a/goes-on#1', 'a/kept#1', 'a/up#1'],
     to: ['open'],
   });
 });
