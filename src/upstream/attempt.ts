@@ -27,6 +27,9 @@ export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
   return new Promise((resolve) => new Attempt(request, resolve).start());
 }
 
+/** Before the first byte of a body nothing has fallen silent: what has said nothing yet is late, not stalled. */
+const NO_BYTE = Number.POSITIVE_INFINITY;
+
 /** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
 class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner {
   readonly #request: AttemptRequest;
@@ -101,7 +104,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     if (status < 200) return;
     if (this.#isRest) this.#restStarts(status, headers);
     if (this.#state !== 'sent') return;
-    this.#lastByteAt = this.#request.clock.now();
+    // An error is told at once, or not at all.
+    this.#lastByteAt = status >= 300 ? this.#request.clock.now() : NO_BYTE;
     this.#status = status;
     this.#headers = headers;
     this.#request.said?.(headers);
@@ -118,7 +122,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const isFirst = this.#lastByteAt === NO_BYTE;
     this.#lastByteAt = this.#request.clock.now();
+    if (isFirst) this.#arm();
     switch (this.#state) {
       case 'collecting':
         this.#collect(chunk);
@@ -316,7 +322,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   #awaitsFirstToken(): boolean {
     if (this.#request.streaming === null || this.#heard) return false;
-    return this.#awaitsHeaders() || this.#state === 'holding';
+    return this.#awaitsHeaders() || this.#state === 'holding' || this.#lastByteAt === NO_BYTE;
   }
 
   #awaitsHeaders(): boolean {

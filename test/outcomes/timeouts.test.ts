@@ -111,6 +111,32 @@ describe('`first_token`', () => {
     });
   }
 
+  it('bounds the silence before the first byte, however short `idle` is', async (t) => {
+    const { a, b, gateway, pass } = await scene(t, stream([silence()]), { first_token: '9s', idle: '2s' });
+    const seen = ask(gateway, { stream: true });
+    await a.nextRequest();
+    await pass(8999);
+    assert.equal(b.requests.length, 0);
+    await pass(1);
+    assert.equal((await seen).headers.get('x-spillway-target'), 'b/m');
+    assert.deepEqual(triesOf(await onlyLine(gateway)), ['a/m timeout -', 'b/m ok 200']);
+  });
+
+  it('lets a stream begin late behind early headers, and then it may not fall silent', async (t) => {
+    const gate = new Gate();
+    const late = stream([pauseUntil(gate), ...chatEvents({ content: ['Hel'], finish: null }), silence()]);
+    const { a, gateway, pass } = await scene(t, late, { first_token: '9s', idle: '2s' });
+    const answer = gateway.chat({ stream: true });
+    await a.nextRequest();
+    await pass(5000);
+    gate.open();
+    const response = await answer;
+    assert.equal(response.headers.get('x-spillway-target'), 'a/m');
+    await pass(2000);
+    assert.match(await response.text(), /Hel.*silent for 2000 ms/s);
+    assert.equal(a.requests.length, 1);
+  });
+
   it('is not put off by comments, which keep `idle` away', async (t) => {
     const gate = new Gate();
     const comments = Array.from({ length: 5 }, () => [pauseUntil(gate), ': ping'] as const).flat();
@@ -172,6 +198,39 @@ describe('`idle`', () => {
       assert.equal((await rowOf(gateway, 'a/m#1')).last_error, 'broken_body: silent for 2000 ms');
     });
   }
+
+  it('is nothing to a plain answer whose headers came early, before its first byte', async (t) => {
+    const gate = new Gate();
+    const body = JSON.stringify({
+      id: 'x',
+      object: 'chat.completion',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'late' }, finish_reason: 'stop' }],
+    });
+    const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+    const late = script(head(200, headers), pauseUntil(gate), write(body));
+    const { a, gateway, pass } = await scene(t, late, { idle: '2s', attempt: '60s' });
+    const seen = ask(gateway);
+    await a.nextRequest();
+    await pass(50_000);
+    gate.open();
+    assert.equal((await seen).headers.get('x-spillway-target'), 'a/m');
+    assert.equal(a.requests.length, 1);
+  });
+
+  it('is not begun by the headers of a plain answer to a stream either: `first_token` bounds that', async (t) => {
+    const early = script(
+      head(200, { 'content-type': 'application/json', 'content-length': '99' }),
+      silence(),
+    );
+    const { a, b, gateway, pass } = await scene(t, early, { first_token: '9s', idle: '2s' });
+    const seen = ask(gateway, { stream: true });
+    await a.nextRequest();
+    await pass(8999);
+    assert.equal(b.requests.length, 0);
+    await pass(1);
+    assert.equal((await seen).headers.get('x-spillway-target'), 'b/m');
+    assert.equal(a.requests.length, 1);
+  });
 
   it('begins anew with every byte', async (t) => {
     const gate = new Gate();
