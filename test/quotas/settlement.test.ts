@@ -209,7 +209,8 @@ describe('a request that nothing answered pays its count', () => {
   for (const [name, [script, status]] of Object.entries(FAILURES)) {
     it(`after ${name}`, async (t) => {
       const scene = await open(t);
-      scene.upstream.enqueue(script);
+      // A stream that is overloaded is asked for as a whole, too.
+      scene.upstream.enqueue(script, script);
       const streams = name.includes('stream');
       assert.equal((await scene.ask({ stream: streams })).status, status);
       assert.deepEqual(await paid(scene), COUNT_ONLY);
