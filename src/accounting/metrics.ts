@@ -32,7 +32,10 @@ export class Metrics {
   readonly cacheRequests: CounterFamily<'model' | 'result'>;
   readonly breakerTransitions: CounterFamily<'upstream' | 'to'>;
   readonly retriesDenied: CounterFamily<'upstream'>;
+  readonly upstreamLimited: CounterFamily<'upstream'>;
   readonly quotaRefusals: CounterFamily<'tenant' | 'quota'>;
+  readonly replayed: CounterFamily<'model'>;
+  readonly resumedStreams: Counter;
   readonly continuations: CounterFamily<'provider' | 'model' | 'how'>;
   readonly hedges: CounterFamily<'model' | 'result'>;
   readonly interruptions: CounterFamily<'provider' | 'model'>;
@@ -116,6 +119,21 @@ export class Metrics {
       help: 'Retries that the retry budget of an upstream did not allow.',
       labels: ['upstream'],
     });
+    this.upstreamLimited = new CounterFamily(registry, {
+      name: 'spillway_upstream_limited_total',
+      help: 'Tries that were not made because the provider was at one of its limits, or the pace of the upstream did not allow them in time.',
+      labels: ['upstream'],
+    });
+    this.replayed = new CounterFamily(registry, {
+      name: 'spillway_replayed_total',
+      help: 'Requests given the answer that an earlier one with their `Idempotency-Key` had.',
+      labels: ['model'],
+    });
+    this.resumedStreams = new CounterFamily(registry, {
+      name: 'spillway_resumed_streams_total',
+      help: 'Times that a client came back to a stream and found it.',
+      labels: [],
+    }).with({});
     this.continuations = new CounterFamily(registry, {
       name: 'spillway_stream_continuations_total',
       help: 'Streams that broke and went on with this target: by a prefill, or by asking for the whole answer again.',

@@ -25,6 +25,9 @@ export function callEvents(metrics: Metrics, log: Log, logsBodies: () => boolean
     retryDenied: (upstream) => {
       metrics.retriesDenied.with({ upstream: upstream.label }).value++;
     },
+    limited: (upstream) => {
+      metrics.upstreamLimited.with({ upstream: upstream.label }).value++;
+    },
     interrupted: (upstream) => seriesOf(upstream).interrupted(),
     continued: (upstream, how) => seriesOf(upstream).continued(how),
     dropped: (upstream) => seriesOf(upstream).droppedEvent(),

@@ -1,5 +1,6 @@
 import type { CancelListener, Cancellation } from '../core/cancellation.ts';
 import type { Clock, Timer } from '../core/clock.ts';
+import { Lately } from './lately.ts';
 
 /**
  * How the wait for a turn ended. `waitedMs`: it is the try's turn. `fullForMs`: it is not, and one that came then would not have to
@@ -20,6 +21,10 @@ const LEFT = 0.5;
  * fifty answers at least, so where few are to be had no more than one in fifty is a 429.
  */
 const RAISE = { perSuccess: 0.01, perSecond: 0.02 };
+/** The same where the rate is a guess, as shares of the rate itself: it doubles in four seconds, or after three answers if those take longer. */
+const SEARCH = { perSuccess: 0.25, perSecond: 0.2 };
+/** A rate that passes the one that was too high by so much without a 429 shows that it was not. */
+const DISPROVED = 1.25;
 /** Never fewer than this. Below it the wait is longer than the pause that a 429 brings anyhow. Tries a second. */
 const LOWEST = 0.5;
 /** After so long without any 429 there is no rate any more. Milliseconds. */
@@ -29,17 +34,12 @@ const BURST = 100;
 /** Closer than this to its turn a try has it: sums of fractions are never quite what they should be. Milliseconds. */
 const CLOSE = 0.001;
 
-/** What was sent lately is measured over this, or from the last 429 on. Milliseconds. */
-const LATELY = 5000;
-const SLOTS = 20;
-/** A burst at the very beginning is not taken for a rate before this is over. Milliseconds. */
-const SHORTEST = 1000;
-
 /**
  * How often one upstream is asked, by what its 429s say of what it bears. There is no rate until the first. A 429 halves what was
  * actually being sent (additive increase, multiplicative decrease): the many of tries that were under way together count as one, and
  * so do those that follow before anything has succeeded at the new rate, since they tell of an upstream that is shut for the moment, not
- * of a rate. Successes raise it again, slowly; five minutes without a 429 lift it.
+ * of a rate. Successes raise it again, slowly; five minutes without a 429 lift it. Where too little was seen to know what was being
+ * sent, the rate is a guess, and successes raise it fast.
  *
  * What would exceed the rate waits for its turn, in order, for a second at most. Costs a try that need not wait no promise and no timer.
  * In any stretch of time as many tries go as the rate gives in it, and a tenth of a second's worth (or one) more.
@@ -54,6 +54,10 @@ export class Pacer {
   /** When the rate was last halved, and when the last 429 came. On the clock's time. */
   #halvedAt = Number.NEGATIVE_INFINITY;
   #refusedAt = Number.NEGATIVE_INFINITY;
+  /** Little was seen when the rate was set, or what was seen has proved wrong: it is searched for, not kept to. */
+  #guessed = false;
+  /** Has anyone had to wait, or to be refused, since the rate was set? */
+  #heldUp = false;
   /** Has a try succeeded that began after the rate was halved? */
   #proven = true;
   #raisedAt = Number.NEGATIVE_INFINITY;
@@ -100,6 +104,7 @@ export class Pacer {
       return null;
     }
     if (cancellation.reason !== null) return Promise.resolve({ cancelled: true });
+    this.#heldUp = true;
     if (wait > Math.min(limitMs, LONGEST_TURN) || this.#waiting.length >= MOST_WAITING) {
       return Promise.resolve({ fullForMs: wait });
     }
@@ -147,7 +152,9 @@ export class Pacer {
     const now = this.#clock.now();
     this.#proven = true;
     const seconds = Math.max(0, now - this.#raisedAt) / 1000;
-    this.#rate += this.#tooHigh * Math.min(RAISE.perSuccess, RAISE.perSecond * seconds);
+    if (this.#rate > this.#tooHigh * DISPROVED) this.#guessed = true;
+    const { perSuccess, perSecond } = this.#guessed ? SEARCH : RAISE;
+    this.#rate += (this.#guessed ? this.#rate : this.#tooHigh) * Math.min(perSuccess, perSecond * seconds);
     this.#raisedAt = Math.max(this.#raisedAt, now);
   }
 
@@ -162,8 +169,14 @@ export class Pacer {
   }
 
   #halve(now: number): void {
-    const sent = this.#sent.rate(now, this.#rate === null ? SHORTEST : 0);
+    const known = this.#sent.isKnown(now);
+    // While the rate doubles within seconds, what was sent in these is less than it was in the end.
+    const lags = this.#guessed && this.#heldUp;
+    const sent = this.#rate === null || (known && !lags) ? this.#sent.rate(now) : Infinity;
     this.#tooHigh = Math.max(LOWEST, Math.min(this.#rate ?? Infinity, sent));
+    // What was held up was sent at the rate, which is then known to be too high, however few they were.
+    this.#guessed = !known && !this.#heldUp;
+    this.#heldUp = false;
     this.#rate = Math.max(LOWEST, this.#tooHigh * LEFT);
     this.#halvedAt = now;
     this.#proven = false;
@@ -265,66 +278,4 @@ class Waiter implements CancelListener {
     this.#cancellation.remove(this);
     this.#resolve(turn);
   }
-}
-
-/** How many tries were sent in the last seconds, in slots that are written round and round. */
-class Lately {
-  readonly #counts = new Float64Array(SLOTS);
-  /** Number of the slot being counted, since the clock's start. */
-  #slot: number;
-  /** Of all slots. */
-  #total = 0;
-  /** Nothing was measured before then. */
-  #from: number;
-
-  constructor(now: number) {
-    this.#slot = slotOf(now);
-    this.#from = now;
-  }
-
-  add(now: number): void {
-    const slot = this.#moveTo(now);
-    this.#counts[slot] = (this.#counts[slot] ?? 0) + 1;
-    this.#total += 1;
-  }
-
-  /** One of those just added was none. */
-  takeBack(now: number): void {
-    const slot = this.#moveTo(now);
-    if ((this.#counts[slot] ?? 0) === 0) return;
-    this.#counts[slot] = (this.#counts[slot] ?? 0) - 1;
-    this.#total -= 1;
-  }
-
-  /** A second, measured over no less than `shortest` milliseconds; Infinity where that is nothing, and something was sent. */
-  rate(now: number, shortest: number): number {
-    this.#moveTo(now);
-    if (this.#total === 0) return 0;
-    const began = Math.max(this.#from, (this.#slot - SLOTS + 1) * SLOT);
-    return (this.#total * 1000) / Math.max(shortest, now - began, 0);
-  }
-
-  /** Measures anew, from a time on that may be yet to come. */
-  restart(from: number): void {
-    this.#counts.fill(0);
-    this.#total = 0;
-    this.#from = from;
-  }
-
-  /** Forgets what was longer ago. Gives the place of the slot that is being counted. */
-  #moveTo(now: number): number {
-    const slot = slotOf(now);
-    for (let next = Math.max(this.#slot + 1, slot - SLOTS + 1); next <= slot; next++) {
-      this.#total -= this.#counts[next % SLOTS] ?? 0;
-      this.#counts[next % SLOTS] = 0;
-    }
-    this.#slot = Math.max(this.#slot, slot);
-    return this.#slot % SLOTS;
-  }
-}
-
-const SLOT = LATELY / SLOTS;
-
-function slotOf(now: number): number {
-  return Math.floor(now / SLOT);
 }

@@ -74,6 +74,8 @@ export interface CallEvents {
   /** The first content of a stream came this long after the try began. */
   firstToken(upstream: Upstream, ms: number): void;
   retryDenied(upstream: Upstream): void;
+  /** No try was made: its provider was at a limit, or it would have been too soon for its pace. */
+  limited(upstream: Upstream): void;
   /** A stream that the client had begun to receive broke. */
   interrupted(upstream: Upstream): void;
   /** It goes on with a stream that broke. */

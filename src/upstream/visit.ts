@@ -90,7 +90,10 @@ class Visitor {
     for (;;) {
       const entered = mayHaveToWait(this.#target, lane) ? await this.#enter(lane) : OPEN;
       if (entered.kind === 'cancelled') return this.#failed(cancelledFailure(this.#context));
-      if (entered.kind === 'full') return last === null ? this.#full(entered) : this.#failed(last);
+      if (entered.kind === 'full') {
+        this.#context.events.limited(lane.upstream);
+        return last === null ? this.#full(entered) : this.#failed(last);
+      }
       if (lane.guard.breaker.needsClaim()) await lane.guard.breaker.claim();
       const permit = lane.guard.breaker.acquire();
       if (permit === null) {

@@ -7,8 +7,12 @@ import { ManualClock } from '../support/manual-clock.ts';
 export interface Scene {
   /** Says whether there is room for one more request. */
   upstream(clock: ManualClock): () => boolean;
-  /** Requests a second that come to each gateway, by chance. */
-  offered: readonly number[];
+  /** Requests a second that come to each gateway, by chance; or what they are at a time, in milliseconds since the start. */
+  offered: readonly (number | ((ms: number) => number))[];
+  /** So many come to each gateway at once when the quiet is over. */
+  atOnce?: number;
+  /** Nobody asks for anything before. Seconds; 0 where it is not said. */
+  quiet?: number;
   /** Until an answer has come, more or less. Milliseconds. */
   roundTrip: number;
   /** Not counted, and counted. Seconds. */
@@ -42,6 +46,14 @@ export function bucket(perSecond: number, size: number): Scene['upstream'] {
   };
 }
 
+/** The same, but nothing is borne between two times: in milliseconds since the start. */
+export function refusingAt(upstream: Scene['upstream'], from: number, to: number): Scene['upstream'] {
+  return (clock) => {
+    const hasRoom = upstream(clock);
+    return () => hasRoom() && (clock.now() < from || clock.now() >= to);
+  };
+}
+
 /** So many in each stretch by the clock, and then none until it is over. */
 export function fixedWindow(perWindow: number, windowMs: number): Scene['upstream'] {
   return (clock) => {
@@ -65,7 +77,7 @@ export async function simulate(scene: Scene): Promise<Result> {
   const gateways = scene.offered.map(
     (perSecond) => new Gateway({ clock, hasRoom, chance, perSecond, ...scene }),
   );
-  await clock.advanceAsync(scene.warmUp * 1000);
+  await clock.advanceAsync(((scene.quiet ?? 0) + scene.warmUp) * 1000);
   for (const gateway of gateways) gateway.answered = gateway.refused = 0;
   await clock.advanceAsync(scene.counted * 1000);
   const answered = gateways.reduce((sum, gateway) => sum + gateway.answered, 0);
@@ -87,7 +99,7 @@ class Gateway {
   readonly #clock: ManualClock;
   readonly #hasRoom: () => boolean;
   readonly #chance: Chance;
-  readonly #perSecond: number;
+  readonly #perSecond: (ms: number) => number;
   readonly #roundTrip: number;
   readonly #pacer: Pacer | null;
   /** As a 429 without a word about how long brings them: a second, doubled by each in a row. */
@@ -96,25 +108,29 @@ class Gateway {
   #cooledAt = -1;
 
   constructor(
-    of: Pick<Scene, 'roundTrip' | 'paced'> & {
+    of: Pick<Scene, 'quiet' | 'atOnce' | 'roundTrip' | 'paced'> & {
       clock: ManualClock;
       hasRoom: () => boolean;
       chance: Chance;
-      perSecond: number;
+      perSecond: number | ((ms: number) => number);
     },
   ) {
     this.#clock = of.clock;
     this.#hasRoom = of.hasRoom;
     this.#chance = of.chance;
-    this.#perSecond = of.perSecond;
+    const { perSecond } = of;
+    this.#perSecond = typeof perSecond === 'number' ? () => perSecond : perSecond;
     this.#roundTrip = of.roundTrip;
     this.#pacer = of.paced ? new Pacer(of.clock) : null;
-    this.#awaitNext();
+    this.#clock.schedule((of.quiet ?? 0) * 1000, () => {
+      for (let i = 0; i < (of.atOnce ?? 0); i++) void this.#request();
+      this.#awaitNext();
+    });
   }
 
   #awaitNext(): void {
     if (!this.open) return;
-    this.#clock.schedule((-Math.log(1 - this.#chance()) * 1000) / this.#perSecond, () => {
+    this.#clock.schedule((-Math.log(1 - this.#chance()) * 1000) / this.#perSecond(this.#clock.now()), () => {
       void this.#request();
       this.#awaitNext();
     });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { go, near, setUp, setUpRefused } from './pacer-kit.ts';
+import { ask, go, near, setUp, setUpRefused } from './pacer-kit.ts';
 
 describe('a pacer that has seen no 429', () => {
   it('lets everything go at once, and makes no promise and no timer', () => {
@@ -42,6 +42,114 @@ describe('the rate after a 429', () => {
     clock.advance(10);
     pacer.refused(clock.now());
     near(pacer.rate, 20);
+  });
+
+  it('is half of what is sent since there is something to send again, not of that and the quiet before', () => {
+    const { clock, pacer } = setUp();
+    clock.advance(60_000);
+    for (let spell = 0; spell < 2; spell++) {
+      for (let i = 0; i < 30; i++) {
+        go(pacer);
+        clock.advance(50);
+      }
+      if (spell === 0) clock.advance(1500);
+    }
+    pacer.refused(clock.now());
+    near(pacer.rate, 10);
+  });
+
+  it('rises fast where all that was seen was a try or two, until more is known', () => {
+    const { clock, pacer } = setUp();
+    go(pacer);
+    clock.advance(300);
+    pacer.refused(clock.now(), 1000);
+    assert.equal(pacer.rate, 0.5);
+    clock.advance(1000);
+    for (let i = 0; i < 15; i++) {
+      clock.advance(1000);
+      pacer.succeeded(clock.now());
+    }
+    near(pacer.rate, 0.5 * 1.2 ** 15);
+  });
+
+  it('rises fast once it is well above what was too high, for that was wrong', () => {
+    const { clock, pacer } = setUpRefused(20);
+    clock.advance(1000);
+    for (let i = 0; i < 120; i++) {
+      clock.advance(1000);
+      const before = pacer.rate as number;
+      for (let success = 0; success < 10; success++) {
+        clock.advance(0.001);
+        pacer.succeeded(clock.now());
+      }
+      if (before < 25) assert.ok((pacer.rate as number) - before < 0.41);
+      else if (before > 26) near((pacer.rate as number) / before, 1.2);
+    }
+    assert.ok((pacer.rate as number) > 100);
+  });
+
+  it('is halved itself, and is no guess, when few were sent but more were held up', async () => {
+    const { clock, pacer } = setUpRefused(4);
+    near(pacer.rate, 2);
+    clock.advance(1000);
+    go(pacer);
+    pacer.succeeded(clock.now());
+    clock.advance(1);
+    ask(pacer);
+    pacer.refused(clock.now(), 0);
+    near(pacer.rate, 1);
+    const before = pacer.rate as number;
+    for (let i = 0; i < 5; i++) {
+      clock.advance(1000);
+      pacer.succeeded(clock.now());
+    }
+    near(pacer.rate, before + 5 * 0.02);
+  });
+
+  it('is halved itself, as a guess, when few were sent and none held up', () => {
+    const { clock, pacer } = setUpRefused(40);
+    near(pacer.rate, 20);
+    clock.advance(30_000);
+    go(pacer);
+    pacer.succeeded(clock.now());
+    clock.advance(400);
+    pacer.refused(clock.now(), 0);
+    near(pacer.rate, 10);
+    clock.advance(1000);
+    pacer.succeeded(clock.now());
+    near(pacer.rate, 12);
+  });
+
+  it('is a guess again when few were sent and none held up since the last 429, whoever was before', () => {
+    const { clock, pacer } = setUpRefused(40);
+    ask(pacer);
+    clock.advance(2000);
+    go(pacer);
+    pacer.succeeded(clock.now());
+    clock.advance(1);
+    pacer.refused(clock.now(), 0);
+    near(pacer.rate, 10);
+    clock.advance(30_000);
+    go(pacer);
+    pacer.succeeded(clock.now());
+    clock.advance(400);
+    const before = pacer.rate as number;
+    pacer.refused(clock.now(), 0);
+    near(pacer.rate, before / 2);
+    clock.advance(1000);
+    pacer.succeeded(clock.now());
+    near(pacer.rate, (before / 2) * 1.2);
+  });
+
+  it('is a guess after one try, however long its answer took; an answer raises that by a quarter at most', () => {
+    const { clock, pacer } = setUp();
+    go(pacer);
+    clock.advance(3000);
+    pacer.refused(clock.now(), 0);
+    assert.equal(pacer.rate, 0.5);
+    clock.advance(5000);
+    pacer.succeeded(clock.now());
+    near(pacer.rate, 0.625);
   });
 
   it('is one in two seconds at least, however little was sent', () => {
@@ -137,7 +245,7 @@ describe('the rate after a 429', () => {
       clock.advance(100);
     }
     pacer.refused(clock.now());
-    assert.ok((pacer.rate as number) > 4.9, `${pacer.rate}`);
+    assert.ok((pacer.rate as number) > 4.4, `${pacer.rate}`);
   });
 
   it('rises with each success by a hundredth of the rate that was too high', () => {

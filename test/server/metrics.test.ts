@@ -29,6 +29,9 @@ const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
   ['spillway_breaker_state', 'gauge', 'upstream'],
   ['spillway_breaker_transitions_total', 'counter', 'upstream', 'to'],
   ['spillway_retries_denied_total', 'counter', 'upstream'],
+  ['spillway_upstream_limited_total', 'counter', 'upstream'],
+  ['spillway_replayed_total', 'counter', 'model'],
+  ['spillway_resumed_streams_total', 'counter'],
   ['spillway_stream_continuations_total', 'counter', 'provider', 'model', 'how'],
   ['spillway_hedges_total', 'counter', 'model', 'result'],
   ['spillway_quota_refusals_total', 'counter', 'tenant', 'quota'],
@@ -49,6 +52,7 @@ const { gateway } = await serve(
     providers: {
       a: { adapter: 'vllm', base_url: upstream.url },
       b: { adapter: 'vllm', base_url: upstream.url },
+      c: { adapter: 'vllm', base_url: upstream.url, limits: { requests: '1/day' } },
     },
     defaults: {
       retry: { attempts: 1, backoff: { base: 0, max: 0 }, budget: { ratio: 0, min_per_second: 0 } },
@@ -65,6 +69,7 @@ const { gateway } = await serve(
     models: {
       m: { provider: 'a', model: 'up', retry: { attempts: 0 } },
       retried: { provider: 'a', model: 'again' },
+      narrow: { provider: 'c', model: 'narrow' },
       kept: { provider: 'a', model: 'kept', cache: { mode: 'exact' } },
       lasting: {
         mid_stream: 'continue',
@@ -113,6 +118,14 @@ async function doEverything(): Promise<void> {
   await text(gateway.chat({ stream: true }, acme));
   await text(gateway.chat({ model: 'kept' }, acme));
   await text(gateway.chat({ model: 'kept' }, acme));
+  const key = { ...acme, 'idempotency-key': 'order-4711' };
+  await text(gateway.chat({ model: 'cheap' }, key));
+  await text(gateway.chat({ model: 'cheap' }, key));
+  const resumable = { ...acme, 'x-spillway-resume': 'true', 'x-request-id': 'mine' };
+  await text(gateway.chat({ stream: true }, resumable));
+  for (const id of ['mine', 'mine', 'nobodys']) await text(fetch(`${gateway.url}/streams/${id}`, { headers: acme }));
+  await text(gateway.chat({ model: 'narrow' }, acme));
+  await text(gateway.chat({ model: 'narrow' }, acme));
   upstream.enqueue(chatStream({ content: ['Hello', reset()] }));
   await text(gateway.chat({ model: 'lasting', stream: true }, acme));
   upstream.enqueue(silence());
@@ -155,6 +168,11 @@ it('each has exactly its labels', async () => {
   }
   const empty = METRICS.map(([name]) => name).filter((name) => metrics.get(name)?.series.length === 0);
   assert.deepEqual(empty, []);
+});
+
+it('answers that were given again, and streams that were come back to, are counted once each', async () => {
+  assert.equal(await gateway.metric('spillway_replayed_total{model="cheap"}'), 1);
+  assert.equal(await gateway.metric('spillway_resumed_streams_total'), 2);
 });
 
 it("our own lint finds nothing to say, of Node's metrics neither", async () => {
@@ -203,12 +221,12 @@ it('the values of every label are of a closed set, whatever clients make up', as
     }
   }
   const found = Object.fromEntries([...values].map(([label, set]) => [label, [...set].sort()]));
-  const names = ['a/*', 'b/*', 'cheap', 'fragile', 'kept', 'lasting', 'm', 'retried', 'unknown'];
-  const models = ['*', 'again', 'begins', 'frail', 'goes-on', 'kept', 'up'];
+  const names = ['a/*', 'b/*', 'cheap', 'fragile', 'kept', 'lasting', 'm', 'narrow', 'retried', 'unknown'];
+  const models = ['*', 'again', 'begins', 'frail', 'goes-on', 'kept', 'narrow', 'up'];
   assert.deepEqual(found, {
     tenant: ['acme', 'beta', 'held', 'unknown'],
     model: names,
-    provider: ['a', 'b'],
+    provider: ['a', 'b', 'c'],
     'spillway_attempts_total model': models,
     'spillway_request_duration_seconds model': names,
     'spillway_time_to_first_token_seconds model': models,
@@ -217,6 +235,7 @@ it('the values of every label are of a closed set, whatever clients make up', as
     'spillway_cache_saved_usd_total model': names,
     'spillway_cache_write_extra_usd_total model': names,
     'spillway_cache_requests_total model': ['kept'],
+    'spillway_replayed_total model': ['cheap'],
     'spillway_stream_interruptions_total model': ['begins', 'up'],
     'spillway_stream_continuations_total model': ['goes-on'],
     how: ['again'],
@@ -224,7 +243,16 @@ it('the values of every label are of a closed set, whatever clients make up', as
     result: ['hit', 'miss', 'started', 'won'],
     quota: ['key/concurrent', 'tenant/tokens/day'],
     kind: ['cache_write', 'cached', 'input', 'output', 'reasoning'],
-    upstream: ['a/*#1', 'a/again#1', 'a/begins#1', 'a/frail#1', 'a/goes-on#1', 'a/kept#1', 'a/up#1'],
+    upstream: [
+      'a/*#1',
+      'a/again#1',
+      'a/begins#1',
+      'a/frail#1',
+      'a/goes-on#1',
+      'a/kept#1',
+      'a/up#1',
+      'c/narrow#1',
+    ],
     to: ['open'],
   });
 });

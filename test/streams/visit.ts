@@ -133,6 +133,7 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
           tried: () => {},
           firstToken: () => {},
           retryDenied: () => {},
+          limited: () => {},
           interrupted: () => {},
           continued: () => {},
           dropped: () => {},

@@ -99,6 +99,7 @@ async function ask(
       tried: () => {},
       firstToken: () => {},
       retryDenied: () => {},
+      limited: () => {},
       interrupted: () => {},
       continued: () => {},
       dropped: () => {},

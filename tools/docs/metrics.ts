@@ -30,6 +30,8 @@ const NOTES: Readonly<Record<string, string>> = {
     'What has no price is not in it; `GET /admin/usage` says how many requests those were.',
   spillway_cache_saved_usd_total:
     'What writing cost more is not taken off: see the next one. The log line has the difference, as `cache_saved_usd`.',
+  spillway_upstream_limited_total:
+    'One request may count more than once: it may wait, and find the provider full again. What waited its turn and was sent does not count.',
   spillway_quota_refusals_total: 'The line of the request in the log names the key as well.',
   spillway_state_store_up:
     'Without `state.redis` it is always 1; in a cluster it is 0 while any node is away.',
