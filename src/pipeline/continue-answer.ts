@@ -9,6 +9,7 @@ import type { Answer } from '../upstream/visit.ts';
 import { ContinuedStream, type Part } from './continued-stream.ts';
 import { Parts } from './parts.ts';
 import type { Spending } from './spending.ts';
+import { Standings } from './standings.ts';
 
 /** An answer that breaks this often is given up. */
 const MOST_CONTINUATIONS = 8;
@@ -31,7 +32,7 @@ export interface Lasting {
   spent(whole: boolean): Spent | null;
 }
 
-/** The answer, gone on with by other targets of the tree where it breaks, and last by the one that it broke off at. */
+/** The answer, gone on with where it breaks: by targets that are not tried yet, then by those that failed, and last by those that it broke off at. */
 export function lasting({ stream, target, presenter }: Answer & { kind: 'stream' }, going: Going): Lasting {
   const parts = new Parts(going.spending);
   const search = new Search(parts, presenter, going);
@@ -49,10 +50,7 @@ class Search {
   readonly #parts: Parts;
   readonly #presenter: Continuing['presenter'];
   readonly #going: Going;
-  /** How often it broke, by the targets' names. */
-  readonly #broken = new Map<string, number>();
-  /** Those that are not to be asked again: who was silent stays silent. */
-  readonly #silent = new Set<string>();
+  readonly #standings: Standings;
   #continuations = 0;
   #diverged = false;
 
@@ -60,13 +58,12 @@ class Search {
     this.#parts = parts;
     this.#presenter = presenter;
     this.#going = going;
+    this.#standings = new Standings(going.tries);
   }
 
   async next(part: Part, failure: Failure): Promise<Part | Failure> {
     this.#parts.broke(part);
-    const { id } = part.target.settings;
-    this.#broken.set(id, (this.#broken.get(id) ?? 0) + 1);
-    if (OUTCOME_RULES[failure.kind].again === 'no') this.#silent.add(id);
+    this.#standings.brokeAt(part.target.settings.id);
     const { transcript: told } = part.stream;
     if (told === null || this.#continuations === MOST_CONTINUATIONS) return failure;
     this.#continuations++;
@@ -81,16 +78,24 @@ class Search {
       },
     };
     const inVain = (target: Target) => continuing.diverged && !mayPrefill(target, told);
-    const fresh = (target: Target) => this.#broken.has(target.settings.id);
-    const once = ({ settings: { id: name } }: Target) =>
-      this.#broken.get(name) !== 1 || this.#silent.has(name);
-    for (const skip of [fresh, once]) {
-      const found = await this.#ask((target) => skip(target) || inVain(target), continuing);
+    for (const isItsTurn of this.#turns()) {
+      const found = await this.#ask((target) => !isItsTurn(target) || inVain(target), continuing);
       this.#diverged = continuing.diverged;
       if (found === 'given_up') return failure;
       if (found !== null) return found;
     }
     return failure;
+  }
+
+  /** Whose turn it is, one walk after the other. A client that waits in the midst of its answer is not kept waiting by whoever cools down while others are ready. */
+  #turns(): ((target: Target) => boolean)[] {
+    const standings = this.#standings;
+    const isReady = ({ lanes }: Target) => lanes.some(({ upstream }) => upstream.cooldownLeft() === 0);
+    return [
+      (target) => standings.of(target.settings.id) === 'untried' && isReady(target),
+      (target) => standings.of(target.settings.id) === 'failed' && isReady(target),
+      ({ settings: { id } }) => standings.of(id) !== 'not_again' && !standings.wasAsked(id),
+    ];
   }
 
   /** Null: none of them answered, and others may be asked. */

@@ -300,20 +300,26 @@ describe('where one of the two fails', () => {
       ],
     };
     const within = (node: object) => ({ strategy: { mode: 'fallback' }, targets: [node] });
-    for (const model of [pair, within(pair), within(within(within(pair)))]) {
+    for (const [model, stream] of [
+      [pair, true],
+      [pair, false],
+      [within(pair), true],
+      [within(within(within(pair))), false],
+    ] as const) {
       const scene = await openScene(t, { models: { m: model } });
       const gate = new Gate();
       scene.upstream.enqueue(script(pauseUntil(gate), apiError(503)));
       // Nor has it room for the whole answer.
       scene.upstream.reply(() => apiError(503));
       scene.second.enqueue(silence());
-      const asked = scene.ask({ stream: true });
+      const asked = scene.ask({ stream });
       await silentFor(scene, 2 * SECOND);
       await scene.second.nextRequest();
       gate.open();
       const { status, error } = await asked;
       assert.deepEqual([status, error?.code], [503, 'no_healthy_upstream']);
       assert.doesNotMatch(error?.message ?? '', /b\/up|superseded/);
+      assert.equal((await scene.line(1)).outcome, 'overloaded');
     }
   });
 });
