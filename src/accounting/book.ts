@@ -86,6 +86,7 @@ export class Book {
     if (entry.cache !== undefined) {
       this.#metrics.cacheRequests.with({ model: entry.modelLabel, result: entry.cache }).value++;
     }
+    if (entry.replayed) this.#metrics.replayed.with({ model: entry.modelLabel }).value++;
     this.#metrics.gatewayTime.observe(gatewayMs / 1000);
     if (this.#log.writes('info')) this.#log.line(this.#line(entry, ms, gatewayMs));
   }

@@ -8,6 +8,7 @@ import { Metrics } from '../accounting/metrics.ts';
 import { HashedKeyring, OpenKeyring } from '../auth/keyring.ts';
 import { ReasoningMemory } from '../chat/reasoning-memory.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
+import { Cancellation } from '../core/cancellation.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
@@ -69,6 +70,7 @@ export class App {
   readonly #tenants: TenantAdmin;
   readonly #access: ProviderAccess;
   readonly #detached = new DetachedWork();
+  readonly #draining = new Cancellation();
   readonly #services: Services;
   readonly #client: ClientListener;
   readonly #admin: FastifyInstance;
@@ -79,7 +81,6 @@ export class App {
   #redact: Redact;
   #reloading: Promise<ReloadEnd> = Promise.resolve({ ok: true });
   #listening = false;
-  #draining = false;
 
   constructor(options: AppOptions) {
     const { config, clock, chance, log } = options;
@@ -122,6 +123,7 @@ export class App {
       hedges: new Hedges(),
       replay: this.#state.replay,
       detached: this.#detached,
+      draining: this.#draining,
       hedged: (model, result) => {
         this.#metrics.hedges.with({ model, result }).value++;
       },
@@ -196,11 +198,11 @@ export class App {
 
   /** No new requests; those under way may end within the drain timeout, then they are cut off. */
   async drain(): Promise<void> {
-    if (this.#draining) return;
-    this.#draining = true;
+    if (this.#isDraining) return;
     const { clock, log } = this.#options;
     log.info({ in_flight: this.#inFlight() }, 'draining');
     const closed = this.#client.drain().then(() => this.#detached.over());
+    this.#draining.cancel('shutdown');
     let timer = clock.schedule(this.#config.server.drainTimeout, () => {
       log.warn({ in_flight: this.#inFlight() }, 'the drain timeout is over: cutting off what is left');
       this.#client.cancelAll();
@@ -244,6 +246,10 @@ export class App {
     return limiters;
   }
 
+  get #isDraining(): boolean {
+    return this.#draining.reason !== null;
+  }
+
   /** Requests under way, with those whose clients have gone. */
   #inFlight(): number {
     return this.#client.inFlight() + this.#detached.count;
@@ -269,9 +275,9 @@ export class App {
   #clientHandlers() {
     const failed = (error: unknown) => this.#failed(error);
     return {
-      authenticate: (exchange: Exchange) => {
+      authenticate: (exchange: Exchange, anyDialect: boolean) => {
         try {
-          authenticate(exchange, this.#live);
+          authenticate(exchange, this.#live, { anyDialect });
           return null;
         } catch (error) {
           if (error instanceof ApiError) return error;
@@ -291,7 +297,10 @@ export class App {
   }
 
   #streams() {
-    return { streams: this.#state.replay.streams, clock: this.#options.clock };
+    const resumed = () => {
+      this.#metrics.resumedStreams.value++;
+    };
+    return { streams: this.#state.replay.streams, clock: this.#options.clock, resumed };
   }
 
   #adminHandlers() {
@@ -304,7 +313,7 @@ export class App {
         return { text: await registry.metrics(), contentType: registry.contentType };
       },
       notReady: () =>
-        this.#draining ? 'draining' : this.#listening ? this.#storeInTheWay() : 'not listening yet',
+        this.#isDraining ? 'draining' : this.#listening ? this.#storeInTheWay() : 'not listening yet',
       upstreams: () => [...this.#registry.upstreams()].map((upstream) => this.#statusOf(upstream)),
       tenants: () => this.#tenants,
       wall: () => this.#options.clock.wall(),

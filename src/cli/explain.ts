@@ -84,7 +84,30 @@ class Printer {
     }
     lines.push(...this.#leaves(held, { strict_params: held.strictParams, mid_stream: held.midStream }, []));
     if (target.prefill !== null) lines.push(`prefill: ${target.prefill}`);
-    return [...lines, ...this.#known(target)];
+    return [...lines, ...this.#ofProvider(target), ...this.#known(target)];
+  }
+
+  /** What holds for all that is asked of its provider. */
+  #ofProvider({ provider: id }: TargetSettings): string[] {
+    const { config, written } = this.#loaded;
+    const provider = config.providers.get(id);
+    if (provider === undefined) return [];
+    const { limits, adaptive } = provider;
+    const rate = (of: { limit: number; per: string } | null | undefined) =>
+      of ? `${of.limit}/${of.per}` : null;
+    const lines: [key: string, value: string | null][] = [
+      ['limits.requests', rate(limits?.requests)],
+      ['limits.tokens', rate(limits?.tokens)],
+      ['limits.concurrent', limits?.concurrent?.toString() ?? null],
+      ['adaptive', String(adaptive)],
+    ];
+    return lines.flatMap(([key, value]) => {
+      const places = ['providers', 'virtual_keys'].map((section) =>
+        formatPath([section, id, ...key.split('.')]),
+      );
+      const said = places.map((place) => written.get(place)).find((text) => text !== undefined) ?? value;
+      return said === null ? [] : [`${key}: ${said}  # of the provider ${id}`];
+    });
   }
 
   /** What is known of the model, in the words of its file. */

@@ -4,8 +4,9 @@ import { toBreakerSettings, toRetrySettings, toTimeoutSettings } from '../resili
 import { compileQuery } from '../routing/query.ts';
 import type { NodeFile } from '../routing/schema.ts';
 import type { TargetSettings } from '../routing/target.ts';
-import type { CacheNode, ConditionalNode, HedgeSettings, TreeNode } from '../routing/tree.ts';
+import type { CacheNode, ConditionalNode, TreeNode } from '../routing/tree.ts';
 import { addAliases } from './compile-aliases.ts';
+import { hedgeOf, warnOfHedge } from './hedges.ts';
 import { BUILT_IN, type Inheritance, inherit } from './inherit.ts';
 import { formatPath, type Path } from './problem.ts';
 import type { ModelEntry } from './runtime.ts';
@@ -115,6 +116,13 @@ function checkOverrides(node: Partial<NodeFile>, path: Path, scope: Scope): void
 
 /** Told where it is said; what is inherited was told above. */
 function checkBreaker(node: Partial<NodeFile>, held: Inheritance, path: Path, scope: Scope): void {
+  // One that comes from the environment may be empty here and a Redis elsewhere.
+  if (node.breaker?.share === true && !scope.has(['state', 'redis'])) {
+    scope.warn(
+      [...path, 'breaker', 'share'],
+      'has no effect without `state.redis`, by which gateways share it',
+    );
+  }
   const { open_for: openFor, max_open_for: maxOpenFor } = held.breaker;
   if (openFor <= maxOpenFor) return;
   for (const key of ['open_for', 'max_open_for'] as const) {
@@ -123,10 +131,6 @@ function checkBreaker(node: Partial<NodeFile>, held: Inheritance, path: Path, sc
     scope.report([...path, 'breaker', key], `${lengths}; change one of the two`);
     return;
   }
-}
-
-function hedgeOf({ hedge }: NonNullable<NodeFile['strategy']>): HedgeSettings | null {
-  return hedge === undefined ? null : { after: hedge.after, maxExtra: hedge.max_extra };
 }
 
 class TreeBuilder {
@@ -219,10 +223,12 @@ class TreeBuilder {
         return complete
           ? { kind: 'fallback', label, cache: null, onStatusCodes, hedge: null, children }
           : null;
-      case 'fallback':
-        return complete
-          ? { kind: 'fallback', label, cache: null, onStatusCodes, hedge: hedgeOf(strategy), children }
-          : null;
+      case 'fallback': {
+        if (!complete) return null;
+        const hedge = hedgeOf(strategy);
+        if (hedge !== null) warnOfHedge(hedge, children, [...path, 'strategy', 'hedge'], scope);
+        return { kind: 'fallback', label, cache: null, onStatusCodes, hedge, children };
+      }
       case 'loadbalance': {
         const weights = targets.map((child) => child.weight ?? 1);
         if (!weights.some((weight) => weight > 0)) {

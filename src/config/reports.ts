@@ -51,6 +51,11 @@ export class Reports {
     return rest.length > 0 ? 'nothing' : shown(located, isSecret(this.#schema, path));
   }
 
+  /** Does anything stand at `path`? */
+  has(path: Path): boolean {
+    return find(this.#root, path).rest.length === 0;
+  }
+
   /** The text at `path` as the file has it, before `${...}` was replaced. */
   written(path: Path): string {
     return scalarAt(this.#root, path)?.written ?? '';

@@ -58,7 +58,7 @@ function wanted({ value }: LocatedScalar, issue: z.core.$ZodIssue): (number | bo
 function standIns(issue: z.core.$ZodIssue): (string | number | boolean)[] {
   const named =
     issue.code === 'invalid_value' ? issue.values.filter((value) => typeof value === 'string') : [];
-  return [named[0] ?? 'unknown', 1, 100, true, '1s', '1kb', '127.0.0.1:0'];
+  return [named[0] ?? 'unknown', 1, 100, true, '1s', '1kb', '1/minute', '127.0.0.1:0'];
 }
 
 function takeOut<T>(

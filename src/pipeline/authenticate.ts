@@ -10,12 +10,22 @@ const SLOW_BODY = 250;
 export function authenticateAgain(exchange: Exchange, live: Live, current: Keyring): Principal {
   if (exchange.readAt - exchange.startedAt <= SLOW_BODY) return authenticate(exchange, live);
   exchange.principal = null;
-  return authenticate(exchange, live, current);
+  return authenticate(exchange, live, { keyring: current });
+}
+
+export interface Authenticating {
+  keyring?: Keyring;
+  /** The path is for clients of all dialects, with what each has been asked for. */
+  anyDialect?: boolean;
 }
 
 /** Finds out who asks, once for each exchange. Throws an ApiError for a key that is missing or not known. */
-export function authenticate(exchange: Exchange, live: Live, keyring: Keyring = live.keyring): Principal {
-  const authorization = keyHeader(exchange);
+export function authenticate(
+  exchange: Exchange,
+  live: Live,
+  { keyring = live.keyring, anyDialect = false }: Authenticating = {},
+): Principal {
+  const authorization = keyHeader(exchange, anyDialect);
   exchange.live ??= live;
   exchange.principal ??= keyring.find(authorization);
   if (exchange.principal !== null) return exchange.principal;
@@ -35,9 +45,9 @@ export function authenticate(exchange: Exchange, live: Live, keyring: Keyring = 
 }
 
 /** OpenAI's header; in Anthropic's dialect its own as well, which counts where both are sent. */
-function keyHeader(exchange: Exchange): string | undefined {
+function keyHeader(exchange: Exchange, anyDialect: boolean): string | undefined {
   const { dialect } = exchange;
   const isAnthropic = dialect === 'messages' || dialect === 'count_tokens';
-  const key = isAnthropic ? exchange.header('x-api-key') : undefined;
+  const key = isAnthropic || anyDialect ? exchange.header('x-api-key') : undefined;
   return key === undefined || key === '' ? exchange.header('authorization') : `Bearer ${key}`;
 }

@@ -18,7 +18,10 @@ export interface Exchange {
   readonly requestId: string;
   /** When its headers had come, on the clock's monotonic time. */
   readonly startedAt: number;
-  /** When its body had come whole: what the client takes to send it is not the gateway's time, nor a target's. */
+  /**
+   * From when its time counts: when its body had come whole, for what the client takes to send it is not the gateway's time, nor a
+   * target's; or later, where it had to wait for another request first.
+   */
   readonly readAt: number;
   /** Cancelled when the client leaves, or the process must end. */
   readonly cancellation: Cancellation;

@@ -31,6 +31,8 @@ export interface OnceContext {
   /** For how long after it was read a request may wait for one that runs already. Milliseconds. */
   waitFor: number;
   clock: Clock;
+  /** Cancelled when the process takes no more requests. */
+  draining: Cancellation;
   /** Of this request. What `execute` writes there of the outcome says whether a stream came to its end. */
   entry: RequestEntry;
 }
@@ -45,7 +47,7 @@ export async function once(
   context: OnceContext,
   execute: (exchange: Exchange) => Promise<void>,
 ): Promise<void> {
-  const { claims, tenant, clock, waitFor, entry, settings } = context;
+  const { claims, tenant, clock, waitFor, draining, entry } = context;
   const wanted = claims.wanted(tenant, keyOf(exchange), [exchange.dialect, exchange.body]);
   const deadline = exchange.readAt + waitFor;
   let wait = POLL.first;
@@ -54,7 +56,7 @@ export async function once(
     const found = await ask(claims, wanted, elsewhere);
     switch (found.kind) {
       case 'claimed':
-        return await run(exchange, found.claim, settings, entry, execute);
+        return await run(exchange, found.claim, context, execute);
       case 'done':
         return replay(exchange, found.answer, entry);
       case 'other_body': {
@@ -71,10 +73,22 @@ export async function once(
       throw new ApiError('idempotency_key_in_use', message, { retryAfterMs: ASK_AGAIN });
     }
     const ms = found.over === null ? Math.min(wait, most) : most;
-    const answer = await endOf(found, ms, clock, exchange.cancellation);
+    const { cancellation } = exchange;
+    // What runs here comes to its end before this gateway does, and where nothing is shared its answer is nowhere else.
+    const answer = await endOf(
+      found,
+      ms,
+      clock,
+      found.over === null ? [cancellation, draining] : [cancellation],
+    );
     entry.waitedMs += clock.now() - from;
-    if (exchange.cancellation.reason !== null) return left(exchange.cancellation, entry);
+    if (cancellation.reason === 'client_gone') {
+      entry.status = 499;
+      entry.outcome = 'client_gone';
+      return;
+    }
     if (answer !== null) return replay(exchange, answer, entry);
+    if (cancellation.reason !== null || draining.reason !== null) throw shuttingDown();
     if (found.over === null) elsewhere = found.until;
     wait = Math.min(POLL.last, wait * POLL.growth);
   }
@@ -104,11 +118,10 @@ async function ask(claims: Claims, wanted: Wanted, elsewhere: number | undefined
 async function run(
   exchange: Exchange,
   claim: Claim,
-  { ttl, maxBody }: IdempotencySettings,
-  entry: RequestEntry,
+  { settings: { ttl, maxBody }, clock, entry }: OnceContext,
   execute: (exchange: Exchange) => Promise<void>,
 ): Promise<void> {
-  const recorded = new RecordedExchange(exchange, maxBody);
+  const recorded = new RecordedExchange(exchange, maxBody, clock.now());
   let answer: KeptAnswer | null = null;
   try {
     await execute(recorded);
@@ -142,31 +155,27 @@ function replay(exchange: Exchange, answer: KeptAnswer, entry: RequestEntry): vo
   response.end();
 }
 
-/** Resolves when it has ended here, the time is over, or the work is cancelled: to its answer, if there is one. */
+/** Resolves when it has ended here, the time is over, or one of these is cancelled: to its answer, if there is one. */
 function endOf(
   { over }: Running,
   ms: number,
   clock: Clock,
-  cancellation: Cancellation,
+  cancellations: readonly Cancellation[],
 ): Promise<KeptAnswer | null> {
   return new Promise((resolve) => {
     const end = (answer: KeptAnswer | null) => {
       timer.cancel();
-      cancellation.remove(listener);
+      for (const cancellation of cancellations) cancellation.remove(listener);
       resolve(answer);
     };
     const listener = { cancelled: () => end(null) };
     const timer = clock.schedule(ms, () => end(null));
-    cancellation.add(listener);
+    for (const cancellation of cancellations) cancellation.add(listener);
     void over?.then(end);
   });
 }
 
-function left({ reason }: Cancellation, entry: RequestEntry): void {
-  if (reason !== 'client_gone') {
-    const message = 'This gateway is shutting down; try again.';
-    throw new ApiError('server_shutting_down', message, { retryAfterMs: ASK_AGAIN });
-  }
-  entry.status = 499;
-  entry.outcome = 'client_gone';
+function shuttingDown(): ApiError {
+  const message = 'This gateway is shutting down; try again.';
+  return new ApiError('server_shutting_down', message, { retryAfterMs: ASK_AGAIN });
 }

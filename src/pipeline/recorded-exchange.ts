@@ -9,15 +9,22 @@ const OF_THE_EXCHANGE = /^(x-request-id|request-id|retry-after|retry-after-ms|x-
 /** An exchange that passes its answer on as it comes and keeps a copy of it, as long as that is not too large. */
 export class RecordedExchange extends WrappedExchange {
   readonly #limit: number;
+  readonly #runsFrom: number;
   #status = 0;
   #headers: Headers = {};
   #streamed = false;
   #copy: Copy | null = null;
 
-  /** `limit`: of the answer's body. Bytes. */
-  constructor(inner: Exchange, limit: number) {
+  /** `limit`: of the answer's body. Bytes. `runsFrom`: on the clock's monotonic time. */
+  constructor(inner: Exchange, limit: number, runsFrom: number) {
     super(inner);
     this.#limit = limit;
+    this.#runsFrom = runsFrom;
+  }
+
+  /** One that has waited for another request has all of its time before it. */
+  override get readAt(): number {
+    return this.#runsFrom;
   }
 
   override send(status: number, headers: Headers, body: Buffer | string): void {

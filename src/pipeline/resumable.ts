@@ -16,9 +16,19 @@ export interface ResumableContext {
   newId(): string;
 }
 
-/** Does its client ask for a stream that it can come back to? */
+const RESUME_HEADER = 'x-spillway-resume';
+const YES: ReadonlySet<string> = new Set(['true', '1']);
+const NO: ReadonlySet<string> = new Set(['', 'false', '0']);
+
+/** Does its client ask for a stream that it can come back to? Throws an ApiError where that cannot be told. */
 export function wantsToResume(exchange: Exchange): boolean {
-  return exchange.header('x-spillway-resume') === 'true';
+  const said = exchange.header(RESUME_HEADER)?.toLowerCase() ?? '';
+  if (NO.has(said)) return false;
+  if (YES.has(said)) return true;
+  throw new ApiError('invalid_value', `The header \`${RESUME_HEADER}\` must be \`true\` or \`false\`.`, {
+    param: RESUME_HEADER,
+    shouldRetry: false,
+  });
 }
 
 /**

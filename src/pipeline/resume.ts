@@ -37,7 +37,7 @@ export async function resume(
   exchange: Exchange,
   live: Live,
   asked: Asked,
-  { streams, clock }: { streams: StreamLogs; clock: Clock },
+  { streams, clock, resumed }: { streams: StreamLogs; clock: Clock; resumed(): void },
 ): Promise<void> {
   await answerErrors(exchange, async () => {
     const { tenant } = authenticate(exchange, live);
@@ -45,6 +45,7 @@ export async function resume(
     const found = STREAM_ID.test(asked.id) ? await streams.read(tenant.id, asked.id, after) : 'unknown';
     if (found === 'unknown') throw notFound(asked.id);
     if ('kind' in found) throw truncated(asked.id, found.first);
+    resumed();
     new Resumption(exchange, asked.id, found, { heartbeat: live.heartbeat, clock });
   });
 }
@@ -123,6 +124,7 @@ const WHY: Readonly<Record<Exclude<ReadingEnd, 'over'> | 'shutdown', string>> = 
     'The stream was interrupted: the gateway that received it is gone. What came before is not the whole answer.',
   removed: 'The stream was removed, or came to nothing. What came before is not the whole answer.',
   behind: 'The stream went on faster than it was read, and what comes next is not kept any more.',
+  unreadable: 'The stream cannot be read at this gateway: it was sealed with another `encryption_key`.',
   away: 'The store that the stream is kept in is away. Ask again for what comes after the last event.',
   shutdown: 'This gateway is shutting down. Ask another one for what comes after the last event.',
 };

@@ -75,7 +75,7 @@ function resumableContext({ replay, detached, newId }: Services, { tenant }: Pri
 
 function onceContext(
   live: Live,
-  { clock, replay }: Services,
+  { clock, replay, draining }: Services,
   { principal, model, entry }: Omit<Job, 'spending'>,
 ): OnceContext {
   return {
@@ -84,6 +84,7 @@ function onceContext(
     settings: live.idempotency,
     waitFor: model.longest,
     clock,
+    draining,
     entry,
   };
 }

@@ -1,6 +1,7 @@
 import type { Book } from '../accounting/book.ts';
 import type { Keyring } from '../auth/keyring.ts';
 import type { ReasoningMemory } from '../chat/reasoning-memory.ts';
+import type { Cancellation } from '../core/cancellation.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import type { Redact } from '../core/redact.ts';
 import type { MediaFetcher } from '../media/media.ts';
@@ -27,6 +28,8 @@ export interface Services {
   /** What is kept of answers, to be given again. */
   replay: { claims: Claims; cache: CacheServices; streams: StreamLogs };
   detached: DetachedWork;
+  /** Cancelled when the process takes no more requests; those under way may end. */
+  draining: Cancellation;
   /** Of the configuration that is at work now, whichever a request began with. */
   keyring(): Keyring;
   spending: SpendingServices;

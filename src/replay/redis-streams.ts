@@ -12,7 +12,7 @@ import {
   type StreamLog,
   type StreamLogs,
 } from './stream-log.ts';
-import { lookAfter, PollReading } from './stream-poll.ts';
+import { isReadable, lookAfter, PollReading } from './stream-poll.ts';
 import { SCRIPTS } from './stream-scripts.ts';
 import { LEASE, type StreamPlace, Upload } from './stream-upload.ts';
 
@@ -72,7 +72,8 @@ export class RedisStreams implements StreamLogs {
         local?.remove();
         return 'unknown';
       }
-      return found.kind === 'dropped' ? found : new PollReading(place, found, after);
+      if (found.kind === 'dropped') return found;
+      return isReadable(place, found) ? new PollReading(place, found, after) : 'unknown';
     } catch (error) {
       if (here !== null && !('kind' in here)) return here;
       throw error;

@@ -18,7 +18,7 @@ export interface StreamLogs {
   /** Begins to keep a stream. Never throws. */
   open(stream: NewStream): StreamLog;
   /**
-   * Reads one from after this event; 0 = from its beginning. `unknown`: there is none of that name, or it is not kept any more. Rejects with
+   * Reads one from after this event; 0 = from its beginning. `unknown`: there is none of that name that could be read, or it is not kept any more. Rejects with
    * StateUnavailable where that cannot be found out now.
    */
   read(tenant: string, id: string, after: number): Promise<Reading | Dropped | 'unknown'>;
@@ -74,9 +74,9 @@ export interface ReadingSink {
 
 /**
  * `over`: the stream ended here. `interrupted`: whoever wrote it is gone. `removed`: somebody did not want it any more. `behind`: what
- * comes next is not kept any more. `away`: the store that it is read from.
+ * comes next is not kept any more. `unreadable`: it is sealed with another key. `away`: the store that it is read from.
  */
-export type ReadingEnd = 'over' | 'interrupted' | 'removed' | 'behind' | 'away';
+export type ReadingEnd = 'over' | 'interrupted' | 'removed' | 'behind' | 'unreadable' | 'away';
 
 /** The stream is longer than what is kept of it. */
 export interface Dropped {

@@ -54,6 +54,15 @@ export async function lookAfter(
   };
 }
 
+/** Was it sealed with the key of this gateway? As far as that shows: there may be nothing yet. */
+export function isReadable(place: StreamPlace, { batches: [first] }: Page): boolean {
+  return first === undefined || textOf(place, first) !== null;
+}
+
+function textOf(place: StreamPlace, { sealed, last }: Page['batches'][number]): string | null {
+  return place.seal.open(sealed, placeOf(place, last));
+}
+
 /** Follows a stream that another gateway writes, in Redis. */
 export class PollReading implements Reading {
   readonly dialect: string;
@@ -98,11 +107,15 @@ export class PollReading implements Reading {
     const { batches, last, over, lapsed } = this.#page;
     const hadSome = batches.length > 0;
     while (this.#sink !== null && this.#ready && batches.length > 0) {
-      const batch = batches.shift() as { last: number; sealed: string };
-      const text = this.#place.seal.open(batch.sealed, placeOf(this.#place, batch.last));
-      const events = text === null ? null : Buffer.from(text);
+      const batch = batches.shift() as Page['batches'][number];
+      const text = textOf(this.#place, batch);
+      if (text === null) {
+        this.#end('unreadable');
+        return;
+      }
+      const events = Buffer.from(text);
       // Nobody reads over a hole.
-      if (events === null || !(firstNumber(events) <= this.#after + 1)) {
+      if (!(firstNumber(events) <= this.#after + 1)) {
         this.#end('behind');
         return;
       }

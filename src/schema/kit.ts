@@ -84,6 +84,14 @@ export function size() {
   });
 }
 
+/** Like `size`, and no more than so many bytes. */
+export function sizeUpTo(most: number) {
+  return read(`${SIZE_FORM}, at most ${most / 1024 ** 2}mb`, 'size', (value) => {
+    const bytes = typeof value === 'string' ? parseSize(value) : null;
+    return bytes === 0 || (bytes ?? 0) > most ? null : bytes;
+  });
+}
+
 /** A number of tokens, written `272k`, `1m` or `204800`. At least one. */
 export function tokens() {
   return read(TOKENS_FORM, 'tokens', (value) => parseTokens(String(value)));

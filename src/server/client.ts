@@ -13,8 +13,8 @@ import type { ServerSettings } from './settings.ts';
 
 /** What the listener hands each request to. */
 export interface ClientHandlers {
-  /** Finds out who asks, before the body is read. Null: go on. */
-  authenticate(exchange: Exchange): ApiError | null;
+  /** Finds out who asks, before the body is read. Null: go on. `anyDialect`: whatever the client speaks otherwise, it may ask here. */
+  authenticate(exchange: Exchange, anyDialect: boolean): ApiError | null;
   /** A request to a model, in the exchange's dialect. */
   serve(exchange: Exchange): Promise<void>;
   /** `id` null: all. */
@@ -122,11 +122,12 @@ export function clientListener(
     const { raw } = request;
     const exchange = open(raw, reply.raw);
     request.exchange = exchange;
-    exchange.dialect = DIALECT_PATHS.get(request.routeOptions.url ?? '') ?? 'chat';
+    const { url = '' } = request.routeOptions;
+    exchange.dialect = DIALECT_PATHS.get(url) ?? 'chat';
     const refusal =
       refusalOf(raw) ??
       (request.is404 ? nothingThere(request) : null) ??
-      handlers.authenticate(exchange) ??
+      handlers.authenticate(exchange, url.startsWith(STREAMS)) ??
       refusalOfBody(raw);
     if (refusal !== null) return refuse(exchange, reply, refusal);
     if (waitingToSend.has(raw)) reply.raw.writeContinue();

@@ -146,3 +146,33 @@ test('the file that starts it all passes check --no-env', async () => {
   const file = join(import.meta.dirname, '../../config/spillway.yaml');
   assert.equal((await cli(['check', '--no-env', file])).status, 0);
 });
+
+test('explain tells what may be asked of a provider, and shows what came from the environment as it was written', async (t) => {
+  const file = writeTemporary(
+    t,
+    `version: 1
+auth: none
+providers:
+  held: { adapter: vllm, limits: { requests: 500/minute, tokens: "\${TPM}", concurrent: 50 }, adaptive: true }
+  free: { adapter: vllm }
+models:
+  held: { provider: held }
+  free: { provider: free }
+`,
+  );
+  const env = { TPM: '2000000/minute' };
+  const held = (await cli(['explain', 'held', '--config', file], env)).out;
+  for (const line of [
+    'limits.requests: 500/minute',
+    'limits.tokens: ${TPM}',
+    'limits.concurrent: 50',
+    'adaptive: true',
+  ]) {
+    assert.ok(held.includes(`  ${line}  # of the provider held\n`), line);
+  }
+  const free = (await cli(['explain', 'free', '--config', file], env)).out;
+  assert.match(free, /^ +adaptive: false {2}# of the provider free$/m);
+  assert.doesNotMatch(free, /limits/);
+  const unread = (await cli(['explain', 'held', '--no-env', '--config', file])).out;
+  assert.match(unread, /limits\.tokens: \$\{TPM\} /);
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { configOf, problemsOf, targetsOf, treeOf } from './helpers.ts';
+import { configOf, problemsOf, targetsOf, treeOf, warningsOf } from './helpers.ts';
 
 const HEAD = 'version: 1\nauth: none\nproviders: { a: { adapter: vllm }, b: { adapter: vllm } }\n';
 
@@ -164,4 +164,65 @@ models: { m: { provider: a } }`;
 test('a breaker may tell the other gateways', () => {
   const config = configOf(`${HEAD}models: { m: { provider: a, breaker: { share: true } } }`);
   assert.equal(targetsOf(treeOf(config, 'm'))[0]?.breaker.share, true);
+});
+
+const TARGETS = 'targets: [{ provider: a }, { provider: b }]';
+
+for (const [what, file, warning] of [
+  [
+    'a hedge that no request may have',
+    `models: { m: { strategy: { mode: fallback, hedge: { max_extra: 0 } }, ${TARGETS} } }`,
+    /hedge\.max_extra: is 0/,
+  ],
+  [
+    'a hedge that comes after a stream was given up',
+    `models: { m: { strategy: { mode: fallback, hedge: { after: 30s } }, ${TARGETS} } }`,
+    /hedge\.after: is not below `timeouts\.first_token` \(30s\)/,
+  ],
+  [
+    'a hedge that comes in time for the last target alone, which is never hedged,',
+    'models: { m: { strategy: { mode: fallback, hedge: { after: 40s } }, targets: [{ provider: a }, { provider: b, timeouts: { first_token: 50s } }] } }',
+    /hedge\.after: is not below/,
+  ],
+  [
+    'a breaker that is shared with nobody',
+    `defaults: { breaker: { share: true } }\nmodels: { m: { provider: a } }`,
+    /defaults\.breaker\.share: has no effect without `state\.redis`/,
+  ],
+  [
+    'a breaker of one target that is shared with nobody',
+    'models: { m: { provider: a, breaker: { share: true } } }',
+    /models\.m\.breaker\.share: has no effect/,
+  ],
+] as const) {
+  test(`${what} is warned of, once`, () => {
+    const warnings = warningsOf(`${HEAD}${file}`);
+    assert.equal(warnings.length, 1, warnings.join('\n'));
+    assert.match(warnings[0] ?? '', warning);
+  });
+}
+
+test('nothing is said of hedges and breakers that may well do something', () => {
+  for (const file of [
+    `models: { m: { strategy: { mode: fallback, hedge: { after: 29s } }, ${TARGETS} } }`,
+    `models: { m: { strategy: { mode: fallback, hedge: { after: p95 } }, ${TARGETS} } }`,
+    `models: { m: { strategy: { mode: fallback, hedge: { after: 40s } }, targets: [{ provider: a, timeouts: { first_token: 50s } }, { provider: b }] } }`,
+    'state: { redis: "${REDIS_URL:-}" }\nmodels: { m: { provider: a, breaker: { share: true } } }',
+    'models: { m: { provider: a, breaker: { share: false } } }',
+  ]) {
+    assert.deepEqual(warningsOf(HEAD + file), [], file);
+  }
+});
+
+test('an answer that is kept under a key has 16mb at most', () => {
+  const file = (said: string) => `${HEAD}idempotency: { max_body: ${said} }\nmodels: { m: { provider: a } }`;
+  assert.equal(configOf(file('16mb')).idempotency.maxBody, 16 * 1024 * 1024);
+  for (const said of ['17mb', '1gb', '0b', 'large']) {
+    const problems = problemsOf(file(said));
+    assert.equal(problems.length, 1);
+    assert.match(
+      problems[0] ?? '',
+      /idempotency\.max_body: expected a size such as 64kb or 32mb, at most 16mb/,
+    );
+  }
 });

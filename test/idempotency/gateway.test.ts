@@ -16,6 +16,7 @@ import {
   Gate,
   pauseUntil,
   plain,
+  silence,
   startUpstream,
   type Upstream,
 } from '../support/upstream.ts';
@@ -318,6 +319,26 @@ describe('requests that come at the same time with the same key', () => {
     assert.equal(errorIn(await refused.text()).code, 'idempotency_key_in_use');
     gate.open();
     await first.text();
+  });
+
+  it('have their whole time when they run after all, though the first has used up its own', async (t) => {
+    const { gateway, upstream, clock } = await scene(t);
+    const gate = new Gate();
+    upstream.enqueue(silence());
+    upstream.reply(() => [pauseUntil(gate), chatAnswer()]);
+    const first = gateway.chat({}, KEY);
+    await upstream.waitFor(1);
+    await clock.advanceAsync(100);
+    const before = clock.pending;
+    const second = gateway.chat({}, KEY);
+    await until(() => clock.pending > before);
+    clock.advance(59_900);
+    assert.equal((await first).status, 504);
+    await gate.reached();
+    await clock.advanceAsync(30_000);
+    gate.open();
+    assert.equal((await second).status, 200);
+    assert.equal(upstream.requests.length, 2);
   });
 
   it('that wait are told so when the gateway ends', async (t) => {

@@ -160,6 +160,23 @@ describe('gateways on one Redis', () => {
     assert.equal(upstream.requests.length, 4);
   });
 
+  it('let go at once of those who wait in one that is to be stopped: the answer is at the others', async (t) => {
+    const { a, b, upstream } = await fleet(t, 'drained');
+    const gate = hold(upstream);
+    const running = ask(a, 'slow');
+    await gate.reached();
+    const waiting = ask(b, 'slow');
+    await until(async () => (await b.metric('spillway_in_flight')) === 1, 'the one who waits');
+    const stopped = b.stop();
+    const told = await waiting;
+    assert.deepEqual([told.status, errorIn(told.text).code], [503, 'server_shutting_down']);
+    await stopped;
+    const again = ask(a, 'slow');
+    gate.open();
+    assert.deepEqual([(await running).status, (await again).replayed], [200, true]);
+    assert.equal(upstream.requests.length, 1);
+  });
+
   it('let a gateway that was only stopped for a while finish what is still its own', async (t) => {
     const { a, b, upstream } = await fleet(t, 'slow');
     const gate = hold(upstream);

@@ -83,10 +83,12 @@ function newEntry(): RequestEntry {
 function stage({ maxBody = 1000, ttl = 60_000, claims: given = null as Claims | null } = {}) {
   const clock = new ManualClock(1000);
   const claims = given ?? new MemoryClaims({ clock, maxBytes: 1_000_000 });
+  const draining = new Cancellation();
   let runs = 0;
   return {
     clock,
     claims,
+    draining,
     get runs() {
       return runs;
     },
@@ -105,7 +107,7 @@ function stage({ maxBody = 1000, ttl = 60_000, claims: given = null as Claims | 
       const client = new Client(clock, rest);
       const entry = newEntry();
       const settings = { ttl, maxBody, encryptionKey: null };
-      const context = { tenant, claims, settings, waitFor, clock, entry };
+      const context = { tenant, claims, settings, waitFor, clock, draining, entry };
       const over = once(client, context, async (exchange) => {
         runs++;
         await execute(exchange, entry);
@@ -404,6 +406,20 @@ describe('a request that comes while the same one runs', () => {
     assert.equal(others.filter(({ entry }) => entry.replayed).length, 19);
   });
 
+  it('has its whole time when it runs after all, however long it had waited', async () => {
+    const stand = stage();
+    const first = held(stand, plain('too late', 504));
+    await turn();
+    const second = stand.ask((exchange) => {
+      assert.deepEqual([exchange.startedAt, exchange.readAt], [1000, 10_995]);
+      plain('better')(exchange);
+    });
+    await stand.clock.advanceAsync(9995);
+    first.go();
+    await second.over;
+    assert.equal(second.client.text, 'better');
+  });
+
   it('runs when the client of that one left', async () => {
     const stand = stage();
     const first = held(stand, (_exchange, entry) => {
@@ -474,6 +490,34 @@ describe('a request that comes while the same one runs', () => {
     await first.over;
   });
 
+  it('still waits while the gateway lets what it has begun come to its end', async () => {
+    const stand = stage();
+    const first = held(stand);
+    await turn();
+    const second = stand.ask(never);
+    await turn();
+    stand.draining.cancel('shutdown');
+    const third = stand.ask(never);
+    await turn();
+    first.go();
+    await Promise.all([second.over, third.over]);
+    assert.deepEqual([second.client.text, third.client.text], ['{"a":1}', '{"a":1}']);
+    assert.equal(stand.clock.pending, 0);
+  });
+
+  it('begins nothing any more when that failed in a gateway that is to end', async () => {
+    const stand = stage();
+    const first = held(stand, plain('failed', 503));
+    await turn();
+    const second = stand.ask(never);
+    await turn();
+    stand.draining.cancel('shutdown');
+    first.go();
+    const error = await refusalOf(second.over);
+    assert.deepEqual([error.status, error.code], [503, 'server_shutting_down']);
+    assert.ok((error.retryAfterMs ?? 0) > 0);
+  });
+
   it('is refused at once if it is another one', async () => {
     const stand = stage();
     const first = held(stand);
@@ -541,6 +585,21 @@ describe('a request that comes while the same one runs in another gateway', () =
     assert.equal(client.text, 'said elsewhere');
     assert.ok(entry.waitedMs > 100 && entry.waitedMs <= 200, `${entry.waitedMs}`);
     assert.deepEqual(claims.asked, [undefined, 11_000, 12_000]);
+  });
+
+  it('is let go as soon as its own gateway is to end: its answer will be found at another one', async () => {
+    const { clock, draining, ask } = stage({ claims: new Scripted(elsewhere(11_000)) });
+    const waiting = refusalOf(ask(never).over);
+    await turn();
+    draining.cancel('shutdown');
+    for (const refused of [waiting, refusalOf(ask(never).over)]) {
+      const error = await refused;
+      assert.deepEqual([error.status, error.code], [503, 'server_shutting_down']);
+      assert.ok((error.retryAfterMs ?? 0) > 0);
+      assert.notEqual(error.shouldRetry, false);
+    }
+    assert.equal(clock.now(), 1000);
+    assert.equal(clock.pending, 0);
   });
 
   it('is refused where nothing can be known and nothing may be done', async () => {

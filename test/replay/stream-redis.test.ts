@@ -43,8 +43,17 @@ describe('what lies in Redis of a stream', () => {
     const [batch] = (await redis.call('ZRANGE', `${key('s')}:b`, 0, -1)) as [string];
     assert.match(batch, /^s[A-Za-z0-9+/=]+$/);
     assert.ok(!Buffer.from(batch.slice(1), 'base64').toString('latin1').includes('private'));
-    const reader = await open(other.streams, 's');
-    assert.equal(await reader.ended(), 'behind');
+    assert.equal(await other.streams.read('acme', 's', 0), 'unknown');
+  });
+
+  it('is told to be unreadable as soon as that shows: one who came for what is yet to come has begun to read', async (t) => {
+    const { here } = await pair(t, { secret: 'a' });
+    const other = await openGateway(t, redis.url, { prefix: `p${prefixes}`, secret: 'b' });
+    const writer = new Writer(here.streams).begin().write(1);
+    await until(() => exists(`p${prefixes}:{acme}:s:s:b`), 'the batch');
+    const reader = await open(other.streams, 's', 1);
+    writer.write(1).end();
+    assert.equal(await reader.ended(), 'unreadable');
     assert.equal(reader.text, '');
   });
 
@@ -62,9 +71,7 @@ describe('what lies in Redis of a stream', () => {
     assert.equal(hole.last, 1);
     const [first] = (await redis.call('ZRANGE', `${key('s')}:b`, 0, 0)) as [string];
     await redis.call('ZADD', `${key('s')}:b`, 2, first);
-    const moved = await open(there.streams, 's');
-    assert.equal(await moved.ended(), 'behind');
-    assert.equal(moved.text, '');
+    assert.equal(await there.streams.read('acme', 's', 0), 'unknown');
   });
 
   it('comes there in few pieces, however many the events are', async (t) => {

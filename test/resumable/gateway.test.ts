@@ -34,7 +34,7 @@ describe('a stream that was not asked to be resumable', () => {
     const { gateway, upstream, origin } = await start(t);
     const gate = new Gate();
     upstream.enqueue(chatStream({ content: ['Hello', pauseUntil(gate), ' there'] }));
-    for (const value of ['false', '1', '']) {
+    for (const value of ['false', '0', '']) {
       upstream.enqueue(chatStream({ content: ['Hello', pauseUntil(gate), ' there'] }));
       const headers = { ...ACME, 'x-request-id': 'mine', 'x-spillway-resume': value };
       const client = await begin(origin, headers);
@@ -233,6 +233,35 @@ describe('a resumable stream', () => {
       assert.equal(withoutPings(await back.rest()), text);
       assert.equal(await gateway.metric('spillway_in_flight'), 0);
     }
+  });
+
+  it('is asked for in any of the ways in which one says yes', async (t) => {
+    const { upstream, origin } = await start(t);
+    for (const [said, isResumable] of [
+      ['True', true],
+      ['TRUE', true],
+      ['1', true],
+      ['false', false],
+      ['False', false],
+      ['0', false],
+      ['', false],
+    ] as const) {
+      const answer = await fetch(
+        `${origin}/v1/chat/completions`,
+        asking({ ...ACME, 'x-spillway-resume': said }),
+      );
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers.get('x-spillway-stream-id') !== null, isResumable, said);
+      await answer.text();
+    }
+    const before = upstream.requests.length;
+    for (const said of ['yes', 'on', 'treu', 'true, true', '2']) {
+      const refused = fetch(`${origin}/v1/chat/completions`, asking({ ...ACME, 'x-spillway-resume': said }));
+      const { status, code, param, message } = await errorOf(refused);
+      assert.deepEqual([status, code, param], [400, 'invalid_value', 'x-spillway-resume'], said);
+      assert.match(message, /`true` or `false`/);
+    }
+    assert.equal(upstream.requests.length, before);
   });
 
   it('is none where no stream was asked for', async (t) => {

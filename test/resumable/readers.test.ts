@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { keyOf } from '../gateways/kit.ts';
 import { startGateway } from '../support/gateway.ts';
 import { RawClient } from '../support/raw-http.ts';
 import { until } from '../support/redis.ts';
@@ -45,6 +46,25 @@ describe('coming back', () => {
     const numbers = numbersIn(whole);
     assert.deepEqual(numbersIn(text), numbers.slice(2));
     assert.match(text, /data: \[DONE\]\n\n/);
+  });
+
+  it('may be asked for with the key in the header of any dialect', async (t) => {
+    const { origin } = await start(t);
+    await (await begin(origin, { ...ACME, 'x-request-id': 's' }, 'messages')).rest();
+    const path = `${origin}/v1/streams/s`;
+    const key = { 'x-api-key': keyOf('acme') };
+    for (const headers of [key, { ...key, ...GLOBEX }, ACME, { ...ACME, 'x-api-key': '' }]) {
+      const answer = await fetch(path, { headers });
+      assert.equal(answer.status, 200);
+      await answer.text();
+    }
+    const others = { 'x-api-key': keyOf('globex') };
+    for (const method of ['GET', 'DELETE']) {
+      assert.equal((await errorOf(fetch(path, { method, headers: others }))).code, 'stream_not_found');
+      assert.equal((await fetch(path, { method, headers: { 'x-api-key': 'sw-wrong' } })).status, 401);
+    }
+    assert.equal((await fetch(`${origin}/v1/models`, { headers: key })).status, 401);
+    assert.equal((await fetch(path, { method: 'DELETE', headers: key })).status, 200);
   });
 
   it('is refused with what is wrong about it', async (t) => {

@@ -54,7 +54,7 @@ it('of a long stream a reader is written only what it takes, and little more', a
   writer.end();
   const { exchange, state } = taking(200_000);
   const live = { heartbeat: 0 } as Live;
-  await resume(exchange, live, { id: 's', after: null }, { streams, clock });
+  await resume(exchange, live, { id: 's', after: null }, { streams, clock, resumed: () => {} });
   assert.ok(state.bytes < 100_000, `${state.bytes} in one turn`);
   for (let i = 0; i < 20; i++) await turn();
   assert.ok(state.bytes >= 200_000 && state.bytes < 300_000, `${state.bytes}`);
@@ -83,7 +83,7 @@ it('a reader that leaves in the middle of a turn is written nothing more', async
   for (let i = 0; i < 600; i++) writer.writeText(`data: ${'x'.repeat(10_000)}\n\n`);
   const { exchange, state } = taking(Number.POSITIVE_INFINITY);
   const live = { heartbeat: 1000 } as Live;
-  await resume(exchange, live, { id: 's', after: null }, { streams, clock });
+  await resume(exchange, live, { id: 's', after: null }, { streams, clock, resumed: () => {} });
   const before = state.bytes;
   exchange.cancellation.cancel('client_gone');
   for (let i = 0; i < 20; i++) await turn();

@@ -123,7 +123,8 @@ async function doEverything(): Promise<void> {
   await text(gateway.chat({ model: 'cheap' }, key));
   const resumable = { ...acme, 'x-spillway-resume': 'true', 'x-request-id': 'mine' };
   await text(gateway.chat({ stream: true }, resumable));
-  for (const id of ['mine', 'mine', 'nobodys']) await text(fetch(`${gateway.url}/streams/${id}`, { headers: acme }));
+  for (const id of ['mine', 'mine', 'nobodys'])
+    await text(fetch(`${gateway.url}/streams/${id}`, { headers: acme }));
   await text(gateway.chat({ model: 'narrow' }, acme));
   await text(gateway.chat({ model: 'narrow' }, acme));
   upstream.enqueue(chatStream({ content: ['Hello', reset()] }));

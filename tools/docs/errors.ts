@@ -16,7 +16,7 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     todo: 'Compare with `GET /v1/models`; the names are those under `models` and `aliases`, not those of the provider (unless `direct_models` is on).',
   },
   stream_not_found: {
-    when: 'The tenant has no stream by this id: none was begun with `x-spillway-resume: true`, or it ended more than ten minutes ago.',
+    when: 'The tenant has no stream by this id: none was begun with `x-spillway-resume: true`, it ended more than ten minutes ago, or it was sealed with another `idempotency.encryption_key` than this gateway has.',
     todo: 'Take the id from `x-spillway-stream-id`, and ask with a key of the same tenant. Else ask the model anew.',
   },
   stream_truncated: {
