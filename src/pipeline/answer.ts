@@ -137,7 +137,8 @@ export function answerWithoutAnswer(
   unanswered: readonly Unanswered[],
 ): void {
   const verdict = judge(request.model, unanswered, request.dialect === 'responses' ? 'input' : 'messages');
-  entry.outcome = entry.tries.at(-1)?.outcome ?? 'unanswered';
+  // A hedge that was let go of when another target's failure ended the request did not end it.
+  entry.outcome = entry.tries.findLast(({ outcome }) => outcome !== 'superseded')?.outcome ?? 'unanswered';
   switch (verdict.kind) {
     case 'client_gone':
       entry.status = 499;
