@@ -50,7 +50,9 @@ export const retrySchema = z.strictObject({
 export const timeoutsSchema = z.strictObject({
   connect: duration().prefault('5s').describe('until a connection stands'),
   first_token: duration().prefault('30s').describe('streams only: until the first content'),
-  idle: duration().prefault('30s').describe('between two pieces of a body, from its first byte on'),
+  idle: duration()
+    .prefault('30s')
+    .describe('between two pieces of a body; of a stream, from its first byte on'),
   attempt: duration()
     .prefault('5m')
     .describe('one try, start to end; a plain call has no other bound, for its headers come when it is done'),

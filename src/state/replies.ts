@@ -27,6 +27,12 @@ const WITHIN_SCRIPT = new RegExp(`-(${Object.keys(REFUSALS).join('|')}) `);
 /** Redis 7 says that of a script whose user may run it, but not the commands in it. */
 const SCRIPT_NOT_PERMITTED = /The user executing the script can't run this command/;
 
+/**
+ * A node of a cluster says that of a script whose first keys are still there, and one that it comes to by itself has gone with the slot already: all keys of
+ * ours are of one slot. What a script has done by then is done again to no effect.
+ */
+const HALF_MOVED = /attempted to access a non local key in a cluster node/;
+
 /** What Redis answered, unlike a connection that broke. */
 export interface ErrorReply extends Error {
   name: 'ReplyError';
@@ -47,6 +53,7 @@ export function refusalOf(reply: ErrorReply): string | null {
   const code = codeOf(reply);
   if (Object.hasOwn(REFUSALS, code)) return code;
   if (SCRIPT_NOT_PERMITTED.test(reply.message)) return 'NOPERM';
+  if (HALF_MOVED.test(reply.message)) return 'TRYAGAIN';
   if (code !== 'ERR') return null;
   if (reply.message.startsWith('ERR max number of clients')) return 'MAXCLIENTS';
   return WITHIN_SCRIPT.exec(reply.message)?.[1] ?? null;

@@ -27,7 +27,7 @@ export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
   return new Promise((resolve) => new Attempt(request, resolve).start());
 }
 
-/** Before the first byte of a body nothing has fallen silent: what has said nothing yet is late, not stalled. */
+/** Before its first byte no stream has fallen silent: what has said nothing yet is late, not stalled. */
 const NO_BYTE = Number.POSITIVE_INFINITY;
 
 /** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
@@ -104,12 +104,12 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     if (status < 200) return;
     if (this.#isRest) this.#restStarts(status, headers);
     if (this.#state !== 'sent') return;
-    // An error is told at once, or not at all.
-    this.#lastByteAt = status >= 300 ? this.#request.clock.now() : NO_BYTE;
+    const { streaming, redact, reader } = this.#request;
+    // The headers of anything but a stream come when it is done.
+    this.#lastByteAt = streaming !== null && status < 300 ? NO_BYTE : this.#request.clock.now();
     this.#status = status;
     this.#headers = headers;
     this.#request.said?.(headers);
-    const { streaming, redact, reader } = this.#request;
     const type = headerText(headers, 'content-type') ?? '';
     if (status >= 300 || streaming === null || /\bjson\b|\bhtml\b/i.test(type)) {
       this.#state = 'collecting';

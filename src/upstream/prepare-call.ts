@@ -8,7 +8,7 @@ import { withOneLimit } from '../providers/one-limit.ts';
 import type { CallContext, CallRequest } from './call.ts';
 import type { Continuing } from './continuing/continuing.ts';
 import type { ContinueHow } from './continuing/contribution.ts';
-import { mayPrefill, prefilled, shortened } from './continuing/prefilled.ts';
+import { isHeldToForm, mayPrefill, prefilled, shortened } from './continuing/prefilled.ts';
 import type { Target } from './registry.ts';
 
 /** A request as it goes to one target. */
@@ -53,7 +53,8 @@ function prepareToGoOn(
   const chat = context.request.chat();
   const relayed = context.request.dialect === 'chat';
   return withMedia(target, context, 'chat', chat, (fetched) => {
-    if (!whole && mayPrefill(target, continuing.told)) {
+    const mayGoOn = !whole && mayPrefill(target, continuing.told);
+    if (mayGoOn && !isHeldToForm(fetched.value, target.settings.overrideParams)) {
       const prepared = askToGoOn(target, context, continuing, fetched);
       if (prepared !== null) return { prepared, relayed, how: 'prefill' };
     }

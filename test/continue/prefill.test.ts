@@ -57,6 +57,26 @@ describe('a prefill', () => {
     });
   });
 
+  for (const form of [
+    { response_format: { type: 'json_schema', json_schema: { name: 'city', schema: {} } } },
+    { response_format: { type: 'json_object' } },
+    { guided_json: {} },
+    { structured_outputs: { regex: 'a+' } },
+  ]) {
+    it(`is nobody's where ${JSON.stringify(form)} holds the answer to a form: its host would begin that anew`, async (t) => {
+      const { sent, content } = await goneOn(await startPair(t, PREFILL), form, whole());
+      assert.equal(content, WHOLE);
+      assert.deepEqual(sent.messages, [{ role: 'user', content: 'hello' }]);
+    });
+  }
+
+  it('is one where the form is free', async (t) => {
+    for (const form of [{ response_format: { type: 'text' } }, { guided_json: null }]) {
+      const { sent } = await goneOn(await startPair(t, PREFILL), form);
+      assert.equal(sent.messages.at(-1)?.role, 'assistant');
+    }
+  });
+
   it('is told to vLLM by its parameters', async (t) => {
     const { sent, content } = await goneOn(await startPair(t, { ...PREFILL, adapter: 'vllm' }));
     assert.equal(content, WHOLE);

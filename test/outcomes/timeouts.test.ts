@@ -199,24 +199,6 @@ describe('`idle`', () => {
     });
   }
 
-  it('is nothing to a plain answer whose headers came early, before its first byte', async (t) => {
-    const gate = new Gate();
-    const body = JSON.stringify({
-      id: 'x',
-      object: 'chat.completion',
-      choices: [{ index: 0, message: { role: 'assistant', content: 'late' }, finish_reason: 'stop' }],
-    });
-    const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
-    const late = script(head(200, headers), pauseUntil(gate), write(body));
-    const { a, gateway, pass } = await scene(t, late, { idle: '2s', attempt: '60s' });
-    const seen = ask(gateway);
-    await a.nextRequest();
-    await pass(50_000);
-    gate.open();
-    assert.equal((await seen).headers.get('x-spillway-target'), 'a/m');
-    assert.equal(a.requests.length, 1);
-  });
-
   it('is not begun by the headers of a plain answer to a stream either: `first_token` bounds that', async (t) => {
     const early = script(
       head(200, { 'content-type': 'application/json', 'content-length': '99' }),

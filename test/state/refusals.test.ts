@@ -179,3 +179,16 @@ describe('what an error reply means', () => {
     assert.equal(redirectionOf(reply('ERR MOVED 3999 127.0.0.1:6381')), null);
   });
 });
+
+describe('a script whose slot is on its way to another node', () => {
+  it('is tried again where a key that it came to by itself has gone already', () => {
+    const reply = Object.assign(
+      new Error(
+        'ERR Script attempted to access a non local key in a cluster node script: 1f2a707e, on @user_script:189.',
+      ),
+      { name: 'ReplyError' },
+    );
+    assert.ok(isReply(reply));
+    assert.equal(refusalOf(reply), 'TRYAGAIN');
+  });
+});

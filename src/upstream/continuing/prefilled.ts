@@ -13,6 +13,25 @@ export function mayPrefill({ settings, capabilities }: Target, told: Transcript)
   return (settings.prefill ?? capabilities.prefill) && isWholeText(told.text.trimEnd());
 }
 
+/** What a host holds an answer's form by, as OpenAI, vLLM and those like it call it. */
+const FORMS = [
+  'response_format',
+  'structured_outputs',
+  'grammar',
+  'guided_json',
+  'guided_regex',
+  'guided_choice',
+  'guided_grammar',
+];
+
+/** Is the answer held to a form? Hosts begin that anew with what they write, and would make two beginnings of one document. */
+export function isHeldToForm(chat: JsonObject, overrides: JsonObject): boolean {
+  return FORMS.some((name) => {
+    const form = Object.hasOwn(overrides, name) ? overrides[name] : chat[name];
+    return form != null && !(isJsonObject(form) && form['type'] === 'text');
+  });
+}
+
 /** Of a letter that takes two units, one alone cannot be sent. */
 function isWholeText(text: string): boolean {
   return text !== '' && text.isWellFormed();
