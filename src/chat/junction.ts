@@ -4,6 +4,8 @@ export interface Junction {
   readonly passed: boolean;
   /** UTF-16 units that were left out so far. */
   readonly dropped: number;
+  /** UTF-16 units that came and may yet be told. */
+  readonly held: number;
   /** Of the next piece what is new; null: it is another answer than the one that was begun. */
   take(fragment: string): string | null;
   /** No more text comes: what was held back; null as above. */
@@ -12,6 +14,7 @@ export interface Junction {
 
 /** The whole answer comes again: what was told is left out, letter by letter. */
 export class SameAgain implements Junction {
+  readonly held = 0;
   readonly #told: string;
   #at = 0;
 
@@ -74,6 +77,10 @@ export class AfterPrefill implements Junction {
 
   get dropped(): number {
     return (this.#isEcho ? this.#trimmed : 0) + this.#blank;
+  }
+
+  get held(): number {
+    return this.#state === 'echo' ? this.#echoed : 0;
   }
 
   take(fragment: string): string {

@@ -1,5 +1,5 @@
 import type { Cancellation } from '../core/cancellation.ts';
-import { type Failure, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
+import type { Failure, TryRecord } from '../core/outcome.ts';
 import { NANODOLLARS, type Spent } from '../core/usage.ts';
 import type { Continuing } from '../upstream/continuing/continuing.ts';
 import { mayPrefill } from '../upstream/continuing/prefilled.ts';
@@ -16,8 +16,11 @@ const MOST_CONTINUATIONS = 8;
 
 /** What finding somebody else takes. */
 export interface Going {
-  /** Walks the request's tree again, past the targets that are to be skipped. Null: none of the others answered. */
-  again(skip: (target: Target) => boolean, continuing: Continuing): Promise<Answer | null>;
+  /**
+   * Walks the request's tree again, past the targets that are to be skipped. Null: none of the others answered. `ended`: one of them failed so that nobody
+   * else is asked.
+   */
+  again(skip: (target: Target) => boolean, continuing: Continuing): Promise<Answer | 'ended' | null>;
   /** Of the request. */
   cancellation: Cancellation;
   /** Of the request, as they come. */
@@ -81,7 +84,7 @@ class Search {
     for (const isItsTurn of this.#turns()) {
       const found = await this.#ask((target) => !isItsTurn(target) || inVain(target), continuing);
       this.#diverged = continuing.diverged;
-      if (found === 'given_up') return failure;
+      if (found === 'ended') return failure;
       if (found !== null) return found;
     }
     return failure;
@@ -102,14 +105,12 @@ class Search {
   async #ask(
     skip: (target: Target) => boolean,
     continuing: Continuing,
-  ): Promise<Part | Failure | 'given_up' | null> {
-    const { again, cancellation, tries } = this.#going;
-    const before = tries.length;
+  ): Promise<Part | Failure | 'ended' | null> {
+    const { again, cancellation } = this.#going;
     const answer = await again(skip, continuing);
-    if (answer?.kind === 'stream') return { stream: answer.stream, target: answer.target };
+    if (answer !== 'ended' && answer?.kind === 'stream')
+      return { stream: answer.stream, target: answer.target };
     if (cancellation.reason !== null) return goneFailure(cancellation.reason);
-    const last = tries.length > before ? tries.at(-1) : undefined;
-    if (last === undefined || last.outcome === 'ok' || OUTCOME_RULES[last.outcome].next) return null;
-    return 'given_up';
+    return answer === 'ended' ? 'ended' : null;
   }
 }

@@ -64,7 +64,12 @@ async function routeTo(
     else {
       const { cancellation, tries } = context;
       const again: Going['again'] = async (skip, continuing) => {
-        const found = await router.walk({ skip, continuing });
+        let hasEnded = false;
+        const ended = () => {
+          hasEnded = true;
+        };
+        const found = await router.walk({ skip, continuing, ended });
+        if (hasEnded) return 'ended';
         if (found === null || found.kind === 'estimated' || found.kind === 'kept') return null;
         lookups?.answering(found.target);
         return found;
@@ -83,6 +88,8 @@ type Ended = Answer | Estimated | Found;
 interface Rest {
   skip(target: Target): boolean;
   continuing: Continuing;
+  /** A failure of its own has ended it. */
+  ended(): void;
 }
 
 /** One request's way through the tree, and the story of it. */
@@ -131,6 +138,7 @@ class Router {
         if (answer.kind === 'kept') letGo(answer);
       },
       waitFor: (target, ms, waited) => this.#waitFor(target, ms, waited),
+      ended: () => rest?.ended(),
     });
   }
 

@@ -49,6 +49,8 @@ export interface WalkOptions<T, A> {
   waitFor(target: T, ms: number, waited: number): Promise<boolean>;
   /** A second target was asked beside a silent one, and something was sent for it (told when that is over); it answered first. */
   hedged?(label: string, what: 'started' | 'won'): void;
+  /** A failure ended the request by the table or by a strategy: the walk returns null, and what it has not asked is not to be asked. */
+  ended?(): void;
 }
 
 /** A target that was skipped for a cooldown alone. */
@@ -68,7 +70,9 @@ export async function walk<T, A>(root: TreeNode<T>, options: WalkOptions<T, A>):
   const walker = new Walker(options);
   const end = await walker.visit(root, [], options.cancellation);
   if (end.kind === 'answered') return end.answer;
-  return end.kind === 'stopped' || end.declined ? null : walker.waitForCooldowns();
+  if (end.kind === 'exhausted' && !end.declined) return walker.waitForCooldowns();
+  options.ended?.();
+  return null;
 }
 
 /** Nobody asks again sooner whether there is room now. Milliseconds. */
@@ -123,7 +127,7 @@ class Walker<T, A> {
 
   /** When nothing else is left: the targets that were only cooling down, or full, each as soon as it may be asked; again where it then is so once more. */
   async waitForCooldowns(): Promise<A | null> {
-    const { clock, waitFor, call, cancellation } = this.#options;
+    const { clock, waitFor, call, cancellation, ended } = this.#options;
     const since = clock.now();
     const cooling = this.#cooling;
     for (;;) {
@@ -134,7 +138,10 @@ class Walker<T, A> {
       if (!(await waitFor(target, Math.max(0, readyAt - now), now - since))) continue;
       const result = await call(target, cancellation);
       if (result.kind === 'answered') return result.answer;
-      if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) return null;
+      if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) {
+        ended?.();
+        return null;
+      }
       // Others that waited for the same moment were first.
       if (result.kind === 'skipped' && result.coolsInMs !== null) {
         cooling.push({ target, readyAt: clock.now() + Math.max(result.coolsInMs, SHORTEST_REST), above });

@@ -90,6 +90,9 @@ function prepareToBeGoneOnWith(target: Target, context: CallContext): Call | nul
   const { request } = context;
   try {
     if (request.headers.length > 0 || request.isTied === true) return null;
+    // A chat does not say which of them ended the answer, nor that one did.
+    const stops = request.body.value['stop_sequences'];
+    if (request.dialect === 'messages' && Array.isArray(stops) && stops.length > 0) return null;
     const chat = request.chat();
     const { fetches } = target.adapter;
     if (fetches !== undefined && needsMedia(chat.value, fetches)) return null;

@@ -90,5 +90,32 @@ describe("a target that speaks Anthropic's messages", () => {
     assert.equal((await asked(t, 'messages', {}, { 'anthropic-beta': 'x-2026-01-01' })).end, 'error');
     assert.equal((await asked(t, 'messages', { context_management: { edits: [] } })).end, 'error');
     assert.equal((await asked(t, 'messages', { container: 'c' })).end, 'error');
+    assert.equal((await asked(t, 'messages', { stop_sequences: ['END'] })).end, 'error');
+  });
+
+  it('is asked so that what breaks is gone on with where the list of stop sequences is empty', async (t) => {
+    assert.equal((await asked(t, 'messages', { stop_sequences: [] })).text, WHOLE);
+  });
+
+  /** How an answer that does not break is told to have ended: `stop` is what the target says of it. */
+  async function ended(t: TestContext, stop: string, more: object): Promise<string> {
+    const { gateway, upstreams } = await stage(t);
+    const events = Buffer.concat(streamEvents('messages', SAYING, 'm')).toString();
+    const told = events.replace('"stop_reason":"end_turn","stop_sequence":null', stop);
+    assert.notEqual(told, events);
+    upstreams.anthropic.reply(() => streamOf('messages', [Buffer.from(told)]));
+    const body = bodyOf('messages', 'anthropic-then-gemini', { stream: true, ...more });
+    return (await post(gateway, 'messages', body)).text();
+  }
+
+  it('names the stop sequence that ended its answer', async (t) => {
+    const stop = '"stop_reason":"stop_sequence","stop_sequence":"END"';
+    assert.ok((await ended(t, stop, { stop_sequences: ['END'] })).includes(stop));
+  });
+
+  it('is told to have ended at the limit of tokens where its context was full', async (t) => {
+    const stop = '"stop_reason":"model_context_window_exceeded","stop_sequence":null';
+    const told = '"stop_reason":"max_tokens","stop_sequence":null';
+    assert.ok((await ended(t, stop, {})).includes(told));
   });
 });

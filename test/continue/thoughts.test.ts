@@ -114,16 +114,23 @@ const SHOWN = {
 } as const;
 
 describe('what belongs to the text', () => {
+  const tokens = (...all: string[]) => ({
+    content: all.map((token) => ({ token, logprob: -1, bytes: null, top_logprobs: [] })),
+  });
+  const piece = (content: string, ...all: string[]) => {
+    const chunk = text(content) as { choices: { logprobs: unknown }[] };
+    (chunk.choices[0] as { logprobs: unknown }).logprobs = tokens(...all);
+    return chunk;
+  };
+  const tokensIn = (chunks: ReturnType<typeof readEvents>['chunks']) => {
+    const told = chunks.flatMap(({ choices }) => choices) as unknown as {
+      logprobs: { content: { token: string }[] } | null;
+    }[];
+    return told.flatMap(({ logprobs }) => logprobs?.content.map(({ token }) => token) ?? []);
+  };
+
   it('is gone on with as well: how likely its tokens were', async (t) => {
     const pair = await startPair(t);
-    const tokens = (...all: string[]) => ({
-      content: all.map((token) => ({ token, logprob: -1, bytes: null, top_logprobs: [] })),
-    });
-    const piece = (content: string, ...all: string[]) => {
-      const chunk = text(content) as { choices: { logprobs: unknown }[] };
-      (chunk.choices[0] as { logprobs: unknown }).logprobs = tokens(...all);
-      return chunk;
-    };
     pair.upstreams[0].enqueue(stream([ROLE, piece('It was', 'It', ' was'), close()]));
     pair.upstreams[1].enqueue(
       stream([
@@ -135,14 +142,46 @@ describe('what belongs to the text', () => {
       ]),
     );
     const { chunks } = readEvents(await pair.ask({ logprobs: true }));
-    const told = chunks.flatMap(({ choices }) => choices) as unknown as {
-      logprobs: { content: { token: string }[] } | null;
-    }[];
-    assert.deepEqual(
-      told.flatMap(({ logprobs }) => logprobs?.content.map(({ token }) => token) ?? []),
-      ['It', ' was', ' a', ' dark', '.'],
-    );
+    assert.deepEqual(tokensIn(chunks), ['It', ' was', ' a', ' dark', '.']);
   });
+
+  const BEGUN = 'It was a dark and stormy night.';
+  const BEGINNING = [piece('It', 'It'), piece(' was', ' was')];
+  const ANSWERS: Record<string, { events: object[]; told: string[] }> = {
+    'that only looked like an echo': {
+      events: [...BEGINNING, piece(' wet.', ' wet', '.'), piece(' So', ' So'), delta({}, 'stop')],
+      told: ['It', ' was', ' wet', '.', ' So'],
+    },
+    'that ended where it looked like an echo': {
+      events: [...BEGINNING, delta({}, 'stop')],
+      told: ['It', ' was'],
+    },
+    'whose finish came with the last of what looked like an echo': {
+      events: [
+        piece('It', 'It'),
+        {
+          choices: [
+            { index: 0, delta: { content: ' was' }, logprobs: tokens(' was'), finish_reason: 'stop' },
+          ],
+        },
+      ],
+      told: ['It', ' was'],
+    },
+    'behind an echo': {
+      events: [...BEGINNING, piece(`${BEGUN.slice(6)} So`, BEGUN.slice(6), ' So'), delta({}, 'stop')],
+      told: [' So'],
+    },
+  };
+  for (const [name, { events, told }] of Object.entries(ANSWERS)) {
+    it(`comes after a prefill as well: how likely the tokens of a text were ${name}`, async (t) => {
+      const pair = await startPair(t, { targets: [{}, { prefill: true }] });
+      pair.upstreams[0].enqueue(stream([ROLE, piece(BEGUN, BEGUN), close()]));
+      pair.upstreams[1].enqueue(stream([ROLE, ...events]));
+      const { chunks, content } = readEvents(await pair.ask({ logprobs: true }));
+      assert.equal(content, BEGUN + told.join(''));
+      assert.deepEqual(tokensIn(chunks), [BEGUN, ...told]);
+    });
+  }
 
   it('is gone on with as well: citations, where they are', async (t) => {
     for (const prefill of [true, false]) {

@@ -127,6 +127,30 @@ describe('asked no second time in one request', () => {
   }
 });
 
+describe('`on_status_codes` of a strategy', () => {
+  const strategy = (...codes: number[]) => ({
+    strategy: { mode: 'fallback', on_status_codes: codes },
+  });
+
+  it('ends what was begun at a status that it does not list, though others could go on', async (t) => {
+    const pair = await startPair(t, { node: strategy(503) });
+    pair.upstreams[0].enqueue(brokenAfter(8), whole());
+    pair.upstreams[1].enqueue(apiError(500));
+    assertInterrupted(await pair.ask(), TOKENS.slice(0, 8).join(''));
+    assert.deepEqual(await triesOf(pair), ['a/up broken_body', 'b/up server_error']);
+    await pair.nothingLeft();
+  });
+
+  it('goes on at one that it lists, though by itself that would end the request', async (t) => {
+    const pair = await startPair(t, { node: strategy(400) });
+    pair.upstreams[0].enqueue(brokenAfter(8), whole());
+    pair.upstreams[1].enqueue(apiError(400));
+    assertWhole(await pair.ask());
+    assert.deepEqual(await triesOf(pair), ['a/up broken_body', 'b/up invalid_request', 'a/up ok']);
+    await pair.nothingLeft();
+  });
+});
+
 describe('asked to go on', () => {
   it('is a hedge that came too late to answer, for it was not silent', async (t) => {
     const pair = await startPair(t, { node: HEDGED });

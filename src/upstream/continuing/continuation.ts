@@ -8,7 +8,8 @@ import { bringsSomething, type Output } from '../../providers/openai/output.ts';
 import type { TargetSettings } from '../../routing/target.ts';
 import type { Continuing } from './continuing.ts';
 import type { ContinueHow, Contribution } from './contribution.ts';
-import { citedFrom, tokensFrom } from './shifted.ts';
+import { HeldTokens } from './held-tokens.ts';
+import { citedFrom } from './shifted.ts';
 
 /** What the client's stream has besides the text: it is one from its beginning to its end, whoever writes it. */
 const OF_THE_FIRST: ReadonlySet<string> = new Set([
@@ -42,6 +43,7 @@ export class Continuation implements Contribution {
   readonly #rules: ContinuationRules;
   readonly #told: Transcript;
   readonly #junction: Junction;
+  readonly #tokens = new HeldTokens();
 
   constructor(rules: ContinuationRules) {
     const { told } = rules.continuing;
@@ -85,25 +87,33 @@ export class Continuation implements Contribution {
   #tellChoice(choice: JsonObject): JsonObject | null {
     const { delta, finish_reason: finish, logprobs } = choice;
     const told: JsonObject = {};
-    let tokens = logprobs;
+    let text: Json | undefined;
     if (isJsonObject(delta)) {
       bringsSomething(withoutMarks(delta), this.heard);
-      const text = delta['content'];
+      text = delta['content'];
       this.#tellDelta(delta, told);
       if (this.differs) return null;
-      if (isText(text) && told['content'] !== text) tokens = tokensFrom(logprobs, told['content']);
     }
     const finishes = isText(finish);
     if (finishes) this.#addRest(told);
     if (this.differs) return null;
     bringsSomething(withoutMarks(told), this.output);
+    const tokens = this.#tokensOf(isText(text) ? text : undefined, told['content'], logprobs);
     if (!finishes && Object.keys(told).length === 0) return null;
     return {
       ...choice,
       delta: told,
-      ...(logprobs === undefined ? {} : { logprobs: tokens ?? null }),
+      ...(logprobs === undefined && tokens === null ? {} : { logprobs: tokens }),
       finish_reason: finishes ? (finish as Json) : null,
     };
+  }
+
+  /** `text`: what came with `logprobs`. `told`: what is told of it, and of what was held back. */
+  #tokensOf(text: string | undefined, told: Json | undefined, logprobs: Json | undefined): Json {
+    if (text === told) return logprobs ?? null;
+    if (this.#junction.held === 0) return this.#tokens.release(logprobs, told);
+    this.#tokens.hold(logprobs);
+    return null;
   }
 
   #tellDelta(delta: JsonObject, told: JsonObject): void {
