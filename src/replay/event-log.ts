@@ -1,4 +1,5 @@
 import { eventsAfter } from './number-events.ts';
+import { copyBytes } from './own-bytes.ts';
 import type { Dropped, Reading, ReadingEnd, ReadingSink } from './stream-log.ts';
 
 /** Events are kept in blocks of this size: a token's own would be mostly overhead. Bytes. */
@@ -17,7 +18,8 @@ class Block {
   dropped = false;
 
   constructor(size: number, first: number) {
-    this.bytes = Buffer.allocUnsafe(size);
+    // Not of a slab: that would stay as long as anything that was cut from it.
+    this.bytes = Buffer.allocUnsafeSlow(size);
     this.first = first;
     this.last = first - 1;
   }
@@ -95,6 +97,8 @@ export class EventLog {
     if (block === null) return;
     block.dropped = true;
     this.#head = block.next;
+    // Who stands on it is not to hold what came after it, which may be dropped next.
+    block.next = null;
     if (this.#head === null) this.#tail = null;
     this.#resize(-block.bytes.length);
   }
@@ -118,7 +122,9 @@ export class EventLog {
     const tail = this.#tail;
     if (tail !== null && tail.length + length <= tail.bytes.length) return tail;
     this.#shrink(MOST_WASTED);
-    const block = new Block(Math.max(BLOCK, length), this.last + 1);
+    // Full of events as long as this one.
+    const size = length < BLOCK ? BLOCK - (BLOCK % length) : length;
+    const block = new Block(size, this.last + 1);
     if (tail === null) this.#head = block;
     else tail.next = block;
     this.#tail = block;
@@ -131,7 +137,7 @@ export class EventLog {
     const tail = this.#tail;
     if (tail === null || tail.bytes.length - tail.length <= most) return;
     const before = tail.bytes.length;
-    tail.bytes = Buffer.from(tail.bytes.subarray(0, tail.length));
+    tail.bytes = copyBytes(tail.bytes.subarray(0, tail.length));
     this.#resize(tail.length - before);
   }
 

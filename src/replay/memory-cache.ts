@@ -1,4 +1,5 @@
 import type { AnswerCache, CachedAnswer, CachePlace } from './cache.ts';
+import { copyBytes, isOwn } from './own-bytes.ts';
 
 /** Of the answers that one process keeps. Bytes. */
 const MEMORY = 64 * 1024 * 1024;
@@ -51,7 +52,8 @@ export class MemoryCache implements AnswerCache {
     this.drop(key);
     const size = OVERHEAD + key.length + JSON.stringify(answer.head).length + answer.body.length;
     if (size > this.#most || answer.expiresAt <= this.#wall()) return;
-    this.#kept.set(key, { answer, size });
+    const kept = isOwn(answer.body) ? answer : { ...answer, body: copyBytes(answer.body) };
+    this.#kept.set(key, { answer: kept, size });
     this.#size += size;
     for (const oldest of this.#kept.keys()) {
       if (this.#size <= this.#most) return;

@@ -86,7 +86,8 @@ export class RedisCache implements AnswerCache {
 
   #remember(place: CachePlace, answer: CachedAnswer): void {
     this.#memory.put(place, answer);
-    this.#seenAt.set(answer, this.#options.wall());
+    const kept = this.#memory.near(place);
+    if (kept !== null) this.#seenAt.set(kept, this.#options.wall());
   }
 
   /** When it was kept and for how long, by Redis' clock: those of gateways differ. Then the answer. */
