@@ -177,12 +177,18 @@ export async function openGateway(
   return { streams, client, die };
 }
 
-/** Resolves when a claim, or whatever else was sent before, has been answered. */
-export async function claimed(
+/** The claim is there, and whoever made it knows: Redis answered that one first, on a connection that may be read a little later. */
+export async function untilClaimed(isThere: () => Promise<boolean>): Promise<void> {
+  await until(isThere, 'the claim');
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+}
+
+/** The same, by the key that it stands under. */
+export function claimed(
   redis: { call(command: string, ...args: string[]): Promise<unknown> },
   key: string,
 ): Promise<void> {
-  await until(async () => (await redis.call('EXISTS', key)) === 1, `the claim of ${key}`);
+  return untilClaimed(async () => (await redis.call('EXISTS', key)) === 1);
 }
 
 /** As soon as there is something to be read: what is written elsewhere takes its moment. */

@@ -5,7 +5,7 @@ import { STREAM_LIFE } from '../../src/replay/stream-log.ts';
 import { COMMANDS, rules } from '../gateways/kit.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startRedis, until } from '../support/redis.ts';
-import { event, events, open, openGateway, openSoon, Writer } from './stream-kit.ts';
+import { event, events, open, openGateway, openSoon, untilClaimed, Writer } from './stream-kit.ts';
 
 const redis = await startRedis({ after });
 
@@ -148,7 +148,7 @@ describe('what lies in Redis of a stream', () => {
     const url = strict.urlFor('gateway', 'secret');
     const [here, there] = [await openGateway(t, url), await openGateway(t, url)];
     const writer = new Writer(here.streams, { wanted: 'a', unused: false });
-    await until(async () => (await strict.call('EXISTS', 'spillway:{acme}:s:a')) === 1, 'the claim');
+    await untilClaimed(async () => (await strict.call('EXISTS', 'spillway:{acme}:s:a')) === 1);
     writer.begin();
     for (let i = 0; i < 20; i++) writer.writeText(`data: ${'x'.repeat(1_000_000)}\n\n`);
     writer.end();
@@ -156,7 +156,7 @@ describe('what lies in Redis of a stream', () => {
     assert.equal(await reader.ended(), 'over');
     assert.equal(await there.streams.remove('acme', 'a'), true);
     const released = new Writer(here.streams, { wanted: 'b', unused: false });
-    await until(async () => (await strict.call('EXISTS', 'spillway:{acme}:s:b')) === 1, 'the claim');
+    await untilClaimed(async () => (await strict.call('EXISTS', 'spillway:{acme}:s:b')) === 1);
     released.log.abandon();
     await until(async () => (await strict.call('EXISTS', 'spillway:{acme}:s:b')) === 0, 'the release');
   });
@@ -166,7 +166,7 @@ describe('the name that a client chose', () => {
   it('finds its stream anywhere before there is any of it', async (t) => {
     const { here, there, key } = await pair(t);
     const writer = new Writer(here.streams, { wanted: 'mine', unused: false });
-    await until(() => exists(key('mine')), 'the claim');
+    await untilClaimed(() => exists(key('mine')));
     const reader = await open(there.streams, 'mine');
     assert.equal(writer.begin().id, 'mine');
     writer.write(2).end();
@@ -177,7 +177,7 @@ describe('the name that a client chose', () => {
   it('is free again where nothing came of it', async (t) => {
     const { here, there, key } = await pair(t);
     const writer = new Writer(here.streams, { wanted: 'mine', unused: false });
-    await until(() => exists(key('mine')), 'the claim');
+    await untilClaimed(() => exists(key('mine')));
     writer.log.abandon();
     await until(async () => !(await exists(key('mine'))), 'the release');
     const next = new Writer(there.streams, { wanted: 'mine', unused: false });
@@ -201,7 +201,7 @@ describe('the name that a client chose', () => {
   it('that is taken at another gateway is not taken from it', async (t) => {
     const { here, there, key } = await pair(t);
     const first = new Writer(here.streams, { wanted: 'mine', unused: false });
-    await until(() => exists(key('mine')), 'the claim');
+    await untilClaimed(() => exists(key('mine')));
     first.begin().write(1);
     const second = new Writer(there.streams, { wanted: 'mine', unused: false });
     // Its claim has been answered when what was asked after it is.
@@ -238,7 +238,7 @@ describe('a name that Redis has forgotten', () => {
     await until(() => exists(`${key('mine')}:b`), 'the first');
     for (const one of [key('mine'), `${key('mine')}:b`]) await redis.call('DEL', one);
     const second = new Writer(there.streams, { wanted: 'mine', unused: false });
-    await until(() => exists(key('mine')), 'the claim');
+    await untilClaimed(() => exists(key('mine')));
     assert.equal(second.begin().id, 'mine');
     second.write(1);
     first.write(1).end();
@@ -252,7 +252,7 @@ describe('a name that Redis has forgotten', () => {
   it('is not taken back by whoever had it before', async (t) => {
     const { here, there, key } = await pair(t);
     const first = new Writer(here.streams, { wanted: 'mine', unused: false });
-    await until(() => exists(key('mine')), 'the claim');
+    await untilClaimed(() => exists(key('mine')));
     await redis.call('DEL', key('mine'));
     const second = new Writer(there.streams, { wanted: 'mine' }).begin().write(1);
     await until(() => exists(`${key('mine')}:b`), 'the second');
