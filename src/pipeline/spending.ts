@@ -140,7 +140,7 @@ export class Spending {
 
   /** The most that the request may cost there, in nanodollars; null: nobody knows. */
   mayCost({ provider, model }: TargetSettings): number | null {
-    const { input, output } = this.#most.input > 0 ? this.#most : this.#estimate();
+    const { input, output } = this.mayTake();
     return this.#live.prices.find(provider, model)?.most(input, output, this.#at) ?? null;
   }
 
