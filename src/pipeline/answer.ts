@@ -26,14 +26,21 @@ export interface Answered {
 const NAME = /^[\w.[\]-]{1,64}$/;
 const MOST_NAMES = 32;
 
-function answerHeaders(exchange: Exchange, entry: RequestEntry, dropped: readonly string[] = []): Headers {
-  const headers: Record<string, string> = {
+/** The headers of an answer before what is said of quotas; more may be written into them. */
+function answerHeaders(
+  exchange: Exchange,
+  entry: RequestEntry,
+  dropped: readonly string[] = [],
+): Record<string, string> {
+  const headers = {
     ...idHeaders(exchange),
     'x-spillway-attempts': String(entry.tries.length),
-  };
+  } as Record<string, string>;
   if (entry.target !== null) headers['x-spillway-target'] = entry.target;
-  const names = dropped.filter((name) => NAME.test(name)).slice(0, MOST_NAMES);
-  if (names.length > 0) headers['x-spillway-dropped'] = names.join(', ');
+  if (dropped.length > 0) {
+    const names = dropped.filter((name) => NAME.test(name)).slice(0, MOST_NAMES);
+    if (names.length > 0) headers['x-spillway-dropped'] = names.join(', ');
+  }
   return headers;
 }
 

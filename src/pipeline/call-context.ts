@@ -45,11 +45,12 @@ function passedHeaders(exchange: Exchange, live: Live, streaming: boolean): stri
     'accept',
     exchange.header('accept') ?? (streaming ? 'text/event-stream' : 'application/json'),
   ];
-  for (const name of TRACE_HEADERS) pass(name);
-  for (const name of live.forwardHeaders) pass(name);
-  function pass(name: string) {
-    const value = exchange.header(name);
-    if (value !== undefined) headers.push(name, value);
-  }
+  for (const name of TRACE_HEADERS) pass(exchange, name, headers);
+  for (const name of live.forwardHeaders) pass(exchange, name, headers);
   return headers;
+}
+
+function pass(exchange: Exchange, name: string, headers: string[]): void {
+  const value = exchange.header(name);
+  if (value !== undefined) headers.push(name, value);
 }

@@ -21,13 +21,10 @@ import type { Services } from './services.ts';
 import type { Unanswered } from './verdict.ts';
 
 /** Walks the model's tree until a target answers, or an answer is found that is kept, and brings it to the client. */
-export async function route(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
-  const lookups = job.model.keeps ? new CacheLookups(cacheOptions(exchange, live, services, job)) : null;
-  try {
-    await routeTo(lookups?.exchange ?? exchange, exchange, live, services, job, lookups);
-  } finally {
-    lookups?.end();
-  }
+export function route(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
+  if (!job.model.keeps) return routeTo(exchange, exchange, live, services, job, null);
+  const lookups = new CacheLookups(cacheOptions(exchange, live, services, job));
+  return routeTo(lookups.exchange, exchange, live, services, job, lookups).finally(() => lookups.end());
 }
 
 function cacheOptions(exchange: Exchange, live: Live, services: Services, job: Job): CacheOptions {

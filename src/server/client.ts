@@ -1,10 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import { DIALECT_PATHS } from '../dialects/paths.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
+import type { Dialect } from '../providers/adapter.ts';
+import { readBody } from './body-reader.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
 import { type ExchangeOwner, HttpExchange } from './http-exchange.ts';
 import type { ListenerLimits } from './limits.ts';
@@ -66,22 +69,32 @@ export function clientListener(
   const lingering = new Set<HttpExchange>();
   let draining = false;
   const { tls, maxBody } = settings();
-  // A request without a Host is refused by us, in our own words.
-  const http = { connectionsCheckingInterval: limits.checkEvery, requireHostHeader: false };
   const fastify = Fastify({
     logger: false,
-    bodyLimit: maxBody,
-    requestTimeout: limits.request,
-    keepAliveTimeout: limits.keepAlive,
     routerOptions: { maxParamLength: 1024 },
-    // And so are new requests while draining.
+    // New requests while draining are refused by us, in our own words.
     return503OnClosing: false,
     clientErrorHandler: (error, socket) => onBrokenHttp(error, socket),
-    frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
-    ...(tls === null ? { http } : { https: { ...http, cert: tls.cert, key: tls.key } }),
+    frameworkErrors: (error, request, reply) => void answerError(error, request.raw, reply),
+    serverFactory: (others) => {
+      const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+        const dialect = request.method === 'POST' ? DIALECT_PATHS.get(pathOf(request)) : undefined;
+        if (dialect === undefined) others(request, response);
+        else onModelRequest(request, response, dialect);
+      };
+      // So are those without a Host.
+      const options = { connectionsCheckingInterval: limits.checkEvery, requireHostHeader: false };
+      const made =
+        tls === null
+          ? createServer(options, onRequest)
+          : createTlsServer({ ...options, cert: tls.cert, key: tls.key }, onRequest);
+      made.headersTimeout = limits.headers;
+      made.requestTimeout = limits.request;
+      made.keepAliveTimeout = limits.keepAlive;
+      return made;
+    },
   }) as FastifyInstance;
   const { server } = fastify;
-  server.headersTimeout = limits.headers;
   fastify.decorateRequest('exchange', null as unknown as HttpExchange);
 
   /** Clients that send their body only when they are told to. */
@@ -114,37 +127,30 @@ export function clientListener(
     unreadFor: limits.unread,
   };
 
-  // What a body means is the pipeline's business.
+  // Where there is no request to a model, no body is expected, and any is read over.
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  fastify.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume();
+    done(null);
+  });
 
   fastify.addHook('onRequest', (request, reply, next) => {
     const { raw } = request;
-    const exchange = open(raw, reply.raw);
+    const exchange = open(raw, reply.raw, 'chat');
     request.exchange = exchange;
     const { url = '' } = request.routeOptions;
-    exchange.dialect = DIALECT_PATHS.get(url) ?? 'chat';
     const refusal =
       refusalOf(raw) ??
-      (request.is404 ? nothingThere(request) : null) ??
+      (request.is404 ? nothingThere(raw) : null) ??
       handlers.authenticate(exchange, url.startsWith(STREAMS)) ??
       refusalOfBody(raw);
     if (refusal !== null) return refuse(exchange, reply, refusal);
-    if (waitingToSend.has(raw)) reply.raw.writeContinue();
-    // Whatever type the client gave it: curl -d gives a wrong one, and fastify refuses what has not the form of a type.
+    letSend(raw, reply.raw);
+    // Whatever type the client gave it: fastify refuses what has not the form of a type.
     raw.headers['content-type'] = 'application/json';
     next();
   });
 
-  for (const path of DIALECT_PATHS.keys()) {
-    fastify.post(path, (request, reply) => {
-      reply.hijack();
-      const { exchange } = request;
-      if (Buffer.isBuffer(request.body)) exchange.body = request.body;
-      exchange.readAt = clock.now();
-      handlers.serve(exchange).catch(handlers.failed);
-    });
-  }
   get('/v1/models', (exchange) => handlers.models(exchange, null));
   get('/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
   get('/v1/usage', (exchange) => void handlers.usage(exchange).catch(handlers.failed));
@@ -158,8 +164,8 @@ export function clientListener(
     reply.hijack();
     handlers.removeStream(request.exchange, restOf(request)).catch(handlers.failed);
   });
-  fastify.setNotFoundHandler((request, reply) => refuse(request.exchange, reply, nothingThere(request)));
-  fastify.setErrorHandler((error, request, reply) => answerError(error, request, reply));
+  fastify.setNotFoundHandler((request, reply) => refuse(request.exchange, reply, nothingThere(request.raw)));
+  fastify.setErrorHandler((error, request, reply) => answerError(error, request.raw, reply));
 
   return {
     fastify,
@@ -179,10 +185,40 @@ export function clientListener(
     },
   };
 
-  function open(request: IncomingMessage, response: ServerResponse): HttpExchange {
-    const exchange = new HttpExchange(request, response, requestIdOf(request, newId), owner);
+  /** Nearly every request is one of these. They need no router, and nobody between the socket and the pipeline. */
+  function onModelRequest(request: IncomingMessage, response: ServerResponse, dialect: Dialect): void {
+    const exchange = open(request, response, dialect);
+    try {
+      const refusal = refusalOf(request) ?? handlers.authenticate(exchange, false) ?? refusalOfBody(request);
+      if (refusal !== null) {
+        handlers.refuse(exchange, refusal);
+        return;
+      }
+      letSend(request, response);
+    } catch (error) {
+      onFailure(exchange, error);
+      return;
+    }
+    readBody(request, maxBody, {
+      whole: (body) => {
+        exchange.body = body;
+        exchange.readAt = clock.now();
+        handlers.serve(exchange).catch(handlers.failed);
+      },
+      tooLarge: () => handlers.refuse(exchange, tooLarge(maxBody)),
+      failed: (error) => onFailure(exchange, error),
+    });
+  }
+
+  function open(request: IncomingMessage, response: ServerResponse, dialect: Dialect): HttpExchange {
+    const exchange = new HttpExchange(request, response, dialect, requestIdOf(request, newId), owner);
     exchanges.add(exchange);
     return exchange;
+  }
+
+  /** The client's body is wanted, if it waits for that word. */
+  function letSend(request: IncomingMessage, response: ServerResponse): void {
+    if (request.headers.expect !== undefined && waitingToSend.has(request)) response.writeContinue();
   }
 
   function refuse(exchange: HttpExchange, reply: FastifyReply, error: ApiError): void {
@@ -227,14 +263,18 @@ export function clientListener(
     });
   }
 
-  function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const exchange = request.exchange ?? open(request.raw, reply.raw);
+  function answerError(error: unknown, request: IncomingMessage, reply: FastifyReply): void {
+    reply.hijack();
+    onFailure(reply.request.exchange ?? open(request, reply.raw, 'chat'), error);
+  }
+
+  /** A request cannot be read, or a mistake of ours was in the way. */
+  function onFailure(exchange: HttpExchange, error: unknown): void {
     const known = knownError(error, maxBody);
     if (known === null) handlers.failed(error);
     if (isGone(error)) exchange.cancel('client_gone');
     // One that was cut off has been told why.
-    if (exchange.cutOff) reply.hijack();
-    else refuse(exchange, reply, known ?? internalError());
+    if (!exchange.cutOff) handlers.refuse(exchange, known ?? internalError());
   }
 
   /** Something came on a socket that is no HTTP, or a request did not come in time. */
@@ -252,8 +292,9 @@ export function clientListener(
 }
 
 /** Nothing is served at this path, or not by this method. */
-function nothingThere({ method, url }: FastifyRequest): ApiError {
-  const path = url.split('?')[0] ?? '';
+function nothingThere(request: IncomingMessage): ApiError {
+  const { method } = request;
+  const path = pathOf(request);
   const served = ALLOWED.find((one) =>
     one.path.endsWith('/') ? path.startsWith(one.path) : path === one.path,
   );
@@ -262,6 +303,12 @@ function nothingThere({ method, url }: FastifyRequest): ApiError {
   return new ApiError('method_not_allowed', `${method} is not allowed here; use ${methods.join(' or ')}.`, {
     headers: { allow: methods.join(', ') },
   });
+}
+
+/** Without a query. */
+function pathOf({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
 }
 
 /** What stands in the place of a path's `*`. */

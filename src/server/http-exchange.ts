@@ -6,6 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Exchange, Headers, ResponseStream } from '../pipeline/exchange.ts';
 import type { Live } from '../pipeline/live.ts';
 import type { Dialect } from '../providers/adapter.ts';
+import { BatchedStream } from './batched-stream.ts';
 
 /** Up to here, copying a body costs less than a write of its own. Bytes. */
 const ONE_WRITE = 16 * 1024;
@@ -37,7 +38,7 @@ export class HttpExchange implements Exchange {
   readAt: number;
   readonly cancellation = new Cancellation();
   body: Buffer = EMPTY;
-  dialect: Dialect = 'chat';
+  readonly dialect: Dialect;
   principal: Principal | null = null;
   live: Live | null = null;
   /** Its place among the exchanges under way; -1 = it is none of them any more. */
@@ -49,9 +50,16 @@ export class HttpExchange implements Exchange {
   readonly #owner: ExchangeOwner;
   #ended = false;
 
-  constructor(request: IncomingMessage, response: ServerResponse, requestId: string, owner: ExchangeOwner) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    dialect: Dialect,
+    requestId: string,
+    owner: ExchangeOwner,
+  ) {
     this.#request = request;
     this.#response = response;
+    this.dialect = dialect;
     this.requestId = requestId;
     this.startedAt = owner.clock.now();
     this.readAt = this.startedAt;
@@ -61,7 +69,7 @@ export class HttpExchange implements Exchange {
       owner.over(this);
     });
     // Writing to a client that has left is no error: `close` tells.
-    response.on('error', () => {});
+    response.on('error', ignore);
   }
 
   header(name: string): string | undefined {
@@ -164,42 +172,4 @@ export class HttpExchange implements Exchange {
   }
 }
 
-/** What came from the upstream in one read goes to the client in one write: each costs a system call and three small ones besides. */
-class BatchedStream implements ResponseStream {
-  readonly #response: ServerResponse;
-  readonly #told: { ended(): void; backlog(): void };
-  readonly #flushNow = () => this.#flush();
-  #batch: Buffer[] = [];
-
-  /** `backlog`: bytes are waiting for the client to take them. */
-  constructor(response: ServerResponse, told: { ended(): void; backlog(): void }) {
-    this.#response = response;
-    this.#told = told;
-  }
-
-  write(bytes: Buffer): boolean {
-    if (this.#response.destroyed) return true;
-    if (this.#batch.push(bytes) === 1) process.nextTick(this.#flushNow);
-    return !this.#response.writableNeedDrain;
-  }
-
-  end(): void {
-    const rest = this.#take();
-    this.#told.ended();
-    if (rest === null) this.#response.end();
-    else this.#response.end(rest);
-    if (this.#response.writableLength > 0) this.#told.backlog();
-  }
-
-  #flush(): void {
-    const bytes = this.#take();
-    if (bytes !== null && !this.#response.destroyed && !this.#response.write(bytes)) this.#told.backlog();
-  }
-
-  #take(): Buffer | null {
-    const batch = this.#batch;
-    if (batch.length === 0) return null;
-    this.#batch = [];
-    return batch.length === 1 ? (batch[0] as Buffer) : Buffer.concat(batch);
-  }
-}
+function ignore(): void {}

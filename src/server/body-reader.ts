@@ -1,0 +1,74 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Up to here pieces are put together when the last has come: that takes microseconds. Bytes. */
+const SHORT = 64 * 1024;
+
+/** Room is made for as much as a client has announced when it has sent this part of it. */
+const PROOF = 1 / 8;
+
+export interface BodyReader {
+  whole(body: Buffer): void;
+  /** More came than is allowed. What still comes is not read. */
+  tooLarge(): void;
+  /** It broke off. */
+  failed(error: unknown): void;
+}
+
+/** Reads a request's body into one piece, and calls one of the reader's functions, once. `limit`: in bytes. */
+export function readBody(request: IncomingMessage, limit: number, reader: BodyReader): void {
+  const body = new Pieces(Number(request.headers['content-length'] ?? 0));
+  let over = false;
+  request.on('data', (piece: Buffer) => {
+    if (over) return;
+    if (body.length + piece.length <= limit) {
+      body.add(piece);
+      return;
+    }
+    over = true;
+    reader.tooLarge();
+  });
+  request.on('end', () => {
+    if (!over) reader.whole(body.whole());
+  });
+  request.on('error', (error) => {
+    if (!over) reader.failed(error);
+    over = true;
+  });
+}
+
+/**
+ * A large body is put into its place piece by piece as it comes: put together at its end, 20 MB would hold all other requests up for
+ * milliseconds. What is only announced takes no memory.
+ */
+class Pieces {
+  readonly #announced: number;
+  #pieces: Buffer[] = [];
+  #room: Buffer | null = null;
+  length = 0;
+
+  constructor(announced: number) {
+    this.#announced = announced;
+  }
+
+  add(piece: Buffer): void {
+    if (this.#room !== null) piece.copy(this.#room, this.length);
+    else this.#pieces.push(piece);
+    this.length += piece.length;
+    if (this.#room === null && this.length > SHORT && this.length >= this.#announced * PROOF) {
+      // Without an announcement the pieces are put together at the end; with one, no more than that can come.
+      if (this.#announced > this.length) this.#makeRoom();
+    }
+  }
+
+  #makeRoom(): void {
+    this.#room = Buffer.allocUnsafeSlow(this.#announced);
+    let at = 0;
+    for (const piece of this.#pieces) at += piece.copy(this.#room, at);
+    this.#pieces = [];
+  }
+
+  whole(): Buffer {
+    if (this.#room !== null) return this.#room.subarray(0, this.length);
+    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.length);
+  }
+}
