@@ -1,6 +1,6 @@
 /** A loader's connections: raw sockets, so that the loader costs and delays as little as it can. */
 import { connect, type Socket } from 'node:net';
-import { STAMP, STAMP_DIGITS } from './loads.ts';
+import { STAMP, STAMP_DIGITS } from './answers/openai.ts';
 
 export interface Asked {
   url: string;
@@ -32,7 +32,7 @@ export function requestBytes({ url, headers, body }: Asked): Buffer {
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]);
 }
 
-/** One keep-alive connection, one request at a time. Understands what the contestants send, not all of HTTP. */
+/** One keep-alive connection, one request at a time. Understands what the rows send, not all of HTTP. */
 export class Connection {
   readonly #socket: Socket;
   #done: ((answer: Answer) => void) | null = null;

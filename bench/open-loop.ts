@@ -3,6 +3,7 @@
  * seen as clients would see them. Each is timed from its sending; how late the sending was is reported apart.
  */
 import { type Answer, type Asked, Connection, requestBytes } from './client.ts';
+import { quantile } from './statistics.ts';
 
 /** Beyond this many at once a request is not sent and counts as failed: the bench must end. */
 const MAX_IN_FLIGHT = 2000;
@@ -76,10 +77,4 @@ export function openLoop(asked: Asked, rate: number, seconds: number): Promise<O
     };
     tick();
   });
-}
-
-/** NaN of no values. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }

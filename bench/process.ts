@@ -27,11 +27,14 @@ export async function stopAll(): Promise<void> {
 export class Running {
   readonly #child: ChildProcess;
   readonly #logFile: string;
+  /** Not another program. */
+  readonly isNode: boolean;
 
   constructor(program: Program) {
     mkdirSync(dirname(program.logFile), { recursive: true });
     const log = openSync(program.logFile, 'a');
     this.#logFile = program.logFile;
+    this.isNode = program.command === process.execPath;
     this.#child = spawn(program.command, program.args, {
       env: { ...process.env, ...program.env },
       stdio: ['ignore', log, log],
@@ -89,11 +92,15 @@ export class Running {
     };
   }
 
-  async stop(): Promise<void> {
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async stop(patienceMs = 3000): Promise<void> {
     if (this.ended) return;
     const ended = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
-    const patience = setTimeout(() => this.#child.kill('SIGKILL'), 3000);
+    const patience = setTimeout(() => this.#child.kill('SIGKILL'), patienceMs);
     await ended;
     clearTimeout(patience);
   }

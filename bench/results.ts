@@ -1,69 +1,64 @@
-/** What a run found, as it is written with --json and read with --against. Lists hold one figure for each round. */
+/** What a run found, as it is written with --json and read with --against. */
+import type { PartName } from './parts.ts';
+
+/** Files of other formats are not compared with. */
+const FORMAT = 2;
+
+/**
+ * `cpu`, `reads`: of one request or stream, µs and calls of read(). `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
+ * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
+ * each open stream; `left`: KB of heap for each, once all have gone.
+ */
+export type Figure =
+  | 'cpu'
+  | 'reads'
+  | 'perSecond'
+  | 'rss'
+  | 'p50'
+  | 'p99'
+  | 'p999'
+  | 'first50'
+  | 'first99'
+  | 'streamRss'
+  | 'streamHeap'
+  | 'left';
+
+/** The row that is no gateway: the upstream, asked directly. */
+export const DIRECT = 'direct';
+
+/** What was found of a row in a part. Lists hold one figure for each round; NaN where it has none. */
+export interface Measured {
+  part: PartName;
+  row: string;
+  figures: Partial<Record<Figure, number[]>>;
+  failed: number;
+}
 
 export interface Results {
+  format: typeof FORMAT;
   date: string;
   machine: string;
+  cores: number;
   node: string;
   loader: string;
   /** Processes that wanted to run in the minute before: how busy the machine was with other things. */
   loadBefore: number;
   quick: boolean;
-  loads: LoadRow[];
-  latency: LatencyRow[];
-  paced: PacedRow[];
+  measured: Measured[];
 }
 
-export interface LoadRow {
-  load: string;
-  contestant: string;
-  cpuMicros: number[];
-  perSecond: number[];
-  rssMb: number[];
-  /** read() calls a request. */
-  reads: number[];
-  failed: number;
+export function emptyResults(about: Omit<Results, 'format' | 'measured'>): Results {
+  return { format: FORMAT, ...about, measured: [] };
 }
 
-/** At a fixed rate; `direct` is the upstream without a gateway. Milliseconds. */
-export interface LatencyRow {
-  contestant: string;
-  p50: number[];
-  p99: number[];
-  p999: number[];
-  failed: number;
-}
-
-/** Streams whose events come apart, at a fixed rate. */
-export interface PacedRow {
-  contestant: string;
-  /** For each stream; NaN for `direct`, which has no gateway. (JSON has no NaN: there it is null.) */
-  cpuMicros: number[];
-  reads: number[];
-  /** Milliseconds from the upstream writing the first content to its arrival. */
-  firstP50: number[];
-  firstP99: number[];
-  failed: number;
-}
-
+/** JSON has no NaN: there it is null. */
 export function readResults(json: string): Results {
-  return JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value)) as Results;
+  const read = JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value)) as Results;
+  if (read.format !== FORMAT) throw new Error('it was written by another version of the bench');
+  return read;
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  if (sorted.length % 2 === 1) return sorted[middle] as number;
-  return ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+/** Empty if the run did not measure it. */
+export function valuesOf({ measured }: Results, part: PartName, row: string, figure: Figure): number[] {
+  return measured.find((one) => one.part === part && one.row === row)?.figures[figure] ?? [];
 }
-
-/** Each round by itself, as what slows the machine down for a while slows down both. */
-export function perRound(
-  values: readonly number[],
-  yardstick: readonly number[] | undefined,
-  how: (value: number, yardstick: number) => number,
-): number[] {
-  return values.map((value, round) => how(value, yardstick?.[round] ?? Number.NaN));
-}
-
-export const ratio = (value: number, yardstick: number): number => value / yardstick;
-export const difference = (value: number, yardstick: number): number => value - yardstick;

@@ -1,138 +1,141 @@
-/** `npm run bench`: what Spillway costs, next to yardsticks measured in the same minutes. See bench/README.md. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+/** `npm run bench`: what Spillway costs, next to yardsticks measured in the same minutes. See README.md. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
 import { chooseLoader } from './closed-loop.ts';
-import { CONTESTANTS, type Started } from './contestants.ts';
-import { LOADS } from './loads.ts';
-import { measureLatency, measureLoad, measurePaced, type Plan } from './measure.ts';
-import { Running, stopAll } from './process.ts';
-import { compare, report } from './report.ts';
-import { type Results, readResults } from './results.ts';
-
-const PARTS = [...LOADS.map((load) => load.name), 'latency', 'paced'];
-const NAMES = [...CONTESTANTS.map((contestant) => contestant.name), ...PARTS];
-
-const HELP = `Usage: npm run bench -- [options]
-  --quick           fewer and shorter rounds, without portkey and body-100k unless they are named in --only:
-                    under two minutes, for a first look
-  --only a,b        of the rows (${CONTESTANTS.map((one) => one.name).join(' ')}) and parts (${PARTS.join(' ')}) only these;
-                    ratios need their yardsticks (http for streams, fastify for the rest)
-  --json FILE       write what was found
-  --against FILE    say what changed since then, beyond the noise
-`;
-
-const say = (line: string) => {
-  process.stderr.write(`${line}\n`);
-};
+import { compare } from './compare.ts';
+import { closedEntrants } from './measure/closed.ts';
+import { openLoopEntrants } from './measure/open-loop.ts';
+import { openStreamEntrants } from './measure/open-streams.ts';
+import { type Entrant, extentOf, inTurn, type Plan } from './measure/plan.ts';
+import { chosen, HELP, type Options, readOptions } from './options.ts';
+import { type Part, partOf } from './parts.ts';
+import { profile } from './profile.ts';
+import { Progress } from './progress.ts';
+import { report } from './report.ts';
+import { emptyResults, type Results, readResults } from './results.ts';
+import type { Row } from './rows.ts';
+import { type Stage, withStage } from './stage.ts';
+import type { Started } from './start/start.ts';
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      only: { type: 'string', default: '' },
-      json: { type: 'string' },
-      against: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const only = values.only === '' ? [] : values.only.split(',');
-  const unknown = only.find((name) => !NAMES.includes(name));
-  if (unknown !== undefined) {
-    say(`unknown name in --only: ${unknown}\n${HELP}`);
-    return 2;
-  }
+  const options = optionsOrUsage();
+  if (options === null) return 2;
   if (!existsSync('/proc/self/stat')) {
-    say('the bench reads CPU time from /proc: it runs on Linux only');
+    process.stderr.write('the bench reads CPU time from /proc: it runs on Linux only\n');
     return 2;
   }
-  const before = values.against === undefined ? null : readResults(readFileSync(values.against, 'utf8'));
-
-  const results = await run(values.quick, only);
+  const { against, json } = options;
+  // Read first: a file that cannot be compared with is better known before than after the run.
+  const before = against === null ? null : readResults(readFileSync(against, 'utf8'));
+  if (options.profile !== null) {
+    const { row, part, directory } = options.profile;
+    const written = await withStage((stage) => profile(stage, row, partOf(part), directory));
+    process.stdout.write(written.map((file) => `${file}\n`).join(''));
+    return written.length > 0 ? 0 : 1;
+  }
+  const results = await withStage((stage) => run(stage, options));
   process.stdout.write(`${report(results)}\n`);
   if (before !== null) process.stdout.write(`\n${compare(results, before)}\n`);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`);
+  if (json !== null) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
   return 0;
 }
 
-/** What --quick leaves out unless --only names it. */
-const SLOW = ['portkey', 'body-100k'];
-
-/** Of these names, those that --only leaves; all, if it has none of them. */
-function chosen(names: readonly string[], only: readonly string[], quick: boolean): string[] {
-  const named = names.filter((name) => only.includes(name));
-  if (named.length > 0) return named;
-  return names.filter((name) => !(quick && SLOW.includes(name)));
+function optionsOrUsage(): Options | null {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (options === null) {
+      process.stdout.write(HELP);
+      process.exit(0);
+    }
+    return options;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${HELP}`);
+    return null;
+  }
 }
 
-async function run(quick: boolean, only: readonly string[]): Promise<Results> {
-  const scratch = mkdtempSync(join(tmpdir(), 'spillway-bench-'));
-  const started = new Map<string, Started>();
-  const upstream = new Running({
-    command: process.execPath,
-    args: [join(import.meta.dirname, 'upstream.ts')],
-    logFile: join(scratch, 'upstream.log'),
+async function run({ upstream, scratch }: Stage, { quick, only }: Options): Promise<Results> {
+  const parts = [...chosen({ quick, only })].map(([name, rows]) => ({ part: partOf(name), rows }));
+  const progress = new Progress(stepsOf(parts, quick));
+  const { name: loader, load } = chooseLoader(scratch);
+  progress.say(`loader: ${loader}`);
+  const plan: Plan = { started: new Map(), direct: upstream, scratch, quick, load, progress };
+  const results = emptyResults({
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}`,
+    cores: cpus().length,
+    node: process.versions.node,
+    loader,
+    loadBefore: loadavg()[0] as number,
+    quick,
   });
-  const cleanUp = async () => {
-    await stopAll();
-    rmSync(scratch, { recursive: true, force: true });
-  };
-  const interrupted = () => void cleanUp().then(() => process.exit(130));
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-  try {
-    const direct = await upstream.listening();
-    const rows = chosen(
-      CONTESTANTS.map(({ name }) => name),
-      only,
-      quick,
+  const impossible = new Set<string>();
+  let running = new Map<string, Started>();
+  for (const [index, { part, rows }] of parts.entries()) {
+    const needed = part.how.kind === 'open' ? [] : rows;
+    await startThose(plan, needed, running, impossible);
+    plan.started = new Map([...running].filter(([name]) => needed.some((row) => row.name === name)));
+    results.measured.push(...(await inTurn(plan, part, await entrantsOf(plan, part, rows))));
+    // One that nobody asks anything wakes up all the same now and then: none runs longer than it is needed.
+    running = await stopOthers(
+      running,
+      parts.slice(index + 1).flatMap((one) => one.rows),
     );
-    const parts = chosen(PARTS, only, quick);
-    for (const contestant of CONTESTANTS) {
-      if (!rows.includes(contestant.name)) continue;
-      try {
-        started.set(contestant.name, await contestant.start(direct, scratch));
-      } catch (error) {
-        say(`${contestant.name}: skipped, ${(error as Error).message}`);
-      }
+  }
+  return results;
+}
+
+function stepsOf(parts: readonly { part: Part; rows: readonly Row[] }[], quick: boolean): number {
+  const entrants = (kind: string, rows: number) => (kind === 'latency' || kind === 'paced' ? rows + 1 : rows);
+  return parts.reduce(
+    (sum, { part, rows }) => sum + extentOf(part, quick).rounds * entrants(part.how.kind, rows.length),
+    0,
+  );
+}
+
+async function startThose(
+  { direct: upstream, scratch, progress }: Plan,
+  rows: readonly Row[],
+  running: Map<string, Started>,
+  impossible: Set<string>,
+): Promise<void> {
+  for (const row of rows) {
+    const { name } = row;
+    if (running.get(name)?.running.ended === false || impossible.has(name)) continue;
+    try {
+      running.set(name, await row.start({ upstream, scratch, label: name, node: [], env: {} }));
+    } catch (error) {
+      impossible.add(name);
+      progress.say(`${name}: skipped, ${(error as Error).message}`);
     }
-    const { name: loader, load: loadWith } = chooseLoader(scratch);
-    say(`loader: ${loader}`);
-    const plan: Plan = {
-      contestants: started,
-      direct,
-      rounds: quick ? 3 : 5,
-      seconds: quick ? 1 : 3,
-      warmUp: quick ? 2 : 4,
-      say,
-    };
-    const results: Results = {
-      date: new Date().toISOString().slice(0, 10),
-      machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}`,
-      node: process.versions.node,
-      loader,
-      loadBefore: loadavg()[0] as number,
-      quick,
-      loads: [],
-      latency: [],
-      paced: [],
-    };
-    for (const load of LOADS) {
-      if (!parts.includes(load.name)) continue;
-      results.loads.push(...(await measureLoad(plan, load, loadWith)));
-      if (quick) plan.warmUp = 1;
-    }
-    const open = { ...plan, seconds: quick ? 1 : 3, rounds: quick ? 2 : 5, warmUp: quick ? 0.4 : 2 };
-    if (parts.includes('latency'))
-      results.latency = await measureLatency(open, LOADS[0] as (typeof LOADS)[0]);
-    if (parts.includes('paced')) results.paced = await measurePaced(open);
-    return results;
-  } finally {
-    await cleanUp();
+  }
+}
+
+/** Leaves those that are still to be measured. */
+async function stopOthers(
+  running: Map<string, Started>,
+  needed: readonly Row[],
+): Promise<Map<string, Started>> {
+  const left = new Map<string, Started>();
+  for (const [name, started] of running) {
+    if (needed.some((row) => row.name === name)) left.set(name, started);
+    else await started.stop();
+  }
+  return left;
+}
+
+function entrantsOf(plan: Plan, part: Part, rows: readonly Row[]): Promise<Entrant[]> | Entrant[] {
+  switch (part.how.kind) {
+    case 'closed':
+      return closedEntrants(plan, part, part.how);
+    case 'open':
+      return openStreamEntrants(
+        plan,
+        part,
+        rows.map(({ name }) => name),
+      );
+    default:
+      return openLoopEntrants(plan, part, part.how.kind);
   }
 }
 

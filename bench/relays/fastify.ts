@@ -30,3 +30,6 @@ app.post('/v1/chat/completions', async (request, reply) => {
 
 await app.listen({ port: 0, host: '127.0.0.1' });
 console.log(JSON.stringify({ msg: 'listening', listen: app.listeningOrigin }));
+
+// By itself, so that Node writes a profile where one was asked for.
+process.on('SIGTERM', () => process.exit(0));

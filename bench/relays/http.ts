@@ -39,3 +39,6 @@ server.listen(0, '127.0.0.1', () => {
   const { port } = server.address() as AddressInfo;
   console.log(JSON.stringify({ msg: 'listening', listen: `http://127.0.0.1:${port}` }));
 });
+
+// By itself, so that Node writes a profile where one was asked for.
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,124 @@
+/** What the figures are to be. What an operator is promised stands in README.md; this is what its authors hold it to. */
+import { inWords, type Look, seen } from './figures.ts';
+import type { PartName } from './parts.ts';
+import type { Results } from './results.ts';
+import { median } from './statistics.ts';
+
+interface Goal extends Look {
+  what: string;
+  part: PartName;
+  row: string;
+  most: number;
+}
+
+/** By how much one row may lie above another that it should equal, for no two processes are quite alike. */
+const ALIKE = 1.05;
+
+const GOALS: readonly Goal[] = [
+  {
+    what: 'a request, to the bare Fastify relay',
+    part: 'plain',
+    row: 'spillway',
+    figure: 'cpu',
+    as: 'ratio',
+    most: 1,
+  },
+  {
+    what: 'a request, to Portkey',
+    part: 'plain',
+    row: 'spillway',
+    figure: 'cpu',
+    as: 'ratio',
+    to: 'portkey',
+    most: 0.1,
+  },
+  {
+    what: 'a stream, to the bare undici relay',
+    part: 'stream',
+    row: 'spillway',
+    figure: 'cpu',
+    as: 'ratio',
+    most: 1.15,
+  },
+  {
+    what: 'quotas in Redis, to those in memory',
+    part: 'plain',
+    row: 'redis',
+    figure: 'cpu',
+    as: 'variant',
+    most: 1.6,
+  },
+  {
+    what: '10,000 tenants, to 10',
+    part: 'plain',
+    row: 'tenants',
+    figure: 'cpu',
+    as: 'variant',
+    most: ALIKE,
+  },
+  {
+    what: '10,000 models, to 10',
+    part: 'plain',
+    row: 'models',
+    figure: 'cpu',
+    as: 'variant',
+    most: ALIKE,
+  },
+  {
+    what: 'two workers, to one',
+    part: 'plain',
+    row: 'workers',
+    figure: 'cpu',
+    as: 'variant',
+    most: 1.15,
+  },
+  {
+    what: 'two workers, to one, counted in Redis',
+    part: 'plain',
+    row: 'workers-redis',
+    figure: 'cpu',
+    as: 'variant',
+    most: 1.15,
+  },
+  {
+    what: 'added latency, median, ms',
+    part: 'latency',
+    row: 'spillway',
+    figure: 'p50',
+    as: 'added',
+    most: 0.4,
+  },
+  {
+    what: 'added latency, p99, ms',
+    part: 'latency',
+    row: 'spillway',
+    figure: 'p99',
+    as: 'added',
+    most: 2,
+  },
+  {
+    what: 'first content held back, ms',
+    part: 'paced',
+    row: 'spillway',
+    figure: 'first50',
+    as: 'added',
+    most: 0.2,
+  },
+  {
+    what: 'memory of an open stream, to the bare undici relay',
+    part: 'open',
+    row: 'spillway',
+    figure: 'streamRss',
+    as: 'ratio',
+    most: 1.5,
+  },
+];
+
+/** Each goal that was measured, and whether its median keeps to it: lines of a table. */
+export function goalRows(results: Results): string[][] {
+  return GOALS.flatMap(({ what, part, row, most, ...look }) => {
+    const values = seen(results, part, row, look);
+    if (values.length === 0) return [];
+    return [[what, String(most), inWords(values, look.as), median(values) <= most ? 'met' : '**missed**']];
+  });
+}

@@ -1,0 +1,152 @@
+/** The parts of a run: what is asked in each, for how long, and which figures its table shows. */
+import { conversation, type Dialect, question } from './loads.ts';
+import type { Figure } from './results.ts';
+
+export type PartName = 'plain' | 'stream' | 'body-100k' | 'body-1m' | 'latency' | 'paced' | 'open';
+
+/** `value`: as it is. `ratio`: to the part's yardstick. `variant`: to the row that it is a variant of. `added`: beyond the upstream alone. */
+export type Comparison = 'value' | 'ratio' | 'variant' | 'added';
+
+export interface Column {
+  title: string;
+  figure: Figure;
+  as: Comparison;
+}
+
+/** Rounds, seconds of each, and seconds of load before the first that do not count. */
+export interface Extent {
+  rounds: number;
+  seconds: number;
+  warmUp: number;
+}
+
+export interface Part {
+  name: PartName;
+  title: string;
+  /** The row that the ratios are taken against. */
+  yardstick: 'fastify' | 'http';
+  columns: readonly Column[];
+  full: Extent;
+  quick: Extent;
+  how: Closed | { kind: 'latency' | 'paced' | 'open' };
+}
+
+/** A number of connections, each asking again when it has its answer. */
+export interface Closed {
+  kind: 'closed';
+  streamed: boolean;
+  /** Few for large bodies: requests under way when a round ends cost CPU and are not counted. */
+  connections: number;
+  body(dialect: Dialect): Buffer;
+}
+
+function cpuColumns(what: string, yardstick: string): Column[] {
+  return [
+    { title: `CPU µs a ${what}`, figure: 'cpu', as: 'value' },
+    { title: `to \`${yardstick}\``, figure: 'cpu', as: 'ratio' },
+    { title: 'to the row it varies', figure: 'cpu', as: 'variant' },
+  ];
+}
+
+function closedColumns(what: string, yardstick: string): Column[] {
+  return [
+    ...cpuColumns(what, yardstick),
+    { title: `${what}s/s`, figure: 'perSecond', as: 'value' },
+    { title: `reads a ${what}`, figure: 'reads', as: 'value' },
+    { title: 'RSS MB', figure: 'rss', as: 'value' },
+  ];
+}
+
+function bodies(name: PartName, title: string, bytes: number, connections: number): Part {
+  return {
+    name,
+    title: `${title}, an answer of 700 bytes, ${connections} at a time`,
+    yardstick: 'fastify',
+    columns: closedColumns('request', 'fastify'),
+    full: { rounds: 7, seconds: 2, warmUp: 3 },
+    quick: { rounds: 3, seconds: 1, warmUp: 1 },
+    how: { kind: 'closed', streamed: false, connections, body: () => conversation(bytes) },
+  };
+}
+
+export const PARTS: readonly Part[] = [
+  {
+    name: 'plain',
+    title: 'Plain: a request of 240 bytes, an answer of 700, 32 at a time',
+    yardstick: 'fastify',
+    columns: closedColumns('request', 'fastify'),
+    full: { rounds: 10, seconds: 1, warmUp: 4 },
+    quick: { rounds: 3, seconds: 1, warmUp: 2 },
+    how: { kind: 'closed', streamed: false, connections: 32, body: (dialect) => question(dialect) },
+  },
+  {
+    name: 'stream',
+    title: 'Stream: 98 pieces of content, as fast as they are taken, 32 at a time',
+    yardstick: 'http',
+    columns: closedColumns('stream', 'http'),
+    full: { rounds: 10, seconds: 1, warmUp: 4 },
+    quick: { rounds: 3, seconds: 1, warmUp: 1 },
+    how: {
+      kind: 'closed',
+      streamed: true,
+      connections: 32,
+      body: (dialect) => question(dialect, { stream: true }),
+    },
+  },
+  bodies('body-100k', 'A request of 100 KB', 100 * 1024, 8),
+  bodies('body-1m', 'A request of 1 MB', 1024 * 1024, 2),
+  {
+    name: 'latency',
+    title:
+      'Added latency at 1,000 plain requests a second, open loop: milliseconds beyond the upstream alone',
+    yardstick: 'fastify',
+    columns: [
+      { title: 'median', figure: 'p50', as: 'added' },
+      { title: 'p99', figure: 'p99', as: 'added' },
+      { title: 'p99.9', figure: 'p999', as: 'added' },
+      { title: 'median, whole', figure: 'p50', as: 'value' },
+      { title: 'p99, whole', figure: 'p99', as: 'value' },
+    ],
+    full: { rounds: 5, seconds: 3, warmUp: 2 },
+    quick: { rounds: 2, seconds: 1, warmUp: 0.4 },
+    how: { kind: 'latency' },
+  },
+  {
+    name: 'paced',
+    title: 'Streams as a model writes them: 100 events 5 ms apart, 50 new ones a second, open loop',
+    yardstick: 'http',
+    columns: [
+      ...cpuColumns('stream', 'http'),
+      { title: 'reads a stream', figure: 'reads', as: 'value' },
+      { title: 'first content held back, ms', figure: 'first50', as: 'added' },
+      { title: 'p99', figure: 'first99', as: 'added' },
+      { title: 'median, whole', figure: 'first50', as: 'value' },
+    ],
+    full: { rounds: 5, seconds: 3, warmUp: 2 },
+    quick: { rounds: 2, seconds: 1, warmUp: 0.4 },
+    how: { kind: 'paced' },
+  },
+  {
+    name: 'open',
+    title:
+      'Open streams: 5,000 at once (1,000 with --quick), an event each second, one reader in fifty slow; processes of their own',
+    yardstick: 'http',
+    columns: [
+      { title: 'RSS KB a stream', figure: 'streamRss', as: 'value' },
+      { title: 'to `http`', figure: 'streamRss', as: 'ratio' },
+      { title: 'to the row it varies', figure: 'streamRss', as: 'variant' },
+      { title: 'heap KB a stream, collected', figure: 'streamHeap', as: 'value' },
+      { title: 'to `http`', figure: 'streamHeap', as: 'ratio' },
+      { title: 'KB of it left when all have gone', figure: 'left', as: 'value' },
+    ],
+    full: { rounds: 3, seconds: 8, warmUp: 0 },
+    quick: { rounds: 1, seconds: 3, warmUp: 0 },
+    how: { kind: 'open' },
+  },
+];
+
+export function partOf(name: PartName): Part {
+  const found = PARTS.find((part) => part.name === name);
+  if (found === undefined) throw new Error(`there is no part ${name}`);
+  return found;
+}

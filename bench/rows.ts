@@ -1,0 +1,161 @@
+/** The rows of the tables: who is measured, in which parts, and how it is started. */
+import type { Dialect } from './loads.ts';
+import { PARTS, type PartName } from './parts.ts';
+import { startNginx } from './start/nginx.ts';
+import { startPortkey } from './start/portkey.ts';
+import { startRelay } from './start/relay.ts';
+import { startSpillway } from './start/spillway.ts';
+import type { Start } from './start/start.ts';
+import type { Variant } from './start/variant.ts';
+
+export interface Row {
+  name: string;
+  title: string;
+  /** What its clients speak. */
+  dialect: Dialect;
+  /** The row that it is a variant of. */
+  varies?: string;
+  parts: readonly PartName[];
+  /** Those of them that --quick has time for. */
+  quick: readonly PartName[];
+  start: Start;
+}
+
+const ALL = PARTS.map(({ name }) => name);
+
+function relay(name: 'http' | 'fastify', title: string, quick: readonly PartName[]): Row {
+  return { name, title, dialect: 'chat', parts: ALL, quick, start: startRelay(name) };
+}
+
+function spillway(row: Omit<Row, 'dialect' | 'start'> & Variant & { dialect?: Dialect }): Row {
+  const { name, title, dialect = 'chat', varies, parts, quick, ...variant } = row;
+  const start = startSpillway(variant);
+  return { name, title, dialect, parts, quick, start, ...(varies === undefined ? {} : { varies }) };
+}
+
+export const ROWS: readonly Row[] = [
+  {
+    name: 'nginx',
+    title: 'nginx, proxy_pass, keep-alive',
+    dialect: 'chat',
+    parts: ['plain', 'stream', 'latency', 'open'],
+    quick: [],
+    start: startNginx,
+  },
+  relay('http', 'node:http + undici stream(), nothing else', ['plain', 'stream', 'body-1m', 'paced', 'open']),
+  relay('fastify', 'Fastify + undici request() + JSON.parse, nothing else', [
+    'plain',
+    'stream',
+    'body-1m',
+    'latency',
+  ]),
+  {
+    name: 'portkey',
+    title: 'Portkey gateway 1.15.2',
+    dialect: 'chat',
+    parts: ['plain', 'stream', 'body-100k', 'latency', 'paced'],
+    quick: [],
+    start: startPortkey,
+  },
+  spillway({
+    name: 'auth',
+    title: 'Spillway, keys and no quotas',
+    varies: 'spillway',
+    parts: ['plain'],
+    quick: [],
+    quotas: false,
+  }),
+  spillway({
+    name: 'spillway',
+    title: 'Spillway, everything on, two quotas',
+    parts: ALL,
+    quick: ['plain', 'stream', 'body-1m', 'latency', 'paced', 'open'],
+  }),
+  spillway({
+    name: 'redis',
+    title: 'the same, counted in Redis',
+    varies: 'spillway',
+    parts: ['plain', 'stream', 'latency'],
+    quick: ['plain'],
+    redis: true,
+  }),
+  spillway({
+    name: 'tenants',
+    title: 'with 10,000 tenants, not 10',
+    varies: 'spillway',
+    parts: ['plain'],
+    quick: ['plain'],
+    tenants: 10_000,
+  }),
+  spillway({
+    name: 'models',
+    title: 'with 10,000 models of two targets each, not 10',
+    varies: 'spillway',
+    parts: ['plain'],
+    quick: [],
+    models: 10_000,
+  }),
+  spillway({
+    name: 'workers',
+    title: 'with two workers, keys and no quotas',
+    varies: 'auth',
+    parts: ['plain'],
+    quick: [],
+    workers: 2,
+    quotas: false,
+  }),
+  spillway({
+    name: 'workers-redis',
+    title: 'with two workers, counted in Redis',
+    varies: 'redis',
+    parts: ['plain', 'stream'],
+    quick: [],
+    workers: 2,
+    redis: true,
+  }),
+  spillway({
+    name: 'continue',
+    title: 'with `mid_stream: continue`',
+    varies: 'spillway',
+    parts: ['stream', 'paced', 'open'],
+    quick: ['stream'],
+    midStream: 'continue',
+  }),
+  spillway({
+    name: 'anthropic',
+    title: 'translated: chat to Anthropic',
+    varies: 'spillway',
+    parts: ['plain', 'stream'],
+    quick: ['stream'],
+    adapter: 'anthropic',
+  }),
+  spillway({
+    name: 'gemini',
+    title: 'translated: chat to Gemini',
+    varies: 'spillway',
+    parts: ['plain', 'stream'],
+    quick: [],
+    adapter: 'gemini',
+  }),
+  spillway({
+    name: 'bedrock',
+    title: 'translated: chat to Bedrock',
+    varies: 'spillway',
+    parts: ['plain', 'stream'],
+    quick: [],
+    adapter: 'bedrock',
+  }),
+  spillway({
+    name: 'messages',
+    title: 'relayed: Messages to Anthropic',
+    dialect: 'messages',
+    varies: 'spillway',
+    parts: ['plain', 'stream'],
+    quick: [],
+    adapter: 'anthropic',
+  }),
+];
+
+export function rowOf(name: string): Row | undefined {
+  return ROWS.find((row) => row.name === name);
+}

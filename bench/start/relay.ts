@@ -1,0 +1,23 @@
+import { join } from 'node:path';
+import { PATHS } from '../loads.ts';
+import { Running } from '../process.ts';
+import type { Start } from './start.ts';
+
+/** One of `relays/`. */
+export function startRelay(name: string): Start {
+  return async ({ upstream, scratch, label, node, env }) => {
+    const running = new Running({
+      command: process.execPath,
+      args: [...node, join(import.meta.dirname, '../relays', `${name}.ts`), upstream],
+      env: { NODE_ENV: 'production', ...env },
+      logFile: join(scratch, `${label}.log`),
+    });
+    const origin = await running.listening();
+    return {
+      running,
+      url: (dialect) => origin + PATHS[dialect],
+      headers: {},
+      stop: (patience) => running.stop(patience),
+    };
+  };
+}
