@@ -1,6 +1,7 @@
 import type { Timer } from '../../core/clock.ts';
 import { StateUnavailable } from '../../state/unavailable.ts';
 import type { Settlement } from '../store.ts';
+import { Admissions, type Holder } from './admissions.ts';
 import { argumentsOf, type Batch, Pending } from './pending.ts';
 import { SCRIPTS } from './scripts.ts';
 import type { Shared } from './shared.ts';
@@ -24,10 +25,11 @@ interface Waiter {
  * All that this gateway has under way for one tenant: what it holds, and what is still to be booked. One batch of settlements at a
  * time is on its way; what comes meanwhile goes with the next.
  */
-export class Account {
+export class Account implements Holder {
   readonly tenant: string;
   /** Of all scripts: the counters, what is held here, who holds anything. */
   readonly keys: readonly [string, string, string];
+  readonly admissions: Admissions;
   readonly #shared: Shared;
   /** Admitted, or asked for, and not yet settled: when, by the time that amounts are booked by. */
   readonly #held = new Map<string, number>();
@@ -56,6 +58,7 @@ export class Account {
     this.tenant = tenant;
     this.keys = [keys.counters(tenant), keys.records(tenant, gateway), keys.leases(tenant)];
     this.#shared = shared;
+    this.admissions = new Admissions(this, shared);
   }
 
   /** Is nothing under way, and no lease to be remembered? */
@@ -150,6 +153,7 @@ export class Account {
   close(): void {
     this.#closed = true;
     this.#retry?.cancel();
+    this.admissions.close();
     this.release();
   }
 

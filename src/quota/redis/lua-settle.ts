@@ -1,11 +1,16 @@
+import { LEDGER_SUMS } from '../ledger.ts';
+
 /**
  * Applies a batch of settlements. Keys: q, r, usage:<day>. Arguments: time; the batch's number; a time (by Redis' own clock) that must
  * be over; how many requests to release; how many to cancel; how many charges; until when to keep the day's ledger; then the
- * requests to release; those to cancel; for each charge: counter, period, part, amount; and for each sum of the ledger: field, amount.
+ * requests to release; those to cancel; for each charge: counter, and period, part, amount in one word; and for each row of the ledger:
+ * the beginning of its fields, `["ci","smart","openai/gpt-6-sol"`, and its sums in one word.
  *
  * Answers 1 = applied, 2 = applied, and these are the first lines of the day's ledger, 0 = it was applied before, -1 = too early: an admission that is to be cancelled could still happen.
  */
 export const SETTLE = `
+local SUMS = { ${LEDGER_SUMS.map((sum) => `'${sum}'`).join(', ')} }
+
 local now, real = clock(ARGV[1])
 local last, leased = unpack(redis.call('HMGET', KEYS[2], '#seq', '#lease'))
 if last and tonumber(last) >= tonumber(ARGV[2]) then return 0 end
@@ -25,8 +30,9 @@ if released + cancelled > 0 then
 end
 
 for n = 1, charges do
-  charge(ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), now)
-  at = at + 4
+  local period, part, amount = string.match(ARGV[at + 2], '(%d+) (%d+) (%d+)')
+  charge(ARGV[at + 1], tonumber(period), tonumber(part), tonumber(amount), now)
+  at = at + 2
 end
 
 -- Nothing has been written so far, and this comes first: should anything below ever fail, then a part of the batch is lost. The other
@@ -41,7 +47,13 @@ local left, answer = tonumber(ARGV[7]) - now, 1
 if at < #ARGV and left > 0 then
   if redis.call('EXISTS', KEYS[3]) == 0 then answer = 2 end
   -- The sums have 64 bits: more than Lua's numbers, which they never become.
-  for i = at + 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[3], ARGV[i], ARGV[i + 1]) end
+  for i = at + 1, #ARGV, 2 do
+    local n = 0
+    for sum in string.gmatch(ARGV[i + 1], '%d+') do
+      n = n + 1
+      if sum ~= '0' then redis.call('HINCRBY', KEYS[3], ARGV[i] .. ',"' .. SUMS[n] .. '"]', sum) end
+    end
+  end
   redis.call('PEXPIRE', KEYS[3], left)
 end
 return answer

@@ -121,18 +121,18 @@ export function argumentsOf(batch: Batch, ledgerDays: number): (string | number)
   const until = day === null ? 0 : Date.parse(day) + (ledgerDays + 1) * DAY;
   const args: (string | number)[] = [notBefore, releases.length, cancels.length, charges.length, until];
   args.push(...releases, ...cancels);
-  for (const { limit, part, amount } of charges) args.push(limit.id, numberOf(limit.per), part, amount);
+  for (const { limit, part, amount } of charges) {
+    args.push(limit.id, `${numberOf(limit.per)} ${part} ${amount}`);
+  }
   for (const row of rows) pushRow(args, row);
   return args;
 }
 
-/** As fields that a person can read: `["ci","smart","openai/gpt-6-sol","input"]`. */
+/** As the beginning of fields that a person can read: `["ci","smart","openai/gpt-6-sol","input"]`. */
 function pushRow(args: (string | number)[], { key, model, target, sums }: Row): void {
-  const of = JSON.stringify([key, model, target]).slice(0, -1);
-  for (const sum of LEDGER_SUMS) {
-    const amount = whole(sums[sum]);
-    if (amount > 0) args.push(`${of},"${sum}"]`, amount);
-  }
+  let word = '';
+  for (const sum of LEDGER_SUMS) word += `${whole(sums[sum])} `;
+  args.push(JSON.stringify([key, model, target]).slice(0, -1), word);
 }
 
 function first<K, V>(map: ReadonlyMap<K, V>): [K, V] | undefined {

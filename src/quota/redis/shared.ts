@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { StateClient } from '../../state/client.ts';
+import type { StateUnavailable } from '../../state/unavailable.ts';
 import type { DayIndex } from './day-index.ts';
 import type { Keys } from './keys.ts';
 
@@ -12,6 +13,8 @@ export interface Shared {
   /** What the store is called in Redis. */
   gateway: string;
   ledgerDays: number;
+  /** How long one command may take. Milliseconds. */
+  commandTimeout: number;
   /**
    * What amounts are booked by: the clock of the node that holds the key, as it is known here, unless a test has another one. Whole
    * milliseconds since 1970.
@@ -23,4 +26,6 @@ export interface Shared {
   nextNumber(): number;
   /** Something that cannot be because Redis is away. */
   onFault(error: unknown): void;
+  /** What went wrong, as whoever asks is told of it; reported if it is not that Redis is away. */
+  asUnavailable(error: unknown): StateUnavailable;
 }

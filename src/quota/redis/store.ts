@@ -1,13 +1,12 @@
 import type { Clock, Timer } from '../../core/clock.ts';
 import type { StateClient } from '../../state/client.ts';
 import { StateUnavailable } from '../../state/unavailable.ts';
-import { DIMENSIONS } from '../dimensions.ts';
 import { dayOf, type LedgerRow } from '../ledger.ts';
 import type { Limit } from '../limits.ts';
-import type { Admission, Demand, QuotaStore, Settlement, Standing, Ticket, Verdict } from '../store.ts';
+import type { Admission, QuotaStore, Settlement, Standing, Ticket, Verdict } from '../store.ts';
 import { Account } from './account.ts';
 import { DayIndex } from './day-index.ts';
-import { Keys, numberOf, whole } from './keys.ts';
+import { Keys } from './keys.ts';
 import { rowsOf } from './rows.ts';
 import { SCRIPTS } from './scripts.ts';
 import type { Shared } from './shared.ts';
@@ -44,7 +43,6 @@ export class RedisStore implements QuotaStore {
   /** What it is called in Redis: numbers of batches begin anew with every store, so no two may share a name. */
   readonly name: string;
   readonly #shared: Shared;
-  readonly #commandTimeout: number;
   readonly #accounts = new Map<string, Account>();
   /** Admitted without any demand, and not yet settled: when. */
   readonly #undemanding = new Map<string, number>();
@@ -64,7 +62,6 @@ export class RedisStore implements QuotaStore {
     const keys = new Keys(options.keyPrefix);
     const now = (key?: string) => Math.floor(time?.() ?? client.time(key));
     let batches = 0;
-    this.#commandTimeout = commandTimeout;
     this.#shared = {
       client,
       clock,
@@ -72,15 +69,22 @@ export class RedisStore implements QuotaStore {
       index: new DayIndex(client, clock, keys, ledgerDays),
       gateway: this.name,
       ledgerDays,
+      commandTimeout,
       time: now,
       handed: time === undefined ? () => '' : () => `${now()}`,
       nextNumber: () => ++batches,
       onFault: (error) => options.onFault(error),
+      asUnavailable: (error) => {
+        if (error instanceof StateUnavailable) return error;
+        options.onFault(error);
+        return new StateUnavailable('Redis answers with errors', { cause: error });
+      },
     };
     this.#stopListening = client.onChange(({ up }) => this.#changed(up));
   }
 
-  async admit({ tenant, id, demands }: Admission): Promise<Verdict> {
+  admit(admission: Admission): Promise<Verdict> {
+    const { tenant, id, demands } = admission;
     const { client, time } = this.#shared;
     const account = this.#accountOf(tenant);
     const [key] = account.keys;
@@ -88,27 +92,16 @@ export class RedisStore implements QuotaStore {
     if (demands.length === 0) {
       const at = this.#undemanding.get(id) ?? time(key);
       this.#undemanding.set(id, at);
-      return { kind: 'admitted', standings: [], ticket: { tenant, id, at, demands, held: true } };
+      return Promise.resolve({
+        kind: 'admitted',
+        standings: [],
+        ticket: { tenant, id, at, demands, held: true },
+      });
     }
-    if (this.#closed || !client.isUp(key)) throw new StateUnavailable('Redis is away');
-    // Late only if Redis' clock is not what it is taken for: it says what it is, so the second time will do.
-    let now = client.time(key);
-    for (let tries = 0; tries < 2; tries++) {
-      const [kind, at = 0, ...numbers] = await this.#ask(account, id, demands, now);
-      if (kind === 1) {
-        account.holds(id, at);
-        return {
-          kind: 'admitted',
-          standings: standingsOf(demands, numbers),
-          ticket: { tenant, id, at, demands, held: true },
-        };
-      }
-      account.drops(id);
-      if (kind === 0) return { kind: 'refused', standings: standingsOf(demands, numbers) };
-      account.notRenewed();
-      now = at;
-    }
-    throw new StateUnavailable('Redis does not keep time');
+    if (this.#closed || !client.isUp(key)) return Promise.reject(new StateUnavailable('Redis is away'));
+    const verdict = account.admissions.ask(admission);
+    this.#sendSoon(account);
+    return verdict;
   }
 
   settle(settlement: Settlement): void {
@@ -116,8 +109,7 @@ export class RedisStore implements QuotaStore {
     const account = this.#accountOf(ticket.tenant);
     if (!this.#isFirst(ticket, account)) return;
     account.settle(settlement);
-    this.#toSend.add(account);
-    this.#sender ??= setImmediate(() => this.#send());
+    this.#sendSoon(account);
   }
 
   async standings(tenant: string, limits: readonly Limit[]): Promise<Standing[]> {
@@ -163,28 +155,6 @@ export class RedisStore implements QuotaStore {
     this.#accounts.clear();
   }
 
-  /** One try of an admission: see `lua-admit.ts`. `now`: by Redis' own clock. */
-  async #ask(account: Account, id: string, demands: readonly Demand[], now: number): Promise<number[]> {
-    const { client, gateway, handed, time } = this.#shared;
-    // As long as the call lasts, and what `now` may be behind by: after that nobody waits for the answer.
-    const notAfter = Math.ceil(now + 2 * this.#commandTimeout);
-    account.holds(id, time(account.keys[0]));
-    const toRenew = account.toRenew;
-    if (toRenew !== null) account.renewed();
-    const args: (string | number)[] = [handed(), notAfter, gateway, id, toRenew ?? ''];
-    for (const { limit, amount } of demands) {
-      const place = DIMENSIONS[limit.of].booking === 'count' ? 1 : 2;
-      args.push(limit.id, numberOf(limit.per), limit.max, whole(amount), place);
-    }
-    try {
-      return (await client.run(SCRIPTS.admit, account.keys, args)) as number[];
-    } catch (error) {
-      account.doubts(id, notAfter);
-      if (toRenew !== null) account.notRenewed();
-      throw this.#asUnavailable(error);
-    }
-  }
-
   /** Settles a ticket as far as its being settled twice goes. False for the second time. */
   #isFirst(ticket: Ticket, account: Account): boolean {
     if (ticket.held)
@@ -204,14 +174,8 @@ export class RedisStore implements QuotaStore {
     try {
       return await asked;
     } catch (error) {
-      throw this.#asUnavailable(error);
+      throw this.#shared.asUnavailable(error);
     }
-  }
-
-  #asUnavailable(error: unknown): StateUnavailable {
-    if (error instanceof StateUnavailable) return error;
-    this.#shared.onFault(error);
-    return new StateUnavailable('Redis answers with errors', { cause: error });
   }
 
   #accountOf(tenant: string): Account {
@@ -223,9 +187,19 @@ export class RedisStore implements QuotaStore {
     return made;
   }
 
+  #sendSoon(account: Account): void {
+    this.#toSend.add(account);
+    this.#sender ??= setImmediate(() => this.#send());
+  }
+
+  /** All that came in this turn, of all accounts, leaves in one write to each node. */
   #send(): void {
     this.#sender = null;
-    for (const account of this.#toSend) account.send();
+    for (const account of this.#toSend) {
+      // In this order: what has ended makes room for what begins.
+      account.send();
+      account.admissions.send();
+    }
     this.#toSend.clear();
   }
 
@@ -244,17 +218,4 @@ export class RedisStore implements QuotaStore {
       else if (!this.#shared.client.isUp(account.keys[0])) account.release();
     }
   }
-}
-
-function standingsOf(demands: readonly Demand[], numbers: readonly number[]): Standing[] {
-  return demands.map(({ limit }, i) => {
-    const at = 4 * i;
-    const room = numbers[at + 2] ?? 0;
-    return {
-      used: numbers[at] ?? 0,
-      reserved: numbers[at + 1] ?? 0,
-      roomIn: room < 0 ? null : room,
-      resetsIn: limit.per === null ? null : (numbers[at + 3] ?? 0),
-    };
-  });
 }
