@@ -70,6 +70,20 @@ describe('the image', () => {
     assert.equal(devDependencies.node.split('.')[0], read('.nvmrc').trim());
   });
 
+  it('starts with what was compiled for it: as the same user, in the same folder, by the same Node', () => {
+    const said = (instruction: string) =>
+      [...read('Dockerfile').matchAll(new RegExp(`^${instruction} (.+)$`, 'gm'))].map(([, value]) => value);
+    assert.deepEqual(said('USER'), ['1000:1000', '1000:1000']);
+    assert.deepEqual([...new Set(said('WORKDIR'))], ['/app']);
+    assert.deepEqual(said('FROM'), [
+      '${NODE_IMAGE} AS packages',
+      '${NODE_IMAGE} AS build',
+      'packages AS compiled',
+      '${BASE_IMAGE}',
+    ]);
+    assert.ok(said('COPY').includes('--from=packages /usr/local/bin/node /usr/local/bin/node'));
+  });
+
   it('is given every file that it copies', () => {
     const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, files = '']) =>
       files.split(' '),
@@ -130,7 +144,7 @@ describe('the Kubernetes example', () => {
       template: {
         spec: {
           terminationGracePeriodSeconds: number;
-          containers: { lifecycle: { preStop: { exec: { command: string[] } } } }[];
+          containers: { lifecycle: { preStop: { sleep: { seconds: number } } } }[];
         };
       };
     };
@@ -147,7 +161,7 @@ describe('the Kubernetes example', () => {
     const loaded = loadText('spillway.yaml', yaml, { env: {}, readSecrets: false });
     assert.ok(loaded.ok, loaded.ok ? '' : loaded.problems.map(formatProblem).join('\n'));
     const pod = deployment.spec.template.spec;
-    const sleep = Number(pod.containers[0]?.lifecycle.preStop.exec.command[1]) * 1000;
+    const sleep = Number(pod.containers[0]?.lifecycle.preStop.sleep.seconds) * 1000;
     assert.ok(pod.terminationGracePeriodSeconds * 1000 > sleep + loaded.config.server.drainTimeout);
   });
 });

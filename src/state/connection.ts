@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
-import { Command, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Access, Place } from './access.ts';
+import { ioredis } from './library.ts';
 import { codeOf, inWords, isReply, refusalOf } from './replies.ts';
 
 export interface ConnectionOptions {
@@ -47,7 +48,7 @@ export class Connection {
     this.#limit = options.clock.schedule(options.within, () =>
       this.#end(`no connection within ${options.within} ms`),
     );
-    this.#redis = new Redis({
+    this.#redis = new (ioredis().Redis)({
       host: place.host,
       port: place.port,
       ...(access.tls ? { tls: isIP(place.host) === 0 ? { servername: place.host } : {} } : {}),
@@ -91,7 +92,7 @@ export class Connection {
       process.nextTick(this.#uncork);
     }
     return this.#redis.sendCommand(
-      new Command(command, words as (string | number)[], { replyEncoding: 'utf8' }),
+      new (ioredis().Command)(command, words as (string | number)[], { replyEncoding: 'utf8' }),
     ) as Promise<unknown>;
   }
 
