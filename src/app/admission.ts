@@ -1,0 +1,135 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
+import type { Log } from '../accounting/log.ts';
+import type { Metrics } from '../accounting/metrics.ts';
+import { RefusalLines } from '../accounting/refusal-lines.ts';
+import type { Chance, Clock } from '../core/clock.ts';
+import type { ApiError } from '../core/errors.ts';
+import { BodyRoom } from '../overload/body-room.ts';
+import type { EventLoop } from '../overload/event-loop.ts';
+import { Gate } from '../overload/gate.ts';
+import { InFlightShares } from '../overload/in-flight-shares.ts';
+import { LoopDelay } from '../overload/loop-delay.ts';
+import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
+import type { Exchange } from '../pipeline/exchange.ts';
+import type { AdmittedExchange } from '../server/client.ts';
+import type { ServerSettings } from '../server/settings.ts';
+
+/** What bodies may take of the memory: parsed, and made into what is sent on, each is there two or three times more. */
+const SHARE_OF_MEMORY = 1 / 4;
+
+/** Of a body that is longer than this no more is read. Bytes. */
+const READ_OVER = 64 * 1024;
+
+export interface AdmissionOptions {
+  loop: EventLoop;
+  clock: Clock;
+  chance: Chance;
+  log: Log;
+  metrics: Metrics;
+  settings(): ServerSettings;
+  /** Bytes of bodies that are held at once at most. */
+  bodyBytes: number;
+  /** Must not throw. */
+  begin(exchange: Exchange): void;
+  inFlight(): number;
+  /** How many of them each tenant has. */
+  inFlightByTenant(): Map<string, number>;
+}
+
+/** Which requests are taken on and when they are begun, where there is not room and time for all. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  readonly #gate: Gate<AdmittedExchange>;
+  readonly #bodies: BodyRoom;
+  readonly #shares: InFlightShares;
+  readonly #delay: LoopDelay;
+  readonly #refusals: Refusals;
+  readonly #lines: RefusalLines;
+
+  constructor(options: AdmissionOptions) {
+    const { loop, metrics } = options;
+    this.#options = options;
+    this.#gate = new Gate<AdmittedExchange>(loop, options.begin);
+    this.#bodies = new BodyRoom(options.bodyBytes);
+    this.#shares = new InFlightShares(options.inFlightByTenant);
+    this.#delay = new LoopDelay(loop.clock, (lateMs) => {
+      metrics.loopDelay.observe(lateMs / 1000);
+      this.#gate.measured(lateMs);
+    });
+    this.#refusals = new Refusals(options.chance);
+    this.#lines = new RefusalLines(options.clock, options.log);
+  }
+
+  get waiting(): number {
+    return this.#gate.waiting;
+  }
+
+  get bodyBytes(): number {
+    return this.#bodies.held;
+  }
+
+  start(): void {
+    this.#delay.start();
+  }
+
+  stop(): void {
+    this.#delay.stop();
+    this.#lines.flush();
+  }
+
+  /** May it be taken on? Before its body is read; `bytes`: as many as it announces. Null: yes. */
+  admit(exchange: AdmittedExchange, bytes: number): ApiError | null {
+    const tenant = tenantOf(exchange);
+    if (!this.#gate.hasRoom(tenant)) return this.#refusals.of('delay');
+    const { inFlight, settings } = this.#options;
+    if (!this.#shares.hasPlace(tenant, inFlight(), settings().maxInFlight)) {
+      return this.#refusals.of('in_flight');
+    }
+    return this.hold(exchange, bytes);
+  }
+
+  /** Finds room for the body of an exchange, of which there is so much, or will be. Null: there was room. */
+  hold(exchange: AdmittedExchange, bytes: number): ApiError | null {
+    this.over(exchange);
+    const tenant = tenantOf(exchange);
+    if (!this.#bodies.take(tenant, bytes)) return this.#refusals.of('bodies');
+    exchange.heldBy = tenant;
+    exchange.heldBytes = bytes;
+    return null;
+  }
+
+  /** Its body has come: it is begun now, or as soon as there is time. Null unless there will be none. */
+  enter(exchange: AdmittedExchange): ApiError | null {
+    return this.#gate.enter(tenantOf(exchange), exchange) ? null : this.#refusals.of('delay');
+  }
+
+  /** What it held is free again. */
+  over(exchange: AdmittedExchange): void {
+    if (exchange.heldBytes === 0) return;
+    this.#bodies.give(exchange.heldBy, exchange.heldBytes);
+    exchange.heldBytes = 0;
+  }
+
+  /** A request is refused, for whatever reason. Does it have a line of its own in the log? */
+  refused(exchange: Exchange, error: ApiError): boolean {
+    this.#gate.refused(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
+    if (error.code !== 'server_is_overloaded') return true;
+    const tenant = tenantOf(exchange);
+    const reason: OverloadReason = error instanceof Overloaded ? error.reason : 'in_flight';
+    this.#options.metrics.overloadRefusals.with({ tenant, reason }).value++;
+    return this.#lines.refused(tenant);
+  }
+}
+
+function tenantOf({ principal }: Exchange): string {
+  return principal?.tenant.id ?? 'unknown';
+}
+
+/** As much as bodies may take in one of so many processes, by what the heap may grow to and the memory that there is. Bytes. */
+export function roomForBodies(workers: number | 'auto'): number {
+  const processes = workers === 'auto' ? availableParallelism() : workers;
+  // Without a limit Node reports one that no machine has.
+  const memory = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem());
+  return SHARE_OF_MEMORY * Math.min(getHeapStatistics().heap_size_limit, memory / processes);
+}

@@ -1,0 +1,23 @@
+import { type Clock, systemClock } from '../core/clock.ts';
+
+/** The process's event loop, as far as it can be used to put work off; handed in, so that tests can be late when they like. */
+export interface EventLoop {
+  clock: Clock;
+  /** Milliseconds that its thread has been given to work, so far: less than have passed where it was idle, or others had the processor. */
+  worked(): number;
+  /** Calls once what is ready on sockets now has been looked at. */
+  nextTurn(fn: () => void): void;
+  /** Calls once all that is ready without another look at the sockets has run: promises above all. */
+  settled(fn: () => void): void;
+}
+
+export const systemLoop: EventLoop = {
+  clock: systemClock,
+  worked: () => {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
+  },
+  nextTurn: (fn) => void setImmediate(fn),
+  // Ticks run before promises, unless it is a promise that asks for one.
+  settled: (fn) => queueMicrotask(() => process.nextTick(fn)),
+};

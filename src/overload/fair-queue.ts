@@ -1,0 +1,112 @@
+/** What each tenant gets before it is the next one's turn. Milliseconds of work: a few small requests. */
+const QUANTUM = 0.1;
+
+/**
+ * Waiting lines, one for each tenant, served in turn (deficit round robin): while several wait, each gets the same time, not the same number
+ * of requests. Who has been given more than its turn, by a request that took long, is passed over until that is made up for; when
+ * nobody waits any more, all is forgotten. Holds no more tenants than have waited since then.
+ */
+export class FairQueue<T> {
+  readonly #lines = new Map<string, Line<T>>();
+  /** All lines, the one whose turn it is first. */
+  #turns = new Fifo<Line<T>>();
+  #length = 0;
+  /** Whose request was taken last. */
+  #served: Line<T> | null = null;
+
+  /** Of all tenants. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** That have a line. */
+  get tenants(): number {
+    return this.#turns.length;
+  }
+
+  waitingOf(tenant: string): number {
+    return this.#lines.get(tenant)?.items.length ?? 0;
+  }
+
+  add(tenant: string, item: T): void {
+    let line = this.#lines.get(tenant);
+    if (line === undefined) {
+      line = { tenant, credit: QUANTUM, items: new Fifo() };
+      this.#lines.set(tenant, line);
+      this.#turns.push(line);
+    }
+    line.items.push(item);
+    this.#length++;
+  }
+
+  /** The next one; null: nobody waits. What it took is to be told to `charge` before the next is taken. */
+  take(): T | null {
+    if (this.#length === 0) {
+      this.#forget();
+      return null;
+    }
+    for (;;) {
+      const line = this.#turns.first as Line<T>;
+      if (line.credit > 0 && line.items.length > 0) {
+        this.#served = line;
+        this.#length--;
+        return line.items.shift();
+      }
+      this.#turns.shift();
+      if (line.credit >= 0 && line.items.length === 0) this.#lines.delete(line.tenant);
+      else {
+        line.credit += QUANTUM;
+        this.#turns.push(line);
+      }
+    }
+  }
+
+  /** What was taken last took so long. Milliseconds. */
+  charge(ms: number): void {
+    if (this.#served !== null) this.#served.credit -= ms;
+    this.#served = null;
+  }
+
+  #forget(): void {
+    if (this.#turns.length === 0) return;
+    this.#lines.clear();
+    this.#turns = new Fifo();
+  }
+}
+
+interface Line<T> {
+  readonly tenant: string;
+  /** Milliseconds of work that it may still be given in this turn; below 0: was given too much. */
+  credit: number;
+  readonly items: Fifo<T>;
+}
+
+/** First in, first out, without moving all the others up each time. */
+class Fifo<T> {
+  #items: T[] = [];
+  /** Where the first that is still there stands. */
+  #start = 0;
+
+  get length(): number {
+    return this.#items.length - this.#start;
+  }
+
+  get first(): T | undefined {
+    return this.#items[this.#start];
+  }
+
+  push(item: T): void {
+    this.#items.push(item);
+  }
+
+  /** It must not be empty. */
+  shift(): T {
+    const item = this.#items[this.#start++] as T;
+    // So seldom that each is moved up once on the average.
+    if (this.#start > 64 && this.#start * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#start);
+      this.#start = 0;
+    }
+    return item;
+  }
+}

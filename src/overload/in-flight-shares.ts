@@ -1,0 +1,39 @@
+/** From this part of all places on, nobody gets one more who has an equal share already. */
+const SHARED_FROM = 0.9;
+/** Who has how many is counted again when one in so many may have changed: looking at so many for each is what it costs. */
+const COUNTED_AFTER = 1 / 16;
+
+/**
+ * Who may have the last places among the requests under way. One tenant alone may have them all; with others, only as long as it has
+ * less than an equal share. Costs a comparison while there are places enough.
+ */
+export class InFlightShares {
+  readonly #count: () => Map<string, number>;
+  #counts = new Map<string, number>();
+  /** Asked since it was counted. */
+  #asked = Number.POSITIVE_INFINITY;
+
+  /** `count` counts the requests under way of each tenant that has any, the one that is asked about with them. */
+  constructor(count: () => Map<string, number>) {
+    this.#count = count;
+  }
+
+  /** May this tenant have another place? `taken` of `most` are taken, with its own. */
+  hasPlace(tenant: string, taken: number, most: number): boolean {
+    if (taken <= most * SHARED_FROM) return true;
+    const counts = this.#countedWith(tenant, taken);
+    const own = counts.get(tenant) ?? 0;
+    if (own * counts.size <= most) return true;
+    // It is as if it had not come.
+    counts.set(tenant, own - 1);
+    return false;
+  }
+
+  #countedWith(tenant: string, taken: number): Map<string, number> {
+    if (++this.#asked >= taken * COUNTED_AFTER) {
+      this.#asked = 0;
+      this.#counts = this.#count();
+    } else this.#counts.set(tenant, (this.#counts.get(tenant) ?? 0) + 1);
+    return this.#counts;
+  }
+}

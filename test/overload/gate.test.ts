@@ -1,0 +1,271 @@
+/** The gate in a simulated process, whose time is that which its work takes. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { CAPACITY, COST, quantile, type Seen, SimulatedGateway } from './simulated-gateway.ts';
+
+const SECOND = 1000;
+const UPSTREAM = 20;
+
+/** Of what came from then on. */
+function since(from: number, seen: readonly Seen[]): Seen[] {
+  return seen.filter(({ at }) => at >= from);
+}
+
+function answered(seen: readonly Seen[]): Seen[] {
+  return seen.filter(({ refused }) => !refused);
+}
+
+function refused(seen: readonly Seen[]): Seen[] {
+  return seen.filter((one) => one.refused);
+}
+
+function of(tenant: string, seen: readonly Seen[]): Seen[] {
+  return seen.filter((one) => one.tenant === tenant);
+}
+
+/** Half, and 99 of 100, took no longer. */
+function times(seen: readonly Seen[]): { p50: number; p99: number } {
+  const ms = seen.map((one) => one.ms);
+  return { p50: quantile(ms, 0.5), p99: quantile(ms, 0.99) };
+}
+
+/** How many were answered in each fifth of a second. */
+function answeredOverTime(seen: readonly Seen[], from: number, to: number): number[] {
+  const counts = new Array<number>((to - from) / 200).fill(0);
+  for (const { at, ms } of answered(seen)) {
+    const slot = Math.floor((at + ms - from) / 200);
+    if (slot >= 0 && slot < counts.length) counts[slot] = (counts[slot] ?? 0) + 1;
+  }
+  return counts;
+}
+
+describe('below what it can carry', () => {
+  it('nothing is refused, and nobody waits', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'a', rate: 0.95 * CAPACITY, until: 5 * SECOND, upstream: UPSTREAM });
+    gateway.run(6 * SECOND);
+    assert.equal(gateway.seen.length, 0.95 * CAPACITY * 5 * SECOND);
+    assert.equal(refused(gateway.seen).length, 0);
+    assert.ok(times(gateway.seen).p99 < UPSTREAM + 1);
+  });
+
+  it('five thousand at once are all answered: it is soon over', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'a', rate: 1e6, until: 0.005, upstream: UPSTREAM });
+    gateway.run(2 * SECOND);
+    assert.equal(answered(gateway.seen).length, 5000);
+  });
+
+  it('five hundred clients that ask again at once are all answered, at full speed', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asksAgain(500, { tenant: 'a', rate: 1, until: 5 * SECOND });
+    gateway.run(5 * SECOND);
+    assert.equal(refused(gateway.seen).length, 0);
+    assert.ok(answered(gateway.seen).length > 0.95 * CAPACITY * 5 * SECOND);
+  });
+
+  it('a crowd of nearly a second is waited for', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'a', rate: 1.4 * CAPACITY, until: 0.9 * SECOND, upstream: UPSTREAM });
+    gateway.run(2 * SECOND);
+    assert.equal(refused(gateway.seen).length, 0);
+  });
+
+  it('that others have the processor most of the time is no reason to refuse', () => {
+    const gateway = new SimulatedGateway();
+    const { loop } = gateway;
+    // 200 ms of every 250.
+    for (let n = 0; n < 24; n++) loop.at(SECOND + n * 250, () => loop.standStill(200));
+    gateway.asks({ tenant: 'a', rate: 0.15 * CAPACITY, until: 6 * SECOND, upstream: UPSTREAM });
+    gateway.run(7 * SECOND);
+    assert.equal(refused(gateway.seen).length, 0);
+  });
+
+  it('a request that takes half a second for itself delays the others, and nobody is refused', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'a', rate: 0.3 * CAPACITY, until: 3 * SECOND, upstream: UPSTREAM });
+    gateway.asks({ tenant: 'b', rate: 1e-9, from: 500, until: 501, beginning: 500 });
+    gateway.run(4 * SECOND);
+    assert.equal(refused(gateway.seen).length, 0);
+  });
+});
+
+describe('at twice what it can carry', () => {
+  const gateway = new SimulatedGateway();
+  for (let n = 0; n < 20; n++) {
+    gateway.asks({ tenant: `t${n}`, rate: CAPACITY / 10, until: 8 * SECOND, upstream: UPSTREAM });
+  }
+  gateway.run(8 * SECOND);
+  const steady = since(3 * SECOND, gateway.seen).filter(({ at }) => at < 7 * SECOND);
+
+  it('it does all that the refusals leave time for', () => {
+    const counts = answeredOverTime(gateway.seen, 3 * SECOND, 7 * SECOND);
+    const goodput = counts.reduce((sum, count) => sum + count) / CAPACITY;
+    const refusing = refused(steady).length * (COST.reading + COST.refusing);
+    assert.ok(goodput + refusing > 0.97 * 4 * SECOND, `${goodput} and ${refusing} of 4000 ms`);
+    assert.ok(goodput > 0.9 * (4 * SECOND - refusing));
+  });
+
+  it('it does so evenly', () => {
+    const counts = answeredOverTime(gateway.seen, 3 * SECOND, 7 * SECOND);
+    const mean = counts.reduce((sum, count) => sum + count) / counts.length;
+    for (const count of counts) assert.ok(Math.abs(count - mean) < 0.1 * mean, counts.join(' '));
+  });
+
+  it('who is taken on is answered soon, and who is refused at once', () => {
+    assert.ok(times(answered(steady)).p99 < UPSTREAM + 200);
+    assert.ok(times(refused(steady)).p99 < 20);
+  });
+
+  it('a burst is waited for at first, no longer than for about half a second', () => {
+    assert.ok(Math.max(...answered(gateway.seen).map(({ ms }) => ms)) < UPSTREAM + 800);
+  });
+
+  it('the loop stays quick', () => {
+    const late = gateway.late.filter(({ at }) => at > 3 * SECOND).map(({ ms }) => ms);
+    assert.ok(quantile(late, 0.99) < 10);
+  });
+
+  it('those who ask for the same are given the same', () => {
+    const counts = Array.from({ length: 20 }, (_, n) => answered(of(`t${n}`, steady)).length);
+    assert.ok(Math.min(...counts) > 0.95 * Math.max(...counts), counts.join(' '));
+  });
+});
+
+describe("one tenant's flood", () => {
+  const QUIET = ['q0', 'q1', 'q2'];
+
+  function quietTimes(flood: (gateway: SimulatedGateway) => void): Seen[] {
+    const gateway = new SimulatedGateway();
+    flood(gateway);
+    for (const tenant of QUIET) {
+      gateway.asks({ tenant, rate: 0.05, until: 6 * SECOND, upstream: UPSTREAM });
+    }
+    gateway.run(7 * SECOND);
+    const seen = gateway.seen.filter(({ tenant }) => QUIET.includes(tenant));
+    assert.equal(refused(seen).length, 0, 'a quiet tenant was refused');
+    return seen;
+  }
+
+  it('leaves the others within twice their time, whether it comes at twice what can be carried', () => {
+    const quiet = times(quietTimes(() => {}));
+    const during = times(
+      quietTimes((gateway) => {
+        gateway.asks({ tenant: 'flood', rate: 2 * CAPACITY, until: 6 * SECOND, upstream: UPSTREAM });
+      }),
+    );
+    assert.ok(during.p50 < 2 * quiet.p50, `${during.p50} ms, ${quiet.p50} without`);
+    assert.ok(during.p99 < 3 * quiet.p99, `${during.p99} ms, ${quiet.p99} without`);
+  });
+
+  it('or from hundreds of clients that do not wait', () => {
+    const quiet = times(quietTimes(() => {}));
+    const during = times(
+      quietTimes((g) => g.asksAgain(500, { tenant: 'flood', rate: 1, until: 6 * SECOND })),
+    );
+    assert.ok(during.p50 < 2 * quiet.p50, `${during.p50} ms, ${quiet.p50} without`);
+  });
+
+  it('is answered as far as there is time, where nobody else wants it', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'flood', rate: 2 * CAPACITY, until: 5 * SECOND, upstream: UPSTREAM });
+    gateway.run(5 * SECOND);
+    assert.ok(answered(gateway.seen).length > 0.6 * CAPACITY * 5 * SECOND);
+  });
+
+  it('of requests that take long is given the same time as the others, not the same number', () => {
+    const gateway = new SimulatedGateway();
+    const until = 6 * SECOND;
+    gateway.asks({ tenant: 'big', rate: 0.1, until, upstream: UPSTREAM, beginning: 10 });
+    gateway.asks({ tenant: 'small', rate: 2 * CAPACITY, until, upstream: UPSTREAM });
+    gateway.run(until);
+    const big = answered(of('big', gateway.seen)).length * 10;
+    const small = answered(of('small', gateway.seen)).length * COST.beginning;
+    assert.ok(big < 1.2 * small, `${big} ms for big ones, ${small} ms for small ones`);
+  });
+});
+
+describe('where refusals take most of the time', () => {
+  it('something is left for answers: three thousand clients that come back at once', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asksAgain(3000, { tenant: 'a', rate: 1, until: 6 * SECOND });
+    gateway.run(6 * SECOND);
+    const late = answeredOverTime(gateway.seen, 3 * SECOND, 6 * SECOND);
+    const goodput = late.reduce((sum, count) => sum + count) / (3 * SECOND * CAPACITY);
+    assert.ok(goodput > 0.15, `${goodput} of what could be done`);
+  });
+});
+
+describe('where others have the processor most of the time, and too much comes for the rest', () => {
+  it('what there is time for is answered', () => {
+    const gateway = new SimulatedGateway();
+    const { loop } = gateway;
+    // 200 ms of every 250.
+    for (let n = 0; n < 24; n++) loop.at(SECOND + n * 250, () => loop.standStill(200));
+    gateway.asks({ tenant: 'a', rate: 0.3 * CAPACITY, until: 6 * SECOND, upstream: UPSTREAM });
+    gateway.run(6 * SECOND);
+    const counts = answeredOverTime(gateway.seen, 2 * SECOND, 6 * SECOND);
+    const goodput = counts.reduce((sum, count) => sum + count) / (4 * SECOND * CAPACITY);
+    assert.ok(goodput > 0.13, `${goodput} of what could be done with all of it`);
+  });
+});
+
+describe('two thousand tenants at twice what it can carry', () => {
+  it('are answered evenly', () => {
+    const gateway = new SimulatedGateway();
+    for (let n = 0; n < 2000; n++) {
+      const rate = (2 * CAPACITY) / 2000;
+      gateway.asks({ tenant: `t${n}`, rate, from: n / 20, until: 5 * SECOND, upstream: UPSTREAM });
+    }
+    gateway.run(5 * SECOND);
+    const counts = new Map<string, number>();
+    for (const { tenant } of answered(gateway.seen)) counts.set(tenant, (counts.get(tenant) ?? 0) + 1);
+    assert.equal(counts.size, 2000);
+    const [few = 0, many = 0] = [0.05, 0.95].map((share) => quantile([...counts.values()], share));
+    assert.ok(few >= 0.6 * many, `${few} for some, ${many} for others`);
+  });
+});
+
+describe('streams that take all the time', () => {
+  it('go on, and so many are begun besides that their events are not late', () => {
+    const gateway = new SimulatedGateway();
+    // Each takes 5 ms in 2 s: five hundred a second are two and a half times too many.
+    gateway.asks({ tenant: 'a', rate: 0.5, until: 15 * SECOND, upstream: UPSTREAM, events: 100 });
+    gateway.run(20 * SECOND);
+    assert.ok(refused(gateway.seen).length > 1000);
+    const late = gateway.late.filter(({ at }) => at > 5 * SECOND && at < 15 * SECOND).map(({ ms }) => ms);
+    assert.ok(quantile(late, 0.99) < 100, `${quantile(late, 0.99)} ms`);
+    // What they were at full speed is 190 a second.
+    const done = answered(gateway.seen).filter(
+      ({ at, ms }) => at + ms > 10 * SECOND && at + ms < 15 * SECOND,
+    );
+    assert.ok(done.length > 400, `${done.length} streams in 5 s`);
+  });
+});
+
+describe('when it is over', () => {
+  it('nothing is refused any more, and nobody waits', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'a', rate: 3 * CAPACITY, until: 3 * SECOND, upstream: UPSTREAM });
+    gateway.asks({
+      tenant: 'a',
+      rate: 0.5 * CAPACITY,
+      from: 4 * SECOND,
+      until: 6 * SECOND,
+      upstream: UPSTREAM,
+    });
+    gateway.run(7 * SECOND);
+    const after = since(4 * SECOND, gateway.seen);
+    assert.equal(refused(after).length, 0);
+    assert.ok(times(after).p99 < UPSTREAM + 5);
+    assert.equal(gateway.waiting, 0);
+  });
+
+  it('clients that were refused may come back all at once', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asks({ tenant: 'a', rate: 2 * CAPACITY, until: 3 * SECOND, upstream: UPSTREAM });
+    gateway.asks({ tenant: 'a', rate: 1e6, from: 5 * SECOND, until: 5 * SECOND + 0.003, upstream: UPSTREAM });
+    gateway.run(7 * SECOND);
+    assert.equal(refused(since(5 * SECOND, gateway.seen)).length, 0);
+  });
+});
