@@ -1,12 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { openLog } from './accounting/log.ts';
-import { App } from './app/app.ts';
-import { loadConfig } from './config/load.ts';
-import { formatProblem } from './config/problem.ts';
-import type { RuntimeConfig } from './config/runtime.ts';
+import type { AppOptions } from './app/app.ts';
+import { type ConfigurationSource, readConfiguration } from './app/configuration.ts';
+import { type ConfigFiles, onDisk, RememberedFiles } from './config/files.ts';
 import { systemClock } from './core/clock.ts';
-import { isLoopback, parseAddress } from './server/schema.ts';
-import type { Address } from './server/settings.ts';
+import { parseAddress } from './server/schema.ts';
+import type { PrimaryOptions } from './workers/primary.ts';
 
 /** Exit statuses: 1 for a faulty configuration or a fault of the process, 2 for wrong usage. */
 const FAULTY = 1;
@@ -16,7 +16,7 @@ const TERMINATED = 143;
 
 const USAGE = `usage: node src/main.ts [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT]`;
 
-function readArguments(): { file: string; listen: Address | null; admin: Address | null } {
+function readArguments(): ConfigurationSource {
   try {
     const { values } = parseArgs({
       options: { config: { type: 'string' }, listen: { type: 'string' }, admin: { type: 'string' } },
@@ -41,36 +41,31 @@ function readArguments(): { file: string; listen: Address | null; admin: Address
   }
 }
 
-function main(): void {
-  const { file, listen, admin } = readArguments();
-  const readConfig = (): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] } => {
-    const loaded = loadConfig(file, { env: process.env, readSecrets: true });
-    if (!loaded.ok) return { ok: false, problems: loaded.problems.map(formatProblem) };
-    for (const warning of loaded.warnings) log.warn({ problem: formatProblem(warning) }, 'configuration');
-    const { config } = loaded;
-    if (admin !== null && !isLoopback(admin.host) && config.admin.token === null) {
-      return {
-        ok: false,
-        problems: ['--admin: an address that others can reach needs admin.token in the configuration'],
-      };
-    }
-    return {
-      ok: true,
-      config: {
-        ...config,
-        listen: listen ?? config.listen,
-        admin: { ...config.admin, listen: admin ?? config.admin.listen },
-      },
-    };
-  };
+/** What runs, and is told to reload and to stop. */
+interface Gateway {
+  listen(): Promise<{ listen: string; admin: string }>;
+  reload(): Promise<unknown>;
+  drain(): Promise<void>;
+  /** Ends what would outlive this process. */
+  kill(): void;
+}
+
+async function main(): Promise<void> {
+  const source = readArguments();
   const log = openLog('info');
-  const read = readConfig();
-  if (!read.ok) {
-    process.stderr.write(`${read.problems.join('\n')}\n`);
+  const read = (files: ConfigFiles) => {
+    const found = readConfiguration(source, { env: process.env, files });
+    if (found.ok) for (const warning of found.warnings) log.warn({ problem: warning }, 'configuration');
+    return found;
+  };
+  const files = new RememberedFiles();
+  const first = read(files);
+  if (!first.ok) {
+    process.stderr.write(`${first.problems.join('\n')}\n`);
     log.flush();
     process.exit(FAULTY);
   }
-  const { config } = read;
+  const { config } = first;
   log.setLevel(config.log.level);
 
   const fault = (error: unknown) => {
@@ -81,25 +76,23 @@ function main(): void {
   process.on('uncaughtException', fault);
   process.on('unhandledRejection', fault);
 
-  const app = new App({
-    config,
-    fileName: file,
-    readConfig,
-    log,
-    clock: systemClock,
-    chance: Math.random,
-    environment: process.env,
-  });
+  const surroundings = { log, clock: systemClock, chance: Math.random };
+  const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers;
+  const gateway: Gateway =
+    count === 1
+      ? await alone({ config, readConfig: () => read(onDisk), ...surroundings })
+      : await several({ count, config, files: files.all, ...surroundings });
 
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) {
       log.warn({ signal }, 'stopped at once');
       log.flush();
+      gateway.kill();
       process.exit(TERMINATED);
     }
     stopping = true;
-    app.drain().then(() => {
+    gateway.drain().then(() => {
       log.info({ signal }, 'stopped');
       log.flush();
       process.exit(0);
@@ -107,20 +100,39 @@ function main(): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGHUP', () => void app.reload());
+  process.on('SIGHUP', () => void gateway.reload());
 
-  app.listen().then(
+  gateway.listen().then(
     (urls) => log.info({ ...urls, pid: process.pid, models: config.models.size }, 'listening'),
     (error: NodeJS.ErrnoException) => {
+      if (stopping) return;
       const hint =
         error.code === 'EADDRINUSE'
           ? ' Another process has this port: choose another with --listen or --admin.'
           : '';
       process.stderr.write(`spillway: cannot listen: ${error.message}.${hint}\n`);
       log.flush();
+      gateway.kill();
       process.exit(FAULTY);
     },
   );
+
+  /** Each of the two brings in what it needs: where there are workers, this process serves nobody. */
+  async function alone(options: Omit<AppOptions, 'fileName' | 'environment'>): Promise<Gateway> {
+    const { App } = await import('./app/app.ts');
+    const app = new App({ ...options, fileName: source.file, environment: process.env });
+    return {
+      listen: () => app.listen(),
+      reload: () => app.reload(),
+      drain: () => app.drain(),
+      kill: () => {},
+    };
+  }
+
+  async function several(options: Omit<PrimaryOptions, 'source'>): Promise<Gateway> {
+    const { Primary } = await import('./workers/primary.ts');
+    return new Primary({ ...options, source });
+  }
 }
 
-main();
+await main();

@@ -1,6 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
-import { isDeepStrictEqual } from 'node:util';
 import type { FastifyInstance } from 'fastify';
 import { Book } from '../accounting/book.ts';
 import type { Log } from '../accounting/log.ts';
@@ -13,6 +10,7 @@ import type { Chance, Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
 import { MediaFetcher, type MediaOptions } from '../media/media.ts';
+import { type EventLoop, systemLoop } from '../overload/event-loop.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
 import { DetachedWork } from '../pipeline/detached-work.ts';
 import { Estimator } from '../pipeline/estimate.ts';
@@ -23,20 +21,24 @@ import { remove, resume } from '../pipeline/resume.ts';
 import { refuseRequest, serve } from '../pipeline/serve.ts';
 import type { Services } from '../pipeline/services.ts';
 import { usage } from '../pipeline/usage.ts';
-import { type UsageQuery, usageReport } from '../pipeline/usage-report.ts';
 import { labelOf } from '../quota/limits.ts';
 import { Hedges } from '../routing/hedge.ts';
-import { adminListener, type UpstreamStatus } from '../server/admin.ts';
-import { type ClientListener, clientListener } from '../server/client.ts';
+import { adminListener } from '../server/admin.ts';
+import { type AdmittedExchange, type ClientListener, clientListener } from '../server/client.ts';
 import { type ListenerLimits, USUAL_LIMITS } from '../server/limits.ts';
-import type { Address } from '../server/settings.ts';
-import { type FileSettings, TenantAdmin } from '../tenants/admin.ts';
+import { TenantAdmin } from '../tenants/admin.ts';
 import { ProviderLimiter } from '../upstream/provider-limits.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import { boundTo, urlOf } from './addresses.ts';
+import { Admission, roomForBodies } from './admission.ts';
 import { callEvents } from './call-events.ts';
+import { fileSettings } from './file-settings.ts';
+import { newIds } from './ids.ts';
 import { bringToLife } from './live.ts';
+import { appOperations, type Operations } from './operations.ts';
 import { ProviderAccess } from './provider-access.ts';
+import { needsRestart } from './restart.ts';
 import { openSharedState, type SharedState } from './shared-state.ts';
 
 /** What the outside world provides. */
@@ -54,9 +56,18 @@ export interface AppOptions {
   limits?: ListenerLimits;
   /** How what clients name by URL is fetched; the usual unless said. */
   media?: MediaOptions;
+  /** The loop whose delay says how busy the process is; Node's unless said. */
+  loop?: EventLoop;
+  /** Bytes of request bodies that are held at once at most; by the memory that there is unless said. */
+  bodyBytes?: number;
+  /** One of several processes behind one port: operators talk to another one, and what needs one place and has none is refused. */
+  isWorker?: boolean;
 }
 
 export type ReloadEnd = { ok: true } | { ok: false; problems: string[] };
+
+/** A configuration that could be taken over; nothing has changed yet. `take` throws only a mistake of ours, and then nothing has changed either. */
+export type Prepared = { ok: true; take(): void } | { ok: false; problems: string[] };
 
 /** After the drain timeout: how long clients have to take the last bytes, the word that their stream was cut. Milliseconds. */
 const LAST_BYTES = 500;
@@ -72,8 +83,12 @@ export class App {
   readonly #detached = new DetachedWork();
   readonly #draining = new Cancellation();
   readonly #services: Services;
+  readonly #admission: Admission;
   readonly #client: ClientListener;
-  readonly #admin: FastifyInstance;
+  /** What operators ask of it, or another process for them. */
+  readonly operations: Operations;
+  /** Null: operators talk to another process. */
+  readonly #admin: FastifyInstance | null;
   #config: RuntimeConfig;
   #live: Live;
   /** Of every configuration so far: a request under way may still use a key that has gone from the file. */
@@ -83,7 +98,7 @@ export class App {
   #listening = false;
 
   constructor(options: AppOptions) {
-    const { config, clock, chance, log } = options;
+    const { config, clock, chance, log, isWorker = false } = options;
     this.#options = options;
     this.#config = config;
     this.#secrets = new Set(config.secrets);
@@ -92,8 +107,10 @@ export class App {
       inFlight: () => this.#inFlight(),
       breakers: () => this.#breakers(),
       stateStoreUp: () => this.#state.isUp(),
+      waiting: () => this.#admission.waiting,
+      bodyBytes: () => this.#admission.bodyBytes,
     });
-    this.#state = openSharedState(config, { clock, chance, log });
+    this.#state = openSharedState(config, { clock, chance, log, isWorker });
     this.#registry = new UpstreamRegistry({
       clock,
       chance,
@@ -109,7 +126,7 @@ export class App {
     });
     this.#access = new ProviderAccess();
     this.#live = this.#bringToLife(config);
-    const newId = idMaker();
+    const newId = newIds();
     this.#services = {
       clock,
       chance,
@@ -136,27 +153,67 @@ export class App {
         },
       },
     };
+    this.#admission = new Admission({
+      loop: options.loop ?? systemLoop,
+      clock,
+      chance,
+      log,
+      metrics: this.#metrics,
+      settings: () => this.#config.server,
+      bodyBytes: options.bodyBytes ?? roomForBodies(config.server.workers),
+      begin: (exchange) => {
+        serve(exchange, exchange.live ?? this.#live, this.#services).catch((error) => this.#failed(error));
+      },
+      inFlight: () => this.#client.inFlight(),
+      inFlightByTenant: () => this.#client.inFlightByTenant(),
+    });
     const { limits = USUAL_LIMITS } = options;
     this.#client = clientListener(() => this.#config.server, this.#clientHandlers(), {
       clock,
       newId,
       limits,
     });
-    this.#admin = adminListener(this.#adminHandlers(), newId);
+    this.operations = appOperations({
+      config: () => this.#config,
+      clock,
+      metrics: this.#metrics,
+      book: this.#services.book,
+      state: this.#state,
+      registry: this.#registry,
+      tenants: this.#tenants,
+      notReady: () => this.#notReady(),
+      reload: () => this.reload(),
+      failed: (error) => this.#failed(error),
+    });
+    this.#admin = isWorker ? null : adminListener(this.operations, newId);
   }
 
   /** Opens both listeners; resolves to their URLs with the real ports. */
   async listen(): Promise<{ listen: string; admin: string }> {
-    const { listen, admin, server } = this.#config;
+    const { admin } = this.#config;
+    await this.#begin();
+    await this.#admin?.listen(boundTo(admin.listen));
+    const listen = await this.#listenToClients();
+    return { listen, admin: this.#admin === null ? '' : urlOf(this.#admin, admin.listen, 'http') };
+  }
+
+  /** Of a worker: opens the listener for clients, and resolves to its URL. */
+  async listenToClients(): Promise<string> {
+    await this.#begin();
+    return await this.#listenToClients();
+  }
+
+  async #begin(): Promise<void> {
     await this.#access.prepare(this.#config);
     await this.#state.start();
-    await this.#admin.listen(boundTo(admin.listen));
+  }
+
+  async #listenToClients(): Promise<string> {
+    const { listen, server } = this.#config;
     await this.#client.fastify.listen(boundTo(listen));
+    this.#admission.start();
     this.#listening = true;
-    return {
-      listen: urlOf(this.#client.fastify, listen, server.tls === null ? 'http' : 'https'),
-      admin: urlOf(this.#admin, admin.listen, 'http'),
-    };
+    return urlOf(this.#client.fastify, listen, server.tls === null ? 'http' : 'https');
   }
 
   /** Takes over the configuration as it now is in the file: whole, or not at all. One after the other, however many ask. */
@@ -168,21 +225,38 @@ export class App {
   async #reload(): Promise<ReloadEnd> {
     const { log, readConfig } = this.#options;
     const read = readConfig();
-    const problems = read.ok ? this.#needsRestart(read.config) : read.problems;
-    if (!read.ok || problems.length > 0) {
+    const prepared = read.ok ? await this.prepare(read.config) : read;
+    if (!read.ok || !prepared.ok) {
+      const problems = prepared.ok ? [] : prepared.problems;
       log.error({ problems }, 'the configuration was not reloaded: the running one stays');
       return { ok: false, problems };
     }
-    const { config } = read;
-    let live: Live;
     try {
-      await this.#access.prepare(config);
-      live = this.#bringToLife(config);
+      prepared.take();
     } catch (error) {
       // What the check of the file let through: nothing of it has been taken over.
       log.error({ err: error }, 'the configuration was not reloaded: the running one stays');
-      return { ok: false, problems: [`it cannot be run: ${(error as Error).message}`] };
+      return { ok: false, problems: [cannotBeRun(error)] };
     }
+    const { models, providers } = read.config;
+    log.info({ models: models.size, providers: providers.size }, 'reloaded');
+    return { ok: true };
+  }
+
+  /** Finds out all that could stand against a configuration, and brings in what it needs. */
+  async prepare(config: RuntimeConfig): Promise<Prepared> {
+    const problems = needsRestart(config, this.#config);
+    if (problems.length > 0) return { ok: false, problems };
+    try {
+      await this.#access.prepare(config);
+    } catch (error) {
+      return { ok: false, problems: [cannotBeRun(error)] };
+    }
+    return { ok: true, take: () => this.#take(config) };
+  }
+
+  #take(config: RuntimeConfig): void {
+    const live = this.#bringToLife(config);
     if (config.server.tls !== null && 'setSecureContext' in this.#client.fastify.server) {
       (this.#client.fastify.server as import('node:https').Server).setSecureContext(config.server.tls);
     }
@@ -191,9 +265,7 @@ export class App {
     this.#config = config;
     this.#live = live;
     this.#tenants.setFile(fileSettings(config));
-    log.setLevel(config.log.level);
-    log.info({ models: config.models.size, providers: config.providers.size }, 'reloaded');
-    return { ok: true };
+    this.#options.log.setLevel(config.log.level);
   }
 
   /** No new requests; those under way may end within the drain timeout, then they are cut off. */
@@ -217,8 +289,9 @@ export class App {
   /** Ends everything at once. */
   async destroy(): Promise<void> {
     this.#client.destroyAll();
+    this.#admission.stop();
     this.#detached.cancelAll();
-    await Promise.all([this.#client.fastify.close(), this.#admin.close(), this.#registry.destroy()]);
+    await Promise.all([this.#client.fastify.close(), this.#admin?.close(), this.#registry.destroy()]);
     // Last: what was cut off just now has been settled, too.
     await this.#state.close();
   }
@@ -255,23 +328,6 @@ export class App {
     return this.#client.inFlight() + this.#detached.count;
   }
 
-  /** What a running process cannot change. */
-  #needsRestart(config: RuntimeConfig): string[] {
-    const running = this.#config;
-    const changed = [
-      ['listen', sameAddress(config.listen, running.listen)],
-      ['admin.listen', sameAddress(config.admin.listen, running.admin.listen)],
-      ['server.max_body', config.server.maxBody === running.server.maxBody],
-      ['state', isDeepStrictEqual(config.state, running.state)],
-      ['idempotency.encryption_key', config.idempotency.encryptionKey === running.idempotency.encryptionKey],
-      ['quota_defaults.ledger_days', config.quotaDefaults.ledgerDays === running.quotaDefaults.ledgerDays],
-      ['server.tls (on or off)', (config.server.tls === null) === (running.server.tls === null)],
-    ] as const;
-    return changed.flatMap(([key, same]) =>
-      same ? [] : [`${key} cannot change while running: restart instead`],
-    );
-  }
-
   #clientHandlers() {
     const failed = (error: unknown) => this.#failed(error);
     return {
@@ -284,16 +340,27 @@ export class App {
           throw error;
         }
       },
-      serve: (exchange: Exchange) => serve(exchange, exchange.live ?? this.#live, this.#services),
+      admit: (exchange: AdmittedExchange, bytes: number) => this.#admission.admit(exchange, bytes),
+      hold: (exchange: AdmittedExchange, bytes: number) => this.#admission.hold(exchange, bytes),
+      serve: (exchange: AdmittedExchange) => {
+        const refusal = this.#admission.enter(exchange);
+        if (refusal !== null) this.#refuse(exchange, refusal);
+      },
+      over: (exchange: AdmittedExchange) => this.#admission.over(exchange),
       models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
       usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live, this.#services.spending),
       resume: (exchange: Exchange, id: string, after: string | readonly string[] | null) =>
         resume(exchange, exchange.live ?? this.#live, { id, after }, this.#streams()),
       removeStream: (exchange: Exchange, id: string) =>
         remove(exchange, exchange.live ?? this.#live, id, this.#streams()),
-      refuse: (exchange: Exchange, error: ApiError) => refuseRequest(exchange, this.#services, error),
+      refuse: (exchange: Exchange, error: ApiError) => this.#refuse(exchange, error),
       failed,
     };
+  }
+
+  #refuse(exchange: Exchange, error: ApiError): void {
+    const hasItsLine = this.#admission.refused(exchange, error);
+    refuseRequest(exchange, this.#services, error, !hasItsLine);
   }
 
   #streams() {
@@ -303,44 +370,11 @@ export class App {
     return { streams: this.#state.replay.streams, clock: this.#options.clock, resumed };
   }
 
-  #adminHandlers() {
-    return {
-      token: () => this.#config.admin.token,
-      metrics: async () => {
-        const inFile = new Set(this.#config.tenants.map(({ id }) => id));
-        this.#services.book.forgetTenants((id) => inFile.has(id) || this.#state.directory.get(id) !== null);
-        const { registry } = this.#metrics;
-        return { text: await registry.metrics(), contentType: registry.contentType };
-      },
-      notReady: () =>
-        this.#isDraining ? 'draining' : this.#listening ? this.#storeInTheWay() : 'not listening yet',
-      upstreams: () => [...this.#registry.upstreams()].map((upstream) => this.#statusOf(upstream)),
-      tenants: () => this.#tenants,
-      wall: () => this.#options.clock.wall(),
-      usage: (query: UsageQuery) => usageReport(query, this.#state.store),
-      reload: () => this.reload(),
-      failed: (error: unknown) => this.#failed(error),
-    };
-  }
-
-  #storeInTheWay(): string | null {
-    const { onOutage } = this.#config.state;
-    return onOutage === 'deny' && !this.#state.isUp() ? 'the store of shared state is away' : null;
-  }
-
-  #statusOf(upstream: Upstream): UpstreamStatus {
-    const cooldown = upstream.cooldownLeft();
-    const until = new Date(this.#options.clock.wall() + cooldown).toISOString();
-    return {
-      id: upstream.id,
-      provider: upstream.provider,
-      model: upstream.model,
-      breaker: upstream.breakerState,
-      opens: upstream.opens,
-      cooldown_until: cooldown > 0 ? until : null,
-      in_flight: upstream.inFlight,
-      last_error: upstream.lastError,
-    };
+  #notReady(): string | null {
+    if (this.#isDraining) return 'draining';
+    if (!this.#listening) return 'not listening yet';
+    const isNeeded = this.#config.state.onOutage === 'deny';
+    return isNeeded && !this.#state.isUp() ? 'the store of shared state is away' : null;
   }
 
   *#breakers() {
@@ -360,33 +394,6 @@ export class App {
   }
 }
 
-/** Ids that are never given twice: a random beginning for the process, then a count. Shorter to make than random ones. */
-function idMaker(): () => string {
-  const prefix = randomUUID().replaceAll('-', '').slice(0, 16);
-  let count = 0;
-  return () => `${prefix}${(count++).toString(36).padStart(7, '0')}`;
-}
-
-/** What the admin API must know of the file. */
-function fileSettings({ tenants, auth, models, directModel, quotaDefaults }: RuntimeConfig): FileSettings {
-  return {
-    tenants,
-    auth,
-    models: { isModel: (name) => models.has(name) || directModel(name) !== null, all: () => models.keys() },
-    keyGrace: quotaDefaults.keyGrace,
-  };
-}
-
-/** For `localhost`, fastify would open a second server beside the one that we know. */
-function boundTo({ host, port }: Address): Address {
-  return { host: host === 'localhost' ? '127.0.0.1' : host, port };
-}
-
-function sameAddress(a: Address, b: Address): boolean {
-  return a.host === b.host && a.port === b.port;
-}
-
-function urlOf(fastify: FastifyInstance, { host }: Address, scheme: string): string {
-  const { port } = fastify.server.address() as AddressInfo;
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+function cannotBeRun(error: unknown): string {
+  return `it cannot be run: ${(error as Error).message}`;
 }

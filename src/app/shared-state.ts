@@ -15,6 +15,7 @@ import { MemoryBacking } from '../tenants/memory-backing.ts';
 import { RedisBacking } from '../tenants/redis-backing.ts';
 import { RedisBoard } from '../upstream/redis-board.ts';
 import { type Replay, replayHere, replayInRedis } from './replay.ts';
+import { NoBacking, replayInOneOfSeveral } from './unshared.ts';
 
 /** What several gateways share, or what one keeps to itself where there is no Redis: counts, usage, tenants made through the admin API. */
 export interface SharedState {
@@ -35,6 +36,8 @@ export interface Surroundings {
   clock: Clock;
   chance: Chance;
   log: Log;
+  /** Others serve the same clients: what is in the memory of this process is not all there is. */
+  isWorker: boolean;
 }
 
 export function openSharedState(config: RuntimeConfig, surroundings: Surroundings): SharedState {
@@ -44,11 +47,12 @@ export function openSharedState(config: RuntimeConfig, surroundings: Surrounding
     : inRedis(config, { ...config.state, redis }, surroundings);
 }
 
-function inThisProcess(config: RuntimeConfig, { clock, log }: Surroundings): SharedState {
+function inThisProcess(config: RuntimeConfig, { clock, log, isWorker }: Surroundings): SharedState {
   const wall = () => clock.wall();
   const store = new MemoryStore({ wall, ledgerDays: config.quotaDefaults.ledgerDays });
-  const directory = new TenantDirectory({ backing: new MemoryBacking(wall), clock, log });
-  const replay = replayHere(clock);
+  const backing = isWorker ? new NoBacking(wall) : new MemoryBacking(wall);
+  const directory = new TenantDirectory({ backing, clock, log });
+  const replay = isWorker ? replayInOneOfSeveral(clock) : replayHere(clock);
   return {
     store,
     directory,

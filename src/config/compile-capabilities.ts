@@ -3,12 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { type CapabilitiesFile, capabilitiesSchema } from '../capabilities/schema.ts';
 import { Capabilities, NO_CAPABILITIES } from '../capabilities/table.ts';
 import { type BaseTable, capabilityEntries } from './capability-entries.ts';
+import { errorCode } from './files.ts';
 import { formatPath, type Problem } from './problem.ts';
 import { Reports } from './reports.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
 import { readSource } from './source.ts';
-import { errorCode } from './substitute.ts';
 import { readTableFile } from './table-file.ts';
 import { validate } from './validate.ts';
 

@@ -1,16 +1,15 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ID_FORM } from '../auth/schema.ts';
 import type { Adapter } from '../providers/adapter.ts';
 import { ADAPTERS } from '../providers/adapters.ts';
 import type { ProviderFile } from '../providers/schema.ts';
 import type { ProviderLimits, ProviderSettings } from '../providers/settings.ts';
+import { errorCode } from './files.ts';
 import { formatPath, type Path } from './problem.ts';
 import { type ProviderPlace, providerPlace } from './provider-place.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Scope } from './scope.ts';
-import { errorCode } from './substitute.ts';
 
 /** Header values shorter than this are no secrets but words like `beta`, which would be blotted out of every text. Characters. */
 const SHORTEST_SECRET_HEADER = 8;
@@ -172,7 +171,7 @@ function proxy(text: string, path: Path, scope: Scope): string {
 export function readNamedFile(name: string, path: Path, scope: Scope): string | null {
   if (!scope.readSecrets) return null;
   try {
-    return readFileSync(resolve(scope.directory, name), 'utf8');
+    return scope.files.read(resolve(scope.directory, name));
   } catch (error) {
     scope.report(
       path,

@@ -43,6 +43,7 @@ export function compileAdmin({ admin, listen }: ConfigFile, scope: Scope): Runti
 
 export function compileServer({ server }: ConfigFile, scope: Scope): ServerSettings {
   return {
+    workers: server.workers,
     maxBody: server.max_body,
     maxInFlight: server.max_in_flight,
     drainTimeout: server.drain_timeout,

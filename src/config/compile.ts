@@ -51,7 +51,7 @@ export function compile(file: ConfigFile, scope: Scope): Compiled {
   if (capabilitiesFrom !== null) warnOfUnknown(providers, models, capabilities, scope);
   const admin = compileAdmin(file, scope);
   const server = compileServer(file, scope);
-  const state = compileState(file, tenants, scope);
+  const state = compileState(file, { tenants, providers }, scope);
   if (models.size === 0 && !file.direct_models) {
     scope.warn(['models'], 'there is no model to ask for; add one, or set `direct_models: true`');
   }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { compile } from './compile.ts';
 import type { Origins } from './compile-models.ts';
+import { type ConfigFiles, errorCode, onDisk } from './files.ts';
 import { shown } from './issues.ts';
 import { substitutedIn } from './located.ts';
 import { formatPath, type Problem } from './problem.ts';
@@ -9,7 +9,6 @@ import type { RuntimeConfig } from './runtime.ts';
 import { configSchema, VERSION } from './schema.ts';
 import { namesOf, Scope } from './scope.ts';
 import { type Located, readSource, type Source } from './source.ts';
-import { errorCode } from './substitute.ts';
 import { validate } from './validate.ts';
 
 export interface LoadOptions {
@@ -19,6 +18,8 @@ export interface LoadOptions {
    * configuration then holds stand-ins, and is for looking at only.
    */
   readSecrets: boolean;
+  /** What reads the file and those that it names; the disk unless said. */
+  files?: ConfigFiles;
 }
 
 export type Loaded =
@@ -43,7 +44,7 @@ export type Good = Extract<Loaded, { ok: true }>;
 export function loadConfig(file: string, options: LoadOptions): Loaded {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = (options.files ?? onDisk).read(file);
   } catch (error) {
     const message =
       errorCode(error) === 'ENOENT'
@@ -56,8 +57,8 @@ export function loadConfig(file: string, options: LoadOptions): Loaded {
 
 /** The same for text that is at hand. `file` is what problems call it, and where relative paths begin. */
 export function loadText(file: string, text: string, options: LoadOptions): Loaded {
-  const directory = dirname(resolve(file));
-  const source = readSource(file, text, { ...options, directory }, '`version: 1`, `providers` and `models`');
+  const surroundings = { files: onDisk, ...options, directory: dirname(resolve(file)) };
+  const source = readSource(file, text, surroundings, '`version: 1`, `providers` and `models`');
   const { root, problems } = source;
   if (root === null) return { ok: false, problems };
   const version = checkVersion(file, root, source.position);
@@ -74,8 +75,7 @@ export function loadText(file: string, text: string, options: LoadOptions): Load
   const { position } = source;
   const scope = new Scope({
     file,
-    directory,
-    ...options,
+    ...surroundings,
     root,
     names,
     damaged,

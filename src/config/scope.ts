@@ -1,3 +1,4 @@
+import type { ConfigFiles } from './files.ts';
 import { keysAt } from './located.ts';
 import { type Reported, Reports } from './reports.ts';
 import { configSchema } from './schema.ts';
@@ -7,6 +8,7 @@ import { type Surroundings, substitute } from './substitute.ts';
 /** What compiling needs to know of the file beside its data: where things stand, what may be said of them, which names there are. */
 export class Scope extends Reports {
   readonly directory: string;
+  readonly files: ConfigFiles;
   /** False: files of certificates are not looked at. */
   readonly readSecrets: boolean;
   readonly #surroundings: Surroundings;
@@ -21,6 +23,7 @@ export class Scope extends Reports {
   constructor(options: Omit<Reported, 'schema'> & Surroundings & { names: Scope['names'] }) {
     super({ ...options, schema: configSchema });
     this.directory = options.directory;
+    this.files = options.files;
     this.readSecrets = options.readSecrets;
     this.#surroundings = options;
     this.names = options.names;

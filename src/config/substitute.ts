@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { type ConfigFiles, errorCode } from './files.ts';
 
 /** What `${...}` is read from. */
 export interface Surroundings {
@@ -9,6 +9,8 @@ export interface Surroundings {
   readSecrets: boolean;
   /** Where relative paths begin. */
   directory: string;
+  /** What reads the files that are named. */
+  files: ConfigFiles;
 }
 
 export interface Substituted {
@@ -49,14 +51,14 @@ export function substitute(text: string, surroundings: Surroundings): Substitute
 /** The text behind one `${...}`; null if it is not to be read. */
 function lookUp(
   body: string,
-  { env, readSecrets, directory }: Surroundings,
+  { env, readSecrets, directory, files }: Surroundings,
 ): string | null | { problem: string } {
   if (body.startsWith('file:')) {
     const path = body.slice('file:'.length).trim();
     if (path === '') return { problem: `\${${body}} names no file; expected ${FORMS}` };
     if (!readSecrets) return null;
     try {
-      return readFileSync(resolve(directory, path), 'utf8').trim();
+      return files.read(resolve(directory, path)).trim();
     } catch (error) {
       return { problem: `cannot read the file of \${${body}} (${errorCode(error)})` };
     }
@@ -72,11 +74,4 @@ function lookUp(
   return {
     problem: `the environment variable ${name} is not set; set it, or give a default with \${${name}:-text}`,
   };
-}
-
-/** `ENOENT` and the like: a system's whole message would name paths that may come from a secret. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : 'unreadable';
 }

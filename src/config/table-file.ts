@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { errorCode } from './files.ts';
 import type { Scope } from './scope.ts';
-import { errorCode } from './substitute.ts';
 
 /** A key that names a file with a table, and where that stands if it names none. */
 export interface TableKey {
@@ -28,7 +27,7 @@ export function readTableFile(
   if (named === '') return { kind: 'none', said: true };
   if (scope.isUnknown(path) || scope.isDamaged(path)) return { kind: 'unknown' };
   try {
-    const text = readFileSync(resolve(scope.directory, named ?? usualName), 'utf8');
+    const text = scope.files.read(resolve(scope.directory, named ?? usualName));
     const name = named === undefined ? usualName : scope.written(path);
     return { kind: 'file', name: isAbsolute(name) ? name : join(dirname(scope.file), name), text };
   } catch (error) {

@@ -16,13 +16,14 @@ export function warnOfUnpriced(
   prices: Prices,
   scope: Scope,
 ): void {
+  const unpriced = new UnpricedModels(models, prices);
   const warn = (quotas: readonly QuotaSettings[], tenant: TenantSettings, path: Path) => {
     for (const [index, quota] of quotas.entries()) {
       if (quota.of !== 'usd') continue;
-      const unpriced = unpricedTargets(tenant, quota, models, prices);
-      if (unpriced.length === 0) continue;
-      const named = unpriced.slice(0, MOST_NAMED).join(', ');
-      const more = unpriced.length > MOST_NAMED ? ` and ${unpriced.length - MOST_NAMED} more` : '';
+      const targets = unpriced.targets(tenant, quota);
+      if (targets.length === 0) continue;
+      const named = targets.slice(0, MOST_NAMED).join(', ');
+      const more = targets.length > MOST_NAMED ? ` and ${targets.length - MOST_NAMED} more` : '';
       const what = `no price is known for ${named}${more} (see \`prices\`)`;
       scope.warn(
         [...path, 'quotas', index],
@@ -37,20 +38,38 @@ export function warnOfUnpriced(
   }
 }
 
-/** Of the models that this quota counts and this tenant may ask for. */
-function unpricedTargets(
-  tenant: TenantSettings,
-  quota: QuotaSettings,
-  models: ReadonlyMap<string, ModelEntry>,
-  prices: Prices,
-): string[] {
-  const found = new Set<string>();
-  for (const [name, entry] of models) {
-    if (tenant.models !== null && !tenant.models.has(name)) continue;
-    if (quota.models !== null && !quota.models.includes(name) && !quota.models.includes(entry.name)) continue;
-    for (const { id, provider, model } of targetsOf(entry.tree)) {
-      if (prices.find(provider, model) === null) found.add(id);
+/** The models some of whose targets have no price. Looked for once: there may be thousands of tenants, and as many models. */
+class UnpricedModels {
+  /** By each name that a client may send: what it stands for, and the ids of those targets. */
+  readonly #byName = new Map<string, { model: string; targets: readonly string[] }>();
+  /** Of all models: what most tenants may ask for. */
+  readonly #all: readonly string[];
+
+  constructor(models: ReadonlyMap<string, ModelEntry>, prices: Prices) {
+    for (const [name, { name: model, tree }] of models) {
+      const targets = [...targetsOf(tree)].filter(
+        ({ provider, model: asked }) => prices.find(provider, asked) === null,
+      );
+      if (targets.length > 0) this.#byName.set(name, { model, targets: targets.map(({ id }) => id) });
     }
+    this.#all = this.#under(this.#byName.keys(), null);
   }
-  return [...found];
+
+  /** Of the models that this quota counts and this tenant may ask for. */
+  targets(tenant: TenantSettings, quota: QuotaSettings): readonly string[] {
+    if (tenant.models === null && quota.models === null) return this.#all;
+    return this.#under(tenant.models ?? this.#byName.keys(), quota.models);
+  }
+
+  /** `counted`: only models of these names; null = all. */
+  #under(names: Iterable<string>, counted: readonly string[] | null): string[] {
+    const found = new Set<string>();
+    for (const name of names) {
+      const unpriced = this.#byName.get(name);
+      if (unpriced === undefined) continue;
+      if (counted !== null && !counted.includes(name) && !counted.includes(unpriced.model)) continue;
+      for (const target of unpriced.targets) found.add(target);
+    }
+    return [...found];
+  }
 }

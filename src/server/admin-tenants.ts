@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from '../core/errors.ts';
 import { tryParseJson } from '../core/json.ts';
-import type { Origin, TenantAdmin } from '../tenants/admin.ts';
+import type { Origin, TenantOperations } from '../tenants/admin.ts';
 
 /** Several hundred keys with their quotas. Bytes. */
 const LONGEST_BODY = 64 * 1024;
@@ -22,7 +22,7 @@ interface Route {
   path: string;
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   status: (answer: unknown) => number;
-  run(tenants: TenantAdmin, asked: Asked): Promise<unknown>;
+  run(tenants: TenantOperations, asked: Asked): Promise<unknown>;
 }
 
 const TENANTS = '/admin/tenants';
@@ -107,7 +107,7 @@ export const TENANT_PATHS: Readonly<Record<string, readonly string[]>> = Object.
 );
 
 /** Tenants without a restart. `guarded`: where the token is asked for, and nobody reads bodies. */
-export function registerTenants(guarded: FastifyInstance, tenants: () => TenantAdmin): void {
+export function registerTenants(guarded: FastifyInstance, tenants: () => TenantOperations): void {
   guarded.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser(

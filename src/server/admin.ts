@@ -3,7 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { bearerToken } from '../auth/keyring.ts';
 import { ApiError, errorBody } from '../core/errors.ts';
 import { errorHeaders } from '../pipeline/errors.ts';
-import type { TenantAdmin } from '../tenants/admin.ts';
+import type { TenantOperations } from '../tenants/admin.ts';
 import { registerTenants, TENANT_PATHS } from './admin-tenants.ts';
 import { answerUsage, type UsageHandlers } from './admin-usage.ts';
 import { allowedMethods } from './allowed.ts';
@@ -30,9 +30,9 @@ export interface AdminHandlers extends UsageHandlers {
   /** Prometheus' text, and its content type. */
   metrics(): Promise<{ text: string; contentType: string }>;
   /** Null: ready. Else what is in the way. */
-  notReady(): string | null;
-  upstreams(): UpstreamStatus[];
-  tenants(): TenantAdmin;
+  notReady(): string | null | Promise<string | null>;
+  upstreams(): UpstreamStatus[] | Promise<UpstreamStatus[]>;
+  tenants(): TenantOperations;
   reload(): Promise<{ ok: true } | { ok: false; problems: string[] }>;
   failed(error: unknown): void;
 }
@@ -67,8 +67,8 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
     next();
   });
   fastify.get('/livez', (_request, reply) => reply.send({ status: 'alive' }));
-  fastify.get('/readyz', (_request, reply) => {
-    const why = handlers.notReady();
+  fastify.get('/readyz', async (_request, reply) => {
+    const why = await handlers.notReady();
     return why === null
       ? reply.send({ status: 'ready' })
       : reply.code(503).send({ status: 'not ready', reason: why });
@@ -82,7 +82,7 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
     guarded.addHook('onRequest', async (request) =>
       checkToken(handlers.token(), request.headers.authorization),
     );
-    guarded.get('/admin/upstreams', () => ({ upstreams: handlers.upstreams() }));
+    guarded.get('/admin/upstreams', async () => ({ upstreams: await handlers.upstreams() }));
     guarded.get('/admin/usage', answerUsage(handlers));
     registerTenants(guarded, handlers.tenants);
     guarded.post('/admin/reload', async (_request, reply) => {

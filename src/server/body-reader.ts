@@ -8,6 +8,8 @@ const PROOF = 1 / 8;
 
 export interface BodyReader {
   whole(body: Buffer): void;
+  /** It is longer than was announced, or will be: up to so many bytes are expected now. False: it is not wanted any more. */
+  longer(bytes: number): boolean;
   /** More came than is allowed. What still comes is not read. */
   tooLarge(): void;
   /** It broke off. */
@@ -16,16 +18,20 @@ export interface BodyReader {
 
 /** Reads a request's body into one piece, and calls one of the reader's functions, once. `limit`: in bytes. */
 export function readBody(request: IncomingMessage, limit: number, reader: BodyReader): void {
-  const body = new Pieces(Number(request.headers['content-length'] ?? 0));
+  let expected = Number(request.headers['content-length'] ?? 0);
+  const body = new Pieces(expected);
   let over = false;
   request.on('data', (piece: Buffer) => {
     if (over) return;
-    if (body.length + piece.length <= limit) {
-      body.add(piece);
-      return;
+    const length = body.length + piece.length;
+    if (length > limit) {
+      over = true;
+      reader.tooLarge();
+    } else if (length > expected) {
+      expected = Math.min(limit, 2 * length);
+      over = !reader.longer(expected);
     }
-    over = true;
-    reader.tooLarge();
+    if (!over) body.add(piece);
   });
   request.on('end', () => {
     if (!over) reader.whole(body.whole());
@@ -67,8 +73,13 @@ class Pieces {
     this.#pieces = [];
   }
 
+  /** The body, once: nothing of it is kept here, though the request keeps its reader. */
   whole(): Buffer {
-    if (this.#room !== null) return this.#room.subarray(0, this.length);
-    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.length);
+    const room = this.#room;
+    const pieces = this.#pieces;
+    this.#room = null;
+    this.#pieces = [];
+    if (room !== null) return room.subarray(0, this.length);
+    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, this.length);
   }
 }

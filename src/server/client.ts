@@ -11,6 +11,7 @@ import { readBody } from './body-reader.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
 import { type ExchangeOwner, HttpExchange } from './http-exchange.ts';
 import type { ListenerLimits } from './limits.ts';
+import { OpenExchanges } from './open-exchanges.ts';
 import { requestIdOf } from './request-id.ts';
 import type { ServerSettings } from './settings.ts';
 
@@ -18,8 +19,14 @@ import type { ServerSettings } from './settings.ts';
 export interface ClientHandlers {
   /** Finds out who asks, before the body is read. Null: go on. `anyDialect`: whatever the client speaks otherwise, it may ask here. */
   authenticate(exchange: Exchange, anyDialect: boolean): ApiError | null;
-  /** A request to a model, in the exchange's dialect. */
-  serve(exchange: Exchange): Promise<void>;
+  /** Is there room for a request to a model, of a tenant that is known? `bytes`: what it says of its body. Before that is read. Null: go on. */
+  admit(exchange: AdmittedExchange, bytes: number): ApiError | null;
+  /** Is there room for a body that has come to be so long? Null: go on. */
+  hold(exchange: AdmittedExchange, bytes: number): ApiError | null;
+  /** A request to a model, in the exchange's dialect, which has come whole. */
+  serve(exchange: AdmittedExchange): void;
+  /** Nothing is left of an exchange. */
+  over(exchange: AdmittedExchange): void;
   /** `id` null: all. */
   models(exchange: Exchange, id: string | null): void;
   usage(exchange: Exchange): Promise<void>;
@@ -33,10 +40,15 @@ export interface ClientHandlers {
   failed(error: unknown): void;
 }
 
+/** An exchange, and the room for bodies that it takes. */
+export type AdmittedExchange = Exchange & { heldBy: string; heldBytes: number };
+
 export interface ClientListener {
   fastify: FastifyInstance;
   /** Requests under way. */
   inFlight(): number;
+  /** How many of them each tenant has that has any. */
+  inFlightByTenant(): Map<string, number>;
   /** No more connections and no new requests. Resolves when the requests under way have ended, and all connections with them. */
   drain(): Promise<void>;
   /** Cuts off what is still under way: streams are told so. */
@@ -120,6 +132,7 @@ export function clientListener(
     over: (exchange) => {
       exchanges.remove(exchange);
       lingering.delete(exchange);
+      handlers.over(exchange);
       // Connections that wait for another request would keep the listener open until they are tired of it.
       if (draining && exchanges.count === 0) setImmediate(() => server.closeAllConnections());
     },
@@ -170,6 +183,7 @@ export function clientListener(
   return {
     fastify,
     inFlight: () => exchanges.count,
+    inFlightByTenant: () => exchanges.byTenant(),
     drain: async () => {
       draining = true;
       const closed = fastify.close();
@@ -189,7 +203,11 @@ export function clientListener(
   function onModelRequest(request: IncomingMessage, response: ServerResponse, dialect: Dialect): void {
     const exchange = open(request, response, dialect);
     try {
-      const refusal = refusalOf(request) ?? handlers.authenticate(exchange, false) ?? refusalOfBody(request);
+      const refusal =
+        refusalOf(request) ??
+        handlers.authenticate(exchange, false) ??
+        refusalOfBody(request) ??
+        handlers.admit(exchange, announced(request));
       if (refusal !== null) {
         handlers.refuse(exchange, refusal);
         return;
@@ -203,7 +221,13 @@ export function clientListener(
       whole: (body) => {
         exchange.body = body;
         exchange.readAt = clock.now();
-        handlers.serve(exchange).catch(handlers.failed);
+        handlers.serve(exchange);
+      },
+      longer: (bytes) => {
+        if (exchange.answered) return false;
+        const refusal = handlers.hold(exchange, bytes);
+        if (refusal !== null) handlers.refuse(exchange, refusal);
+        return refusal === null;
       },
       tooLarge: () => handlers.refuse(exchange, tooLarge(maxBody)),
       failed: (error) => onFailure(exchange, error),
@@ -291,6 +315,11 @@ export function clientListener(
   }
 }
 
+/** How long its body is said to be. Bytes; 0 where nothing is said of it. */
+function announced({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? 0);
+}
+
 /** Nothing is served at this path, or not by this method. */
 function nothingThere(request: IncomingMessage): ApiError {
   const { method } = request;
@@ -325,39 +354,6 @@ function tooLarge(maxBody: number): ApiError {
 
 function internalError(): ApiError {
   return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
-}
-
-/**
- * The exchanges under way. A Set would do, were it not for the tables that it leaves behind as it is filled and emptied: each points to
- * the next, which keeps every request of the last seconds in memory until a full collection.
- */
-class OpenExchanges {
-  readonly #list: HttpExchange[] = [];
-
-  get count(): number {
-    return this.#list.length;
-  }
-
-  add(exchange: HttpExchange): void {
-    exchange.slot = this.#list.length;
-    this.#list.push(exchange);
-  }
-
-  /** The last one takes the place of the one that goes. */
-  remove(exchange: HttpExchange): void {
-    const { slot } = exchange;
-    if (slot < 0) return;
-    exchange.slot = -1;
-    const last = this.#list.pop();
-    if (last === undefined || last === exchange) return;
-    this.#list[slot] = last;
-    last.slot = slot;
-  }
-
-  /** As they are now, whatever happens to them next. */
-  all(): HttpExchange[] {
-    return [...this.#list];
-  }
 }
 
 declare module 'fastify' {

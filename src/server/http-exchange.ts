@@ -45,6 +45,9 @@ export class HttpExchange implements Exchange {
   slot = -1;
   /** What the client still sends is not waited for. */
   cutOff = false;
+  /** Whose room for bodies it takes, and how much of it; 0 = none. */
+  heldBy = '';
+  heldBytes = 0;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #owner: ExchangeOwner;
@@ -112,6 +115,8 @@ export class HttpExchange implements Exchange {
 
   stream(headers: Headers, onDrain: () => void): ResponseStream {
     const response = this.#response;
+    // Whatever it asks for has been read, and a stream may last.
+    this.body = EMPTY;
     if (!this.answered) response.writeHead(200, this.#closing(headers, false));
     response.on('drain', () => {
       response.setTimeout(0);
@@ -122,6 +127,7 @@ export class HttpExchange implements Exchange {
         this.#ended = true;
       },
       backlog: () => this.#bound(),
+      room: onDrain,
     });
   }
 

@@ -41,7 +41,9 @@ export const serverSchema = z
         : null,
     )
       .prefault(1)
-      .describe('processes sharing the port; more than 1 is *not supported yet*'),
+      .describe(
+        'processes sharing the port, `auto` = one per core; more than 1 wants `state.redis` where there are quotas or limits of providers. See [workers.md](workers.md)',
+      ),
     max_body: size().prefault('32mb').describe('the longest request body'),
     max_in_flight: count(1)
       .prefault(10_000)

@@ -6,6 +6,8 @@ export interface Address {
 
 /** Of the client listener. Sizes in bytes, times in milliseconds. */
 export interface ServerSettings {
+  /** Processes that share the port; `auto`: as many as there are cores. */
+  workers: number | 'auto';
   maxBody: number;
   maxInFlight: number;
   drainTimeout: number;

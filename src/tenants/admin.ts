@@ -51,6 +51,9 @@ export interface TenantChange extends Origin {
 
 export type { FileSettings };
 
+/** All that operators may do, wherever it is done. */
+export type TenantOperations = Omit<TenantAdmin, 'setFile'>;
+
 export interface TenantAdminOptions {
   directory: TenantDirectory;
   /** The configuration's path, for people. */

@@ -424,6 +424,9 @@ tenants:
   - id: narrow
     models: [m]
     quotas: [{ limit: 5, of: usd, per: day }]
+  - id: alias
+    quotas: [{ limit: 5, of: usd, per: day, models: [also] }]
+aliases: { also: n }
 `,
     });
     const warnings = () => {
@@ -438,6 +441,7 @@ tenants:
       `tenants[0].quotas[2]: no price is known for openai/x ${rest}`,
       `tenants[0].keys[0].quotas[0]: no price is known for openai/x, openai/y ${rest}`,
       `tenants[1].quotas[0]: no price is known for openai/x ${rest}`,
+      `tenants[2].quotas[0]: no price is known for openai/x, openai/y ${rest}`,
     ]);
     // Without secrets the file may be elsewhere, beside them.
     const unread = load(directory, { readSecrets: false });
@@ -446,6 +450,7 @@ tenants:
     assert.deepEqual(warnings(), [
       `tenants[0].quotas[0]: no price is known for openai/y ${rest}`,
       `tenants[0].keys[0].quotas[0]: no price is known for openai/y ${rest}`,
+      `tenants[2].quotas[0]: no price is known for openai/y ${rest}`,
     ]);
   });
 });

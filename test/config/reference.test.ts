@@ -23,6 +23,7 @@ test('the reference loads as it is', () => {
   assert.deepEqual(config.listen, { host: '0.0.0.0', port: 8080 });
   assert.deepEqual(config.admin, { listen: { host: '127.0.0.1', port: 9090 }, token: null });
   assert.deepEqual(config.server, {
+    workers: 1,
     maxBody: 32 * 1024 * 1024,
     maxInFlight: 10_000,
     drainTimeout: 30_000,

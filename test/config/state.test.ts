@@ -17,15 +17,29 @@ for (const workers of ['2', 'auto']) {
     assert.match(problems[0] ?? '', /server\.workers: more than one process and no `state\.redis`/);
   });
 
-  test(`workers: ${workers} with Redis, or without quotas, is not supported yet`, () => {
+  test(`workers: ${workers} with limits of a provider and no Redis is refused, with the reason`, () => {
+    const limited = 'virtual_keys: { b: { adapter: vllm, limits: { concurrent: 10 } } }';
+    const problems = problemsOf(file(`server: { workers: ${workers} }\n${limited}`));
+    assert.equal(problems.length, 1, problems.join('\n'));
+    assert.match(problems[0] ?? '', /server\.workers: .*let every limit of a provider be used/);
+  });
+
+  test(`workers: ${workers} with Redis, or where nothing is counted, is what runs`, () => {
     const state = 'state: { redis: "redis://127.0.0.1" }';
-    for (const problems of [
-      problemsOf(file(`server: { workers: ${workers} }\n${state}`, ONE)),
-      problemsOf(file(`server: { workers: ${workers} }`)),
+    const expected = workers === 'auto' ? 'auto' : 2;
+    for (const text of [
+      file(`server: { workers: ${workers} }\n${state}`, ONE),
+      file(`server: { workers: ${workers} }`),
     ]) {
-      assert.equal(problems.length, 1, problems.join('\n'));
-      assert.match(problems[0] ?? '', /server\.workers: .*not supported yet/);
+      assert.equal(configOf(text).server.workers, expected);
     }
+  });
+}
+
+for (const workers of ['0', '-1', '1.5', 'many', '"2"']) {
+  test(`workers: ${workers} is refused`, () => {
+    const [problem = ''] = problemsOf(file(`server: { workers: ${workers} }`));
+    assert.match(problem, /server\.workers: expected 1, a higher whole number, or auto/);
   });
 }
 

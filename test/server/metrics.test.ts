@@ -36,9 +36,15 @@ const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
   ['spillway_hedges_total', 'counter', 'model', 'result'],
   ['spillway_quota_refusals_total', 'counter', 'tenant', 'quota'],
   ['spillway_in_flight', 'gauge'],
+  ['spillway_waiting', 'gauge'],
+  ['spillway_request_body_bytes', 'gauge'],
+  ['spillway_event_loop_delay_seconds', 'histogram'],
+  ['spillway_overload_refusals_total', 'counter', 'tenant', 'reason'],
   ['spillway_stream_interruptions_total', 'counter', 'provider', 'model'],
   ['spillway_dropped_events_total', 'counter', 'provider'],
   ['spillway_state_store_up', 'gauge'],
+  ['spillway_workers', 'gauge'],
+  ['spillway_worker_deaths_total', 'counter'],
 ];
 
 /** Two models, keys with ids, direct models: all that could become a label. */
@@ -88,6 +94,7 @@ const { gateway } = await serve(
     },
     aliases: { cheap: 'm' },
   },
+  { bodyBytes: 100_000 },
 );
 const acme = { authorization: 'Bearer sw-acme' };
 
@@ -142,6 +149,8 @@ async function doEverything(): Promise<void> {
   const left = new AbortController();
   const hanging = gateway.chat({}, acme, left.signal).catch(() => null);
   await upstream.waitFor(before + 1);
+  // There is room for this one beside no other.
+  await text(gateway.chat({ messages: [{ role: 'user', content: 'x'.repeat(100_000) }] }, acme));
   left.abort();
   await hanging;
 }
@@ -242,6 +251,7 @@ it('the values of every label are of a closed set, whatever clients make up', as
     how: ['again'],
     'spillway_hedges_total model': ['lasting'],
     result: ['hit', 'miss', 'started', 'won'],
+    reason: ['bodies'],
     quota: ['key/concurrent', 'tenant/tokens/day'],
     kind: ['cache_write', 'cached', 'input', 'output', 'reasoning'],
     upstream: [

@@ -5,8 +5,10 @@ import { loadText } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { MediaOptions } from '../../src/media/media.ts';
+import { type EventLoop, systemLoop } from '../../src/overload/event-loop.ts';
 import type { ListenerLimits } from '../../src/server/limits.ts';
 import { USUAL_LIMITS } from '../../src/server/limits.ts';
+import { ManualClock } from './manual-clock.ts';
 
 /** Where relative paths in a test's configuration begin. */
 const CONFIG_FILE = fileURLToPath(new URL('../config/test.yaml', import.meta.url));
@@ -19,7 +21,14 @@ export interface GatewayOptions {
   limits?: Partial<ListenerLimits>;
   /** What may be fetched that clients name by URL, and how. */
   media?: MediaOptions;
+  /** By which it is known how busy the gateway is; one that is always on time unless said. */
+  loop?: EventLoop;
+  /** Bytes of request bodies that are held at once at most. */
+  bodyBytes?: number;
 }
+
+/** What else the process does, the test itself above all, is not to be taken for load. */
+const ON_TIME: EventLoop = { ...systemLoop, clock: new ManualClock() };
 
 /** One request's line in the log. */
 export interface RequestLine {
@@ -159,7 +168,9 @@ export async function startGateway(
     chance,
     environment: env,
     limits: { ...USUAL_LIMITS, ...options.limits },
+    loop: options.loop ?? ON_TIME,
     ...(options.media === undefined ? {} : { media: options.media }),
+    ...(options.bodyBytes === undefined ? {} : { bodyBytes: options.bodyBytes }),
   });
   const { listen, admin } = await app.listen();
   const metrics = async () => (await fetch(`${admin}/metrics`)).text();

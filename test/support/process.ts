@@ -17,6 +17,8 @@ export interface ProcessOptions {
   nodeArgs?: readonly string[];
   /** Where it runs; the project unless said. */
   cwd?: string;
+  /** In a process group of its own, as a shell starts it. */
+  ownGroup?: boolean;
 }
 
 interface CleansUp {
@@ -115,7 +117,7 @@ export function startProcess(
   const directory = temporaryDirectory(t);
   const file = join(directory, 'spillway.yaml');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(onFreePorts(config), null, 2));
-  const { args = ['--config', 'CONFIG'], env = {}, nodeArgs = [], cwd = ROOT } = options;
+  const { args = ['--config', 'CONFIG'], env = {}, nodeArgs = [], cwd = ROOT, ownGroup = false } = options;
   const main = join(ROOT, 'src/main.ts');
   const child = spawn(
     process.execPath,
@@ -124,6 +126,7 @@ export function startProcess(
       cwd,
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: ownGroup,
     },
   );
   const gateway = new GatewayProcess(child, file);

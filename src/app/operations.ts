@@ -1,0 +1,84 @@
+import type { Book } from '../accounting/book.ts';
+import type { Metrics } from '../accounting/metrics.ts';
+import type { MetricObject } from '../accounting/prometheus.ts';
+import type { RuntimeConfig } from '../config/runtime.ts';
+import type { Clock } from '../core/clock.ts';
+import { usageReport } from '../pipeline/usage-report.ts';
+import type { QuotaStore } from '../quota/store.ts';
+import type { AdminHandlers, UpstreamStatus } from '../server/admin.ts';
+import type { TenantAdmin } from '../tenants/admin.ts';
+import type { UpstreamRegistry } from '../upstream/registry.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { SharedState } from './shared-state.ts';
+
+/** What operators ask of a process, and what a primary asks of a worker to answer them. */
+export interface Operations extends AdminHandlers {
+  notReady(): string | null;
+  upstreams(): UpstreamStatus[];
+  /** The metrics, to be added to those of others. */
+  measured(): Promise<MetricObject[]>;
+  /** Of these, the tenants that there are not, or no more. */
+  withoutTenant(ids: readonly string[]): string[];
+  /** Resolves when changes of tenants that others made so far are in force here. */
+  followTenants(): Promise<void>;
+  readonly ledger: Pick<QuotaStore, 'flush' | 'ledger'>;
+}
+
+/** The parts of the app that know the answers. */
+export interface OperationsParts extends Pick<AdminHandlers, 'reload' | 'failed'> {
+  config(): RuntimeConfig;
+  clock: Clock;
+  metrics: Metrics;
+  book: Book;
+  state: SharedState;
+  registry: UpstreamRegistry;
+  tenants: TenantAdmin;
+  notReady(): string | null;
+}
+
+export function appOperations(parts: OperationsParts): Operations {
+  const { config, clock, metrics, book, state, registry, tenants } = parts;
+  const tenantsNow = () => {
+    const inFile = new Set(config().tenants.map(({ id }) => id));
+    return (id: string) => inFile.has(id) || state.directory.get(id) !== null;
+  };
+  return {
+    token: () => config().admin.token,
+    metrics: async () => {
+      book.forgetTenants(tenantsNow());
+      return { text: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
+    },
+    measured: () => {
+      book.forgetTenants(tenantsNow());
+      return metrics.registry.getMetricsAsJSON();
+    },
+    withoutTenant: (ids) => {
+      const isTenant = tenantsNow();
+      return ids.filter((id) => !isTenant(id));
+    },
+    notReady: parts.notReady,
+    upstreams: () => [...registry.upstreams()].map((upstream) => statusOf(upstream, clock)),
+    tenants: () => tenants,
+    followTenants: () => state.directory.refresh(),
+    wall: () => clock.wall(),
+    usage: (query) => usageReport(query, state.store),
+    ledger: state.store,
+    reload: parts.reload,
+    failed: parts.failed,
+  };
+}
+
+function statusOf(upstream: Upstream, clock: Clock): UpstreamStatus {
+  const cooldown = upstream.cooldownLeft();
+  const until = new Date(clock.wall() + cooldown).toISOString();
+  return {
+    id: upstream.id,
+    provider: upstream.provider,
+    model: upstream.model,
+    breaker: upstream.breakerState,
+    opens: upstream.opens,
+    cooldown_until: cooldown > 0 ? until : null,
+    in_flight: upstream.inFlight,
+    last_error: upstream.lastError,
+  };
+}

@@ -1,0 +1,165 @@
+/** What runs in a worker: an App without a listener for operators, which does what the primary asks. */
+import cluster from 'node:cluster';
+import { openLog } from '../accounting/log.ts';
+import { App, type Prepared } from '../app/app.ts';
+import { readConfiguration } from '../app/configuration.ts';
+import { FilesAsRead, type ReadFiles } from '../config/files.ts';
+import type { RuntimeConfig } from '../config/runtime.ts';
+import { systemClock } from '../core/clock.ts';
+import { sent } from './errors.ts';
+import type { Answer, Kind, Question, Questions, Start } from './questions.ts';
+
+/** Exit statuses, as in `main.ts`. */
+const FAULTY = 1;
+const TERMINATED = 143;
+
+type Answers = {
+  readonly [K in Kind]: (
+    asked: Questions[K]['asked'],
+  ) => Questions[K]['answer'] | Promise<Questions[K]['answer']>;
+};
+
+const log = openLog('info');
+
+const fault = (error: unknown) => {
+  log.fatal({ err: error }, 'uncaught error: the process ends');
+  log.flush();
+  process.exit(FAULTY);
+};
+process.on('uncaughtException', fault);
+process.on('unhandledRejection', fault);
+
+// A terminal, or whoever stops a container, may tell the whole group. What is to be done, the primary says.
+let orphaned = false;
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    if (orphaned && signal !== 'SIGHUP') process.exit(TERMINATED);
+  });
+}
+
+/** The app, once it has begun. */
+let running: { app: App; start: Start } | null = null;
+/** The end, once it has begun: told by the primary, or because there is none any more. */
+let ending: Promise<void> | null = null;
+let prepared: Extract<Prepared, { ok: true }> | null = null;
+
+const answers: Answers = {
+  start: async (start) => {
+    log.setWorker(start.number);
+    const read = readHere(start, start.files);
+    if (!read.ok) throw new Error(read.problems.join('\n'));
+    log.setLevel(read.config.log.level);
+    const app = new App({
+      config: read.config,
+      fileName: start.source.file,
+      // The primary reads it, and says so.
+      readConfig: () => ({ ok: false, problems: ['a worker does not read the configuration by itself'] }),
+      log,
+      clock: systemClock,
+      chance: Math.random,
+      environment: process.env,
+      isWorker: true,
+    });
+    running = { app, start };
+    return { listen: await app.listenToClients() };
+  },
+  prepare: async (files) => {
+    prepared = null;
+    const { app, start } = begun();
+    const read = readHere(start, files);
+    if (!read.ok) return read.problems;
+    const found = await app.prepare(read.config);
+    if (!found.ok) return found.problems;
+    prepared = found;
+    return [];
+  },
+  take: () => {
+    if (prepared === null) throw new Error('nothing was prepared');
+    try {
+      prepared.take();
+      return [];
+    } catch (error) {
+      log.error({ err: error }, 'a configuration that was found good could not be taken over');
+      return [`it cannot be run: ${(error as Error).message}`];
+    } finally {
+      prepared = null;
+    }
+  },
+  notReady: () => operations().notReady(),
+  metrics: async ({ tenants }) => {
+    const { measured, withoutTenant } = operations();
+    return { metrics: await measured(), missing: withoutTenant(tenants) };
+  },
+  upstreams: () => operations().upstreams(),
+  flush: ({ tenant }) => operations().ledger.flush(tenant),
+  ledger: ({ days, tenant }) => operations().ledger.ledger(days, tenant),
+  tenants: ({ operation, given }) => {
+    const tenants = operations().tenants();
+    return (tenants[operation] as (...given: readonly unknown[]) => Promise<unknown>).apply(tenants, [
+      ...given,
+    ]);
+  },
+  followTenants: async () => {
+    await operations().followTenants();
+    return null;
+  },
+  drain: async () => {
+    await end();
+    return null;
+  },
+};
+
+process.on('message', (question: Question) => {
+  void answer(question).then((said) => process.send?.(said, () => {}));
+});
+
+// The primary is gone without a word: no more connections come. What is under way may end as with any other end. Node would have the
+// process exit at once, unless it is known to be leaving.
+if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+process.on('disconnect', () => {
+  orphaned = true;
+  // What is written went to the primary.
+  log.unread();
+  end().catch(fault);
+});
+
+async function answer({ id, kind, asked }: Question): Promise<Answer> {
+  try {
+    const ask = answers[kind] as (asked: unknown) => unknown;
+    return { id, answer: (await ask(asked)) ?? null };
+  } catch (error) {
+    return { id, error: sent(error) };
+  }
+}
+
+function begun(): { app: App; start: Start } {
+  if (running === null) throw new Error('it has not begun');
+  return running;
+}
+
+function operations() {
+  return begun().app.operations;
+}
+
+function end(): Promise<void> {
+  ending ??= drainAndExit();
+  return ending;
+}
+
+async function drainAndExit(): Promise<void> {
+  await running?.app.drain();
+  log.flush();
+  process.exit(0);
+}
+
+/** As the primary read it, with what is a worker's share of it. */
+function readHere(
+  { source, workers }: Start,
+  files: ReadFiles,
+): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] } {
+  const read = readConfiguration(source, { env: process.env, files: new FilesAsRead(files) });
+  if (!read.ok) return read;
+  const { config } = read;
+  const maxInFlight = Math.ceil(config.server.maxInFlight / workers);
+  return { ok: true, config: { ...config, server: { ...config.server, maxInFlight } } };
+}

@@ -1,0 +1,63 @@
+/** Several workers on one Redis: what is counted and kept is counted and kept once. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { startRedis } from '../support/redis.ts';
+import { chatAnswer, Gate, pauseUntil } from '../support/upstream.ts';
+import { type Gateway, shortly, start } from './kit.ts';
+
+type Starter = Parameters<typeof startRedis>[0];
+
+async function startOnRedis(t: Starter, tenants: readonly object[]): Promise<Gateway> {
+  const redis = await startRedis(t);
+  const state = { redis: redis.url, command_timeout: '5s' };
+  return await start(t, { config: { auth: 'keys', state, tenants } });
+}
+
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+const KEY = 'sw-the-key-of-acme-0123456789';
+const ACME = { id: 'acme', keys: [{ id: 'k', key: KEY }] };
+
+describe('several workers on one Redis', () => {
+  it('admit just as many requests as a quota allows', async (t) => {
+    const quotas = [{ limit: 20, of: 'requests', per: 'hour' }];
+    const gateway = await startOnRedis(t, [{ ...ACME, quotas }]);
+    const asked = Array.from({ length: 50 }, () => gateway.chat({}, bearer(KEY)));
+    const seen = await Promise.all(asked);
+    assert.equal(seen.filter(({ status }) => status === 200).length, 20);
+    assert.equal(seen.filter(({ status }) => status === 429).length, 30);
+    assert.equal(new Set(seen.filter(({ status }) => status === 200).map(({ worker }) => worker)).size, 2);
+    const { total } = JSON.parse((await gateway.operator('GET', '/admin/usage')).text);
+    assert.equal(total.requests, 20);
+  });
+
+  it('all know of a tenant, and of the end of its key, when the answer comes that says so', async (t) => {
+    const gateway = await startOnRedis(t, []);
+    const made = await gateway.operator('POST', '/admin/tenants', { id: 'new', keys: [{ id: 'ci' }] });
+    assert.equal(made.status, 201, made.text);
+    const { key } = JSON.parse(made.text).keys[0];
+    for (let i = 0; i < 2; i++) assert.equal((await gateway.chat({}, bearer(key))).status, 200);
+    assert.equal((await gateway.operator('DELETE', '/admin/tenants/new/keys/ci')).status, 204);
+    for (let i = 0; i < 2; i++) assert.equal((await gateway.chat({}, bearer(key))).status, 401);
+    const again = await gateway.operator('POST', '/admin/tenants', { id: 'new' });
+    assert.deepEqual(shortly(again), [409, 'tenant_exists']);
+    const wrong = await gateway.operator('PATCH', '/admin/tenants/new', { models: 5 });
+    assert.equal(wrong.status, 400);
+  });
+
+  it('run a request with an Idempotency-Key once, whoever of them it comes to', async (t) => {
+    const gateway = await startOnRedis(t, [ACME]);
+    const gate = new Gate();
+    gateway.upstream.enqueue([pauseUntil(gate), chatAnswer({ content: 'once' })]);
+    const headers = { ...bearer(KEY), 'idempotency-key': 'the-same' };
+    const asked = Array.from({ length: 4 }, () => gateway.chat({}, headers));
+    await gateway.upstream.waitFor(1);
+    gate.open();
+    const seen = await Promise.all(asked);
+    for (const { status, text } of seen) {
+      assert.equal(status, 200);
+      assert.match(text, /once/);
+    }
+    assert.equal(new Set(seen.map(({ worker }) => worker)).size, 2);
+    assert.equal(gateway.upstream.requests.length, 1);
+  });
+});
