@@ -8,12 +8,26 @@ const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 60
 /** Seconds: what the gateway itself should take, from 50 µs. */
 const OWN_TIME = [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 
+/** Seconds: from a loop that is on time to one that lets everybody down. */
+const LOOP_DELAYS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
 /** What is read, not counted, when Prometheus asks. */
 export interface Readings {
   inFlight(): number;
   breakers(): Iterable<{ upstream: string; state: 'closed' | 'half_open' | 'open' }>;
   stateStoreUp(): boolean;
+  /** Requests that have come, but are not begun for want of time. */
+  waiting(): number;
+  /** Bytes of the bodies of requests under way. */
+  bodyBytes(): number;
 }
+
+/** Counted by the one process that would notice; registered in all, so that it is always there. */
+export const WORKER_DEATHS = {
+  name: 'spillway_worker_deaths_total',
+  help: 'Workers that ended without having been told to.',
+  labels: [],
+} as const;
 
 const BREAKER_VALUES = { closed: 0, half_open: 1, open: 2 } as const;
 
@@ -40,6 +54,8 @@ export class Metrics {
   readonly hedges: CounterFamily<'model' | 'result'>;
   readonly interruptions: CounterFamily<'provider' | 'model'>;
   readonly droppedEvents: CounterFamily<'provider'>;
+  readonly loopDelay: Histogram;
+  readonly overloadRefusals: CounterFamily<'tenant' | 'reason'>;
 
   constructor(readings: Readings) {
     const registry = newRegistry();
@@ -102,6 +118,7 @@ export class Metrics {
       {
         name: 'spillway_breaker_state',
         help: 'State of the circuit breaker of each upstream: 0 closed, 1 half-open, 2 open.',
+        aggregator: 'max',
       },
       () =>
         [...readings.breakers()].map(({ upstream, state }) => ({
@@ -152,6 +169,30 @@ export class Metrics {
     registerGauge(registry, { name: 'spillway_in_flight', help: 'Requests of clients under way.' }, () => [
       { labels: {}, value: readings.inFlight() },
     ]);
+    registerGauge(
+      registry,
+      {
+        name: 'spillway_waiting',
+        help: 'Requests that have come, and wait until there is time to begin them.',
+      },
+      () => [{ labels: {}, value: readings.waiting() }],
+    );
+    registerGauge(
+      registry,
+      { name: 'spillway_request_body_bytes', help: 'Bytes of the bodies of requests under way.' },
+      () => [{ labels: {}, value: readings.bodyBytes() }],
+    );
+    this.loopDelay = new HistogramFamily(registry, {
+      name: 'spillway_event_loop_delay_seconds',
+      help: 'How late the event loop was, measured a hundred times a second while it is on time.',
+      labels: [],
+      bounds: LOOP_DELAYS,
+    }).with({});
+    this.overloadRefusals = new CounterFamily(registry, {
+      name: 'spillway_overload_refusals_total',
+      help: 'Requests refused because of the load: they would have had to wait too long, or places or memory were taken.',
+      labels: ['tenant', 'reason'],
+    });
     this.interruptions = new CounterFamily(registry, {
       name: 'spillway_stream_interruptions_total',
       help: 'Streams that broke after their first content had been sent on.',
@@ -167,9 +208,14 @@ export class Metrics {
       {
         name: 'spillway_state_store_up',
         help: 'Whether the store of shared state can be reached; the one inside the process always can.',
+        aggregator: 'min',
       },
       () => [{ labels: {}, value: readings.stateStoreUp() ? 1 : 0 }],
     );
+    registerGauge(registry, { name: 'spillway_workers', help: 'Processes that serve requests.' }, () => [
+      { labels: {}, value: 1 },
+    ]);
+    new CounterFamily(registry, WORKER_DEATHS).with({});
   }
 }
 

@@ -1,28 +1,41 @@
 import client from 'prom-client';
+import { exposition } from './exposition.ts';
+
+/** How the values of several processes become one: prom-client's words. `omit`: only one's own has a meaning. */
+export type Aggregator = 'sum' | 'min' | 'max' | 'average' | 'first' | 'omit';
 
 /** What prom-client prints of one metric. */
 export interface MetricObject {
   name: string;
   help: string;
   type: 'counter' | 'gauge' | 'histogram';
-  aggregator: 'sum';
+  aggregator: Aggregator;
   values: { metricName?: string; labels: Readonly<Record<string, string>>; value: number }[];
 }
 
-/** prom-client's registry as we use it: it asks each metric for its values when it prints. */
+/** prom-client's registry as we use it: each metric is asked for its values when they are to be printed. */
 export interface Registry {
   registerMetric(metric: { name: string; get(): Promise<MetricObject> }): void;
   metrics(): Promise<string>;
+  getMetricsAsJSON(): Promise<MetricObject[]>;
   readonly contentType: string;
 }
 
 /** A registry that already holds Node's own metrics. */
 export function newRegistry(): Registry {
-  const registry = new client.Registry();
+  const registry = new PrintedInTurns();
   client.collectDefaultMetrics({ register: registry });
   // Gauges with the name of a counter, which Prometheus' linter objects to; each is the sum of a metric that stays.
   for (const name of ['handles', 'requests', 'resources']) {
     registry.removeSingleMetric(`nodejs_active_${name}_total`);
   }
   return registry as unknown as Registry;
+}
+
+/** prom-client prints all in one go, and whoever has a request under way waits for it. */
+class PrintedInTurns extends client.Registry {
+  override metrics(): Promise<string> {
+    // What its types call the array's items is what their `get` resolves to.
+    return exposition(this.getMetricsAsArray() as unknown as { get(): Promise<MetricObject> }[]);
+  }
 }

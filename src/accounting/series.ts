@@ -1,4 +1,4 @@
-import type { MetricObject, Registry } from './prometheus.ts';
+import type { Aggregator, MetricObject, Registry } from './prometheus.ts';
 
 /**
  * Counters and histograms that cost an addition to observe. prom-client looks its labels up in a hash on every observation; here a
@@ -46,18 +46,18 @@ export class CounterFamily<N extends string> {
   }
 }
 
-/** A gauge whose values are read when Prometheus asks. */
+/** A gauge whose values are read when Prometheus asks. `aggregator`: what those of several processes are together; their sum unless said. */
 export function registerGauge(
   registry: Registry,
-  metric: { name: string; help: string },
+  metric: { name: string; help: string; aggregator?: Aggregator },
   read: () => readonly { labels: Readonly<Record<string, string>>; value: number }[],
 ): void {
   registry.registerMetric({
     name: metric.name,
     get: async (): Promise<MetricObject> => ({
+      aggregator: 'sum',
       ...metric,
       type: 'gauge',
-      aggregator: 'sum',
       values: [...read()],
     }),
   });

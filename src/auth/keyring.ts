@@ -1,5 +1,6 @@
 import { Limits } from '../quota/limits.ts';
 import { hashOfKey } from './key-hash.ts';
+import { SeenKeys } from './seen-keys.ts';
 import type { TenantSettings } from './settings.ts';
 
 /** Who a request is made for. */
@@ -38,10 +39,16 @@ const NO_MORE: KeyLookup = { isComplete: true, find: () => null };
 export class HashedKeyring implements Keyring {
   readonly #principals = new Map<string, Principal>();
   readonly #more: KeyLookup;
+  readonly #seen: SeenKeys;
 
   /** `more`: those that are asked where none of these tenants has the key. */
-  constructor(tenants: readonly TenantSettings[], more: KeyLookup = NO_MORE) {
+  constructor(
+    tenants: readonly TenantSettings[],
+    more: KeyLookup = NO_MORE,
+    seen: SeenKeys = new SeenKeys(),
+  ) {
     this.#more = more;
+    this.#seen = seen;
     for (const tenant of tenants) {
       for (const key of tenant.keys) {
         const limits = new Limits(tenant.quotas, key);
@@ -55,9 +62,22 @@ export class HashedKeyring implements Keyring {
   }
 
   find(authorization: string | undefined): Principal | null {
+    if (authorization === undefined) return null;
+    const seen = this.#seen.hashOf(authorization);
+    if (seen !== undefined) {
+      const principal = this.#find(seen);
+      if (principal === null) this.#seen.forget(authorization);
+      return principal;
+    }
     const key = bearerToken(authorization);
     if (key === null) return null;
     const sha256 = hashOfKey(key);
+    const principal = this.#find(sha256);
+    if (principal !== null) this.#seen.remember(authorization, sha256);
+    return principal;
+  }
+
+  #find(sha256: string): Principal | null {
     return this.#principals.get(sha256) ?? this.#more.find(sha256);
   }
 }

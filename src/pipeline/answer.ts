@@ -1,12 +1,12 @@
-import type { RequestEntry } from '../accounting/book.ts';
+import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
 import { dollars } from '../core/usage.ts';
 import type { ClientRequest } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
+import type { Answer } from '../upstream/answer.ts';
 import type { Target } from '../upstream/registry.ts';
-import type { Answer } from '../upstream/visit.ts';
 import { type Going, lasting } from './continue-answer.ts';
 import { deliverStream } from './deliver.ts';
 import { errorText, idHeaders, sendError } from './errors.ts';
@@ -59,15 +59,18 @@ export function answerPlain(
     ? answer.body
     : Buffer.from(JSON.stringify(DIALECTS[request.dialect].answer(answer.value, request, newId())));
   if (live.logBodies) entry.answer = redact(body.toString());
-  const headers = { 'content-type': 'application/json', ...answerHeaders(exchange, entry, dropped) };
+  const headers = answerHeaders(exchange, entry, dropped);
+  headers['content-type'] = 'application/json';
   if (request.dialect === 'count_tokens') {
-    exchange.send(200, { ...headers, ...spending.headers('nothing') }, body);
-    return;
+    spending.writeHeaders(headers, 'nothing');
+  } else {
+    const surely = target.adapter.countsSurely === true;
+    entry.spent = spending.spent(target.settings, { reported: usage, surely, passed: output, whole: true });
+    const { cost } = entry.spent;
+    spending.writeHeaders(headers, entry.spent);
+    headers['x-spillway-cost'] = cost === null ? 'unknown' : dollars(cost);
   }
-  const surely = target.adapter.countsSurely === true;
-  entry.spent = spending.spent(target.settings, { reported: usage, surely, passed: output, whole: true });
-  const cost = entry.spent.cost === null ? 'unknown' : dollars(entry.spent.cost);
-  exchange.send(200, { ...headers, ...spending.headers(entry.spent), 'x-spillway-cost': cost }, body);
+  exchange.send(200, headers, body);
 }
 
 /** How many tokens a request would have, by our own reckoning. */
@@ -108,7 +111,9 @@ export async function answerStream(
   const relayed = presenter === null;
   const voice =
     presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));
-  const failure = await deliverStream({ stream, voice, relayed }, to, headers, live.heartbeat, clock);
+  const delivered = deliverStream({ stream, voice, relayed }, to, headers, live.heartbeat, clock);
+  if (lasts === null) letGoOfBody(request, spending, relayed);
+  const failure = await delivered;
   entry.outcome = failure === null ? 'ok' : failure.kind;
   const inParts = lasts?.spent(failure === null) ?? null;
   entry.spent =
@@ -122,6 +127,13 @@ export async function answerStream(
   if (failure === null && inParts === null && stream.usage !== null)
     spending.learnFrom(stream.passed, stream.usage);
   if (live.logBodies) entry.answer = redact(Buffer.concat(kept).toString());
+}
+
+/** Nobody will be asked again, and the stream may last for an hour. */
+function letGoOfBody(request: ClientRequest, spending: Spending, relayed: boolean): void {
+  spending.letGoOfBody();
+  if (!relayed) request.chat().letGo();
+  request.body.letGo();
 }
 
 /** The same exchange, which keeps what is streamed, for the log. */

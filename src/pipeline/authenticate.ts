@@ -25,9 +25,10 @@ export function authenticate(
   live: Live,
   { keyring = live.keyring, anyDialect = false }: Authenticating = {},
 ): Principal {
-  const authorization = keyHeader(exchange, anyDialect);
   exchange.live ??= live;
-  exchange.principal ??= keyring.find(authorization);
+  if (exchange.principal !== null) return exchange.principal;
+  const authorization = keyHeader(exchange, anyDialect);
+  exchange.principal = keyring.find(authorization);
   if (exchange.principal !== null) return exchange.principal;
   // To an SDK a wrong key is the end; one that is only not known yet is not.
   if (authorization !== undefined && !keyring.isComplete) {

@@ -5,7 +5,7 @@ import type { Continuing } from '../upstream/continuing/continuing.ts';
 import { mayPrefill } from '../upstream/continuing/prefilled.ts';
 import type { Target } from '../upstream/registry.ts';
 import { goneFailure } from '../upstream/transport-failure.ts';
-import type { Answer } from '../upstream/visit.ts';
+import type { Answer } from '../upstream/answer.ts';
 import { ContinuedStream, type Part } from './continued-stream.ts';
 import { Parts } from './parts.ts';
 import type { Spending } from './spending.ts';

@@ -187,28 +187,38 @@ function addSchema(value: Json, sum: Sum): void {
 /** No model writes as much. Bounds what a request reserves, so that sums of money in billionths stay exact. */
 const MOST_OUTPUT = 1e9;
 
+const NO_OVERRIDES: JsonObject = {};
+
 /**
  * Tokens that the answer may have: the client's bound or the target's own, for each of its choices. What is no bound (upstreams refuse it,
  * or take it to mean none) counts as none given.
  */
-export function maxOutput(body: JsonObject, defaultTokens: number, overrides: JsonObject = {}): number {
-  const asked = (name: string) => (Object.hasOwn(overrides, name) ? overrides[name] : body[name]);
-  const choices = asked('n');
-  return Math.min(MOST_OUTPUT, (boundOf(asked) ?? defaultTokens) * (isCount(choices) ? choices : 1));
+export function maxOutput(
+  body: JsonObject,
+  defaultTokens: number,
+  overrides: JsonObject = NO_OVERRIDES,
+): number {
+  const choices = Object.hasOwn(overrides, 'n') ? overrides['n'] : body['n'];
+  const bound = boundOf(body, overrides) ?? defaultTokens;
+  return Math.min(MOST_OUTPUT, bound * (isCount(choices) ? choices : 1));
 }
 
 /** What the dialects call the most tokens that an answer may have. */
 export const MAXIMA = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'] as const;
 
 /** The higher of two that are both given: which of them a host obeys, it alone knows. */
-function boundOf(asked: (name: string) => Json | undefined): number | null {
-  const bounds = MAXIMA.map(asked).filter(isCount);
-  return bounds.length === 0 ? null : Math.max(...bounds);
+function boundOf(body: JsonObject, overrides: JsonObject): number | null {
+  let highest: number | null = null;
+  for (const name of MAXIMA) {
+    const bound = Object.hasOwn(overrides, name) ? overrides[name] : body[name];
+    if (isCount(bound) && (highest === null || bound > highest)) highest = bound;
+  }
+  return highest;
 }
 
 /** Does the client say itself how long the answer may be? */
 export function namesMaximum(body: JsonObject): boolean {
-  return boundOf((name) => body[name]) !== null;
+  return boundOf(body, NO_OVERRIDES) !== null;
 }
 
 function isCount(value: Json | undefined): value is number {
@@ -221,9 +231,15 @@ const TINY = 10;
 const MOST_TOKENS = 1e12;
 
 /** Whose experience with which model an estimate goes by. Both are of closed sets. */
-export interface Habit {
-  tenant: string;
-  model: string;
+export class Habit {
+  readonly model: string;
+  /** Of both. */
+  readonly name: string;
+
+  constructor(tenant: string, model: string) {
+    this.model = model;
+    this.name = `${tenant} ${model}`;
+  }
 }
 
 /** How far an estimate goes by what others' prompts came to. */
@@ -270,13 +286,13 @@ class Corrections {
   readonly #own = new Ratios();
   readonly #ofAll = new Ratios();
 
-  of({ tenant, model }: Habit): number {
-    const own = this.#own.of(`${tenant} ${model}`);
+  of({ name, model }: Habit): number {
+    const own = this.#own.of(name);
     return own ?? Math.min(OTHERS.most, Math.max(OTHERS.least, this.#ofAll.of(model) ?? 1));
   }
 
-  learn({ tenant, model }: Habit, observed: number, saysLittle: boolean): void {
-    this.#own.learn(`${tenant} ${model}`, observed, saysLittle);
+  learn({ name, model }: Habit, observed: number, saysLittle: boolean): void {
+    this.#own.learn(name, observed, saysLittle);
     this.#ofAll.learn(model, observed, saysLittle);
   }
 }

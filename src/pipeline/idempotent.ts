@@ -1,4 +1,4 @@
-import type { RequestEntry } from '../accounting/book.ts';
+import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';

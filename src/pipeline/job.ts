@@ -1,4 +1,4 @@
-import type { RequestEntry } from '../accounting/book.ts';
+import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Principal } from '../auth/keyring.ts';
 import type { ClientRequest } from '../dialects/dialect.ts';
 import type { LiveModel } from './live.ts';

@@ -1,11 +1,17 @@
 import type { Cancellation } from '../core/cancellation.ts';
+import type { Chance, Clock } from '../core/clock.ts';
 import { waitedMs } from '../core/waiting.ts';
-import { type CallResult, walk } from '../routing/walk.ts';
+import type { Hedges } from '../routing/hedge.ts';
+import type { Measures } from '../routing/measures.ts';
+import type { Facts } from '../routing/query.ts';
+import type { CachedNode } from '../routing/tree.ts';
+import { type CallResult, type Walking, walk } from '../routing/walk.ts';
+import type { Answer } from '../upstream/answer.ts';
 import type { CallContext } from '../upstream/call.ts';
 import type { Continuing } from '../upstream/continuing/continuing.ts';
 import { targetMeasures } from '../upstream/measures.ts';
 import type { Target } from '../upstream/registry.ts';
-import { type Answer, cancelledFailure, pause, visit } from '../upstream/visit.ts';
+import { cancelledFailure, pause, visit } from '../upstream/visit.ts';
 import { answerEstimate, answerPlain, answerStream, answerWithoutAnswer } from './answer.ts';
 import { answerKept } from './answer-kept.ts';
 import { CacheLookups, type CacheOptions, type Found, letGo } from './cached.ts';
@@ -90,14 +96,20 @@ interface Rest {
 }
 
 /** One request's way through the tree, and the story of it. */
-class Router {
+class Router implements Walking<Target, Ended> {
   readonly unanswered: Unanswered[] = [];
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly hedges: Hedges;
+  readonly cancellation: Cancellation;
   readonly #exchange: Exchange;
   readonly #services: Services;
   readonly #job: Job;
   readonly #context: CallContext;
   readonly #lookups: CacheLookups | null;
   readonly #sizes = new ContextSizes();
+  /** What the walk that is under way is for; null: the first one, which looks for an answer. */
+  #rest: Rest | null = null;
 
   constructor(
     exchange: Exchange,
@@ -106,6 +118,10 @@ class Router {
     context: CallContext,
     lookups: CacheLookups | null,
   ) {
+    this.clock = services.clock;
+    this.chance = services.chance;
+    this.hedges = services.hedges;
+    this.cancellation = context.cancellation;
     this.#exchange = exchange;
     this.#services = services;
     this.#job = job;
@@ -113,35 +129,49 @@ class Router {
     this.#lookups = lookups;
   }
 
+  /** One walk after the other, never two at a time. */
   walk(rest: Rest | null = null): Promise<Ended | null> {
-    const { principal, request, model, spending } = this.#job;
-    const { clock, chance, hedges, hedged } = this.#services;
-    const { body, streaming } = request;
-    return walk<Target, Ended>(model.tree, {
-      facts: () => requestFacts(principal, body.value, this.#exchange.header('x-spillway-metadata')),
-      clock,
-      chance,
-      cancellation: this.#context.cancellation,
-      measures: targetMeasures({ streaming, cost: (target) => spending.mayCost(target.settings) }),
-      stickyValue: (name) => stickyValue(name, principal, body.value, this.#exchange),
-      hedges,
-      hedged: (_, what) => hedged(model.label, what),
-      lookUp: (node, cancellation) =>
-        rest === null && this.#lookups !== null
-          ? this.#lookups.lookUp(node, cancellation)
-          : Promise.resolve(null),
-      call: (target, cancellation) => this.#call(target, cancellation, rest),
-      discard: (answer) => {
-        if (answer.kind === 'kept') letGo(answer);
-      },
-      waitFor: (target, ms, waited) => this.#waitFor(target, ms, waited),
-      ended: () => rest?.ended(),
-    });
+    this.#rest = rest;
+    return walk<Target, Ended>(this.#job.model.tree, this);
   }
 
-  async #call(target: Target, cancellation: Cancellation, rest: Rest | null): Promise<CallResult<Ended>> {
+  facts(): Facts {
+    const { principal, request } = this.#job;
+    return requestFacts(principal, request.body.value, this.#exchange.header('x-spillway-metadata'));
+  }
+
+  get measures(): Measures<Target> {
+    const { request, spending } = this.#job;
+    const cost = (target: Target) => spending.mayCost(target.settings);
+    return targetMeasures({ streaming: request.streaming, cost });
+  }
+
+  stickyValue(name: string): string | null {
+    const { principal, request } = this.#job;
+    return stickyValue(name, principal, request.body.value, this.#exchange);
+  }
+
+  hedged(_label: string, what: 'started' | 'won'): void {
+    this.#services.hedged(this.#job.model.label, what);
+  }
+
+  lookUp(node: CachedNode<Target>, cancellation: Cancellation): Promise<Found | null> {
+    if (this.#rest !== null || this.#lookups === null) return Promise.resolve(null);
+    return this.#lookups.lookUp(node, cancellation);
+  }
+
+  discard(answer: Ended): void {
+    if (answer.kind === 'kept') letGo(answer);
+  }
+
+  ended(): void {
+    this.#rest?.ended();
+  }
+
+  async call(target: Target, cancellation: Cancellation): Promise<CallResult<Ended>> {
     const { request, spending } = this.#job;
     const { id } = target.settings;
+    const rest = this.#rest;
     if (rest?.skip(target) === true) return { kind: 'skipped', coolsInMs: null };
     const why = spending.mayCall(target.settings) ? this.#sizes.inTheWay(target) : 'unpriced';
     if (why !== null) {
@@ -167,7 +197,7 @@ class Router {
     return { ...context, cancellation, continuing: rest?.continuing ?? null };
   }
 
-  async #waitFor({ settings }: Target, ms: number, waited: number): Promise<boolean> {
+  async waitFor({ settings }: Target, ms: number, waited: number): Promise<boolean> {
     const context = this.#context;
     const deadline = context.startedAt + settings.timeouts.total;
     if (ms + waited > settings.retry.maxRetryAfter || context.clock.now() + ms >= deadline) return false;

@@ -1,4 +1,4 @@
-import type { RequestEntry } from '../accounting/book.ts';
+import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Principal } from '../auth/keyring.ts';
 import { ApiError } from '../core/errors.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
@@ -7,6 +7,7 @@ import { idHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { IDEMPOTENCY_HEADER, type OnceContext, once } from './idempotent.ts';
 import type { Job } from './job.ts';
+import { isLarge, lookOverLarge, othersTurn } from './large-body.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
 import { closeResumable, type ResumableContext, resumable, wantsToResume } from './resumable.ts';
 import { route } from './route.ts';
@@ -24,6 +25,8 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
   try {
     const principal = authenticateAgain(exchange, live, services.keyring());
     entry.principal = principal;
+    const large = isLarge(exchange.body);
+    if (large) await lookOverLarge(exchange.body);
     const request = DIALECTS[exchange.dialect].read(exchange.body);
     entry.stream = request.streaming;
     entry.model = shortened(request.model);
@@ -31,6 +34,7 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
     const model = findModel(request.model, principal, live, entry);
     entry.modelLabel = model.label;
     const asked = { principal, request, model, entry };
+    if (large) await othersTurn();
     if (request.streaming && wantsToResume(exchange))
       to = resumable(exchange, resumableContext(services, principal));
     if (exchange.header(IDEMPOTENCY_HEADER) === undefined) await execute(to, live, services, asked);
@@ -51,12 +55,12 @@ async function execute(
   services: Services,
   asked: Omit<Job, 'spending'>,
 ): Promise<void> {
-  const { principal, request, model, entry } = asked;
-  const { dialect, body } = request;
-  const spender = { principal, model, asked: request.model, dialect, body: body.value };
-  const spending = new Spending(spender, live, services.spending);
+  const { entry } = asked;
+  const spending = spendingOf(asked, live, services);
   try {
-    await spending.reserve(services.newId());
+    const reserving = spending.reserve(services.newId());
+    if (reserving !== undefined) await reserving;
+    if (isLarge(asked.request.body.bytes)) await othersTurn();
     try {
       await route(exchange, live, services, { ...asked, spending });
     } finally {
@@ -67,6 +71,17 @@ async function execute(
     refuse(exchange, entry, error);
     if (!(error instanceof ApiError)) throw error;
   }
+}
+
+/** By itself: what an async function has in its hands it keeps until it is over, and the body is to be let go of before that. */
+function spendingOf(
+  { principal, request, model }: Omit<Job, 'spending'>,
+  live: Live,
+  services: Services,
+): Spending {
+  const { dialect, body } = request;
+  const spender = { principal, model, asked: request.model, dialect, body: body.value };
+  return new Spending(spender, live, services.spending);
 }
 
 function resumableContext({ replay, detached, newId }: Services, { tenant }: Principal): ResumableContext {
@@ -131,9 +146,15 @@ function shortened(name: string): string {
   return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME)}…`;
 }
 
-/** A request that is refused before anything was sent; in the books all the same. */
-export function refuseRequest(exchange: Exchange, services: Services, error: ApiError): void {
+/** A request that is refused before anything was sent; in the books all the same. `isAddedUp`: its line in the log is one for many. */
+export function refuseRequest(
+  exchange: Exchange,
+  services: Services,
+  error: ApiError,
+  isAddedUp = false,
+): void {
   const entry = newEntry(exchange);
+  if (isAddedUp) entry.isAddedUp = true;
   refuse(exchange, entry, error);
   services.book.close(entry);
 }

@@ -7,23 +7,24 @@ import { DIALECTS } from '../dialects/dialects.ts';
 import type { ModelPrice } from '../pricing/prices.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import type { Output } from '../providers/openai/output.ts';
-import { type Consumption, DIMENSIONS } from '../quota/dimensions.ts';
-import { aged, type Counted, rateLimitHeaders } from '../quota/headers.ts';
-import { type LedgerEntry, type LedgerSums, noSums } from '../quota/ledger.ts';
-import { type Limit, labelOf } from '../quota/limits.ts';
+import type { Consumption, DimensionRule } from '../quota/dimensions.ts';
+import { type Left, leftAfter, writeTrio } from '../quota/headers.ts';
+import type { LedgerEntry } from '../quota/ledger.ts';
+import { type Limit, type LimitSet, labelOf } from '../quota/limits.ts';
 import { refusal } from '../quota/refusal.ts';
-import type { Demand, QuotaStore, Standing, Ticket } from '../quota/store.ts';
+import type { Demand, QuotaStore, Standing, Ticket, Verdict } from '../quota/store.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
 import {
   type Estimator,
   estimatePrompt,
-  type Habit,
+  Habit,
   maxOutput,
   namesMaximum,
   type PromptEstimate,
 } from './estimate.ts';
 import type { Headers } from './exchange.ts';
+import { ledgerRows } from './ledger-rows.ts';
 import type { Live, LiveModel } from './live.ts';
 
 /** What spending needs besides the configuration. */
@@ -36,10 +37,13 @@ export interface SpendingServices {
   refused(tenant: string, limit: Limit): void;
 }
 
+/** Of the configuration: what tokens cost, and how many are reserved where a request names no maximum. */
+type Rates = Pick<Live, 'prices' | 'outputTokens'>;
+
 /** Who spends on what. */
 export interface Spender {
   principal: Principal;
-  model: LiveModel;
+  model: Pick<LiveModel, 'name' | 'label' | 'direct' | 'prices' | 'overrides'>;
   /** The name that the client sent. */
   asked: string;
   dialect: Dialect;
@@ -67,13 +71,11 @@ export function storeAway(): ApiError {
 
 /** What one request takes from its quotas: reserved before the first try, settled once after the last. */
 export class Spending {
-  readonly #spender: Spender;
-  readonly #live: Live;
+  #spender: Spender;
+  readonly #live: Rates;
   readonly #services: SpendingServices;
-  readonly #limits: readonly Limit[];
+  readonly #quotas: LimitSet;
   readonly #habit: Habit;
-  /** With a dollar quota and none of tokens, a target without a price would be free. */
-  readonly #needsPrice: boolean;
   /** Was there a price, for what was reserved, of the target that answered? */
   #hadPrice = false;
   /** When it came, in milliseconds since 1970: what it costs is by the prices of that moment. */
@@ -88,49 +90,61 @@ export class Spending {
   /** The quota that was in the way, if one was. */
   refusedBy: string | null = null;
 
-  constructor(spender: Spender, live: Live, services: SpendingServices) {
+  constructor(spender: Spender, live: Rates, services: SpendingServices) {
     this.#spender = spender;
     this.#live = live;
     this.#services = services;
     this.#at = services.wall();
     const { principal, asked, model } = spender;
-    this.#limits = principal.limits.forModel(asked, model.name);
-    this.#habit = { tenant: principal.tenant.id, model: model.label };
-    this.#needsPrice =
-      has(this.#limits, 'usd') &&
-      !this.#limits.some(({ of }) => DIMENSIONS[of].errorType === 'tokens' && of !== 'usd');
+    this.#quotas = principal.limits.forModel(asked, model.name);
+    this.#habit = new Habit(principal.tenant.id, model.label);
   }
 
-  /** Takes what the request may come to, from all its quotas or from none. Throws the ApiError that the client is answered with. */
-  async reserve(id: string): Promise<void> {
-    const { store, wall, refused } = this.#services;
-    const { tenant } = this.#spender.principal;
+  /**
+   * Takes what the request may come to, from all its quotas or from none. Throws the ApiError that the client is answered with, or rejects
+   * with it: a promise only where the store has to be waited for.
+   */
+  reserve(id: string): Promise<void> | undefined {
     const demands = this.#demands();
+    const verdict = this.#services.store.admit({ tenant: this.#spender.principal.tenant.id, id, demands });
+    if (verdict instanceof Promise) return this.#awaited(verdict, demands);
+    this.#decided(verdict, demands);
+    return undefined;
+  }
+
+  async #awaited(verdict: Promise<Verdict>, demands: readonly Demand[]): Promise<void> {
+    let decided: Verdict;
     try {
-      const verdict = await store.admit({ tenant: tenant.id, id, demands });
-      this.#standings = verdict.standings;
-      this.#standingsAt = wall();
-      if (verdict.kind === 'admitted') {
-        this.#ticket = verdict.ticket;
-        return;
-      }
+      decided = await verdict;
     } catch (error) {
       if (!(error instanceof StateUnavailable)) throw error;
       throw storeAway();
     }
-    const { body, model, dialect } = this.#spender;
+    this.#decided(decided, demands);
+  }
+
+  #decided(verdict: Verdict, demands: readonly Demand[]): void {
+    this.#standings = verdict.standings;
+    this.#standingsAt = this.#services.wall();
+    if (verdict.kind === 'refused') throw this.#refusal(demands);
+    this.#ticket = verdict.ticket;
+  }
+
+  #refusal(demands: readonly Demand[]): ApiError {
+    const { wall, refused } = this.#services;
+    const { body, model, dialect, principal } = this.#spender;
     const maximum = DIALECTS[dialect].maximum ?? 'max_completion_tokens';
     const isNamed = namesMaximum(body) || model.overrides.every(namesMaximum);
     const assumed = isNamed ? null : this.#live.outputTokens;
     const { error, limit } = refusal(demands, this.#standings, { wall: wall(), assumed, maximum });
     this.refusedBy = labelOf(limit);
-    refused(tenant.id, limit);
-    throw error;
+    refused(principal.tenant.id, limit);
+    return error;
   }
 
   /** May this request be sent to that target? */
   mayCall(target: TargetSettings): boolean {
-    return !this.#needsPrice || this.#hasPrice(target);
+    return !this.#quotas.needsPrices || this.#hasPrice(target);
   }
 
   #hasPrice({ provider, model }: TargetSettings): boolean {
@@ -163,7 +177,7 @@ export class Spending {
    */
   spent(target: TargetSettings, { reported, surely, passed, whole }: Told): Spent {
     const { estimator } = this.#services;
-    this.#hadPrice = has(this.#limits, 'usd') && this.#hasPrice(target);
+    this.#hadPrice = this.#quotas.boundsMoney && this.#hasPrice(target);
     const mayBeNought = surely || !this.#writes();
     if (reported !== null && whole && reported.input > 0 && (reported.output > 0 || mayBeNought)) {
       if (this.#prompt !== null) {
@@ -198,21 +212,37 @@ export class Spending {
     this.#services.estimator.learnAnswer(this.#habit, passed, reported);
   }
 
-  /** `x-ratelimit-*`. What the request turned out to take shows already, where that is known; till then all that it holds counts. */
+  /** `x-ratelimit-*`: see `writeHeaders`. */
   headers(spent: Spent | 'nothing' | 'unknown'): Headers {
-    if (this.#ticket === null || this.#standings.length === 0) return {};
+    const headers: Record<string, string> = {};
+    this.writeHeaders(headers, spent);
+    return headers;
+  }
+
+  /**
+   * Writes `x-ratelimit-*` into headers: each trio from the quota of its kind with the least left. What the request turned out to take
+   * shows already, where that is known; till then all that it holds counts.
+   */
+  writeHeaders(into: Record<string, string>, spent: Spent | 'nothing' | 'unknown'): void {
+    const { told } = this.#quotas;
+    if (told.length === 0 || this.#ticket === null) return;
     const { demands } = this.#ticket;
     const age = this.#services.wall() - this.#standingsAt;
-    const counted = demands.map(({ limit, amount }, index): Counted => {
-      const standing = this.#standings[index] as Standing;
-      if (spent === 'unknown' || DIMENSIONS[limit.of].booking !== 'reserve') {
-        return { limit, standing: aged(standing, age) };
+    for (const { trio, places } of told) {
+      let least: Left | null = null;
+      for (const place of places) {
+        const { limit, amount } = demands[place] as Demand;
+        const rule = this.#quotas.rules[place] as DimensionRule;
+        let standing = this.#standings[place] as Standing;
+        if (spent !== 'unknown' && rule.booking === 'reserve') {
+          const used = standing.used + (spent === 'nothing' ? 0 : amountOf(rule, spent));
+          standing = { ...standing, used, reserved: standing.reserved - amount };
+        }
+        const left = leftAfter(limit, standing, age);
+        if (least === null || left.remaining < least.remaining) least = left;
       }
-      const used = standing.used + (spent === 'nothing' ? 0 : amountOf(limit, spent));
-      const reserved = standing.reserved - amount;
-      return { limit, standing: aged({ ...standing, used, reserved }, age) };
-    });
-    return rateLimitHeaders(counted);
+      if (least !== null) writeTrio(into, trio, least);
+    }
   }
 
   /** Books the request: what it took (null: nothing answered it), and every try for the operator. At most once; the store does it in the background. */
@@ -220,24 +250,39 @@ export class Spending {
     const ticket = this.#ticket;
     if (ticket === null) return;
     this.#ticket = null;
-    this.#services.store.settle({
-      ticket,
-      used: ticket.demands.map((demand) => (spent === null ? 0 : this.#charge(demand, spent))),
-      ledger: this.#ledger(spent, target, tries),
-    });
+    const { store } = this.#services;
+    store.settle({ ticket, used: this.#used(ticket, spent), ledger: this.#ledger(spent, target, tries) });
   }
 
-  /** What an answer takes of one quota. */
-  #charge({ limit, amount }: Demand, spent: Spent): number {
-    if (DIMENSIONS[limit.of].booking !== 'reserve') return 0;
+  /** What an answer takes of each quota. */
+  #used({ demands }: Ticket, spent: Spent | null): number[] {
+    const { rules } = this.#quotas;
+    const used: number[] = [];
+    for (let place = 0; place < demands.length; place++) {
+      const rule = rules[place] as DimensionRule;
+      used.push(
+        spent === null || rule.booking !== 'reserve'
+          ? 0
+          : this.#charge(demands[place] as Demand, rule, spent),
+      );
+    }
+    return used;
+  }
+
+  #charge({ limit, amount }: Demand, rule: DimensionRule, spent: Spent): number {
     // It was let in for what it might cost, and turned out to be longer than there are prices for: it is not free for that.
-    return limit.of === 'usd' && spent.cost === null && this.#hadPrice ? amount : amountOf(limit, spent);
+    return limit.of === 'usd' && spent.cost === null && this.#hadPrice ? amount : amountOf(rule, spent);
   }
 
   #demands(): Demand[] {
-    const needsTokens = this.#limits.some(({ of }) => DIMENSIONS[of].booking === 'reserve');
-    if (needsTokens) this.#most = this.#estimate();
-    return this.#limits.map((limit) => ({ limit, amount: DIMENSIONS[limit.of].amount(this.#most) }));
+    const { limits, rules, reserves } = this.#quotas;
+    if (reserves) this.#most = this.#estimate();
+    const demands: Demand[] = [];
+    for (let place = 0; place < limits.length; place++) {
+      const amount = (rules[place] as DimensionRule).amount(this.#most);
+      demands.push({ limit: limits[place] as Limit, amount });
+    }
+    return demands;
   }
 
   /** What the request may come to, whichever of its model's targets answers. */
@@ -251,7 +296,7 @@ export class Spending {
       }
     }
     let cost = 0;
-    if (has(this.#limits, 'usd')) {
+    if (this.#quotas.boundsMoney) {
       for (const price of model.prices) {
         cost = Math.max(cost, price.most(input, output, this.#at) ?? 0);
       }
@@ -270,6 +315,12 @@ export class Spending {
     return this.#input();
   }
 
+  /** Nothing will be reserved any more: what is still to be known of the request's body is found out, and the body let go of. */
+  letGoOfBody(): void {
+    this.#input();
+    this.#spender = { ...this.#spender, body: {} };
+  }
+
   /** Tokens of the prompt, as estimated. */
   #input(): number {
     this.#prompt ??= estimatePrompt(this.#spender.body);
@@ -283,49 +334,12 @@ export class Spending {
 
   #ledger(spent: Spent | null, answered: string | null, tries: readonly TryRecord[]): LedgerEntry[] {
     const { principal, model } = this.#spender;
-    const rows = new Map<string, LedgerSums>();
-    const row = (target: string): LedgerSums => {
-      // What clients make up is not a row.
-      const name = model.direct && target !== NO_TARGET ? model.label : target;
-      let sums = rows.get(name);
-      if (sums === undefined) {
-        sums = noSums();
-        rows.set(name, sums);
-      }
-      return sums;
-    };
-    for (const { target } of tries) row(target).tries++;
-    const sums = row(answered ?? tries.at(-1)?.target ?? NO_TARGET);
-    sums.requests++;
-    if (spent !== null) {
-      for (const { target, ...part } of spent.parts ?? []) book(row(target), part);
-      if (spent.parts === undefined) book(sums, spent);
-    }
-    const key = principal.key ?? '-';
-    const name = model.direct ? model.label : model.name;
-    return [...rows].map(([target, sums]) => ({ key, model: name, target, sums }));
+    return ledgerRows({ key: principal.key, model, spent, answered, tries });
   }
 }
 
 const NO_USAGE: Usage = { input: 0, output: 0, cached: 0, cacheWrite: 0, reasoning: 0 };
 
-/** Of the ledger, for a request that was sent nowhere. */
-const NO_TARGET = '-';
-
-function book(sums: LedgerSums, { usage, cost }: Pick<Spent, 'usage' | 'cost'>): void {
-  sums.input += usage.input;
-  sums.output += usage.output;
-  sums.cached += usage.cached;
-  sums.cacheWrite += usage.cacheWrite;
-  sums.reasoning += usage.reasoning;
-  if (cost === null) sums.unpriced++;
-  else sums.cost += cost;
-}
-
-function has(limits: readonly Limit[], of: Limit['of']): boolean {
-  return limits.some((limit) => limit.of === of);
-}
-
-function amountOf(limit: Limit, { usage, cost }: Spent): number {
-  return DIMENSIONS[limit.of].amount({ input: usage.input, output: usage.output, cost });
+function amountOf(rule: DimensionRule, { usage, cost }: Spent): number {
+  return rule.amount({ input: usage.input, output: usage.output, cost });
 }

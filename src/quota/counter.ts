@@ -88,8 +88,12 @@ export class Counter {
   resetsIn(now: number): number | null {
     if (this.#period === null) return null;
     this.#forget(now);
-    const newest = this.#parts.findLast(({ used, reserved }) => used + reserved > 0);
-    return newest === undefined ? 0 : newest.freeAt - now;
+    const parts = this.#parts;
+    for (let i = parts.length - 1; i >= 0; i--) {
+      const { used, reserved, freeAt } = parts[i] as Booked;
+      if (used + reserved > 0) return freeAt - now;
+    }
+    return 0;
   }
 
   /** Drops the parts that no longer count. */

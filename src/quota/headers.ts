@@ -1,6 +1,7 @@
 import { DIMENSIONS } from './dimensions.ts';
 import type { Limit } from './limits.ts';
 import type { Standing } from './store.ts';
+import { TRIOS, type Trio } from './trios.ts';
 
 /** A quota and how it stands. */
 export interface Counted {
@@ -13,28 +14,43 @@ export function remaining({ limit, standing }: Counted): number {
   return Math.max(0, (standing.share ?? limit.max) - standing.used - standing.reserved);
 }
 
-/** How it stands some milliseconds later, as far as time alone tells: when all was to be back, all is. */
-export function aged(standing: Standing, ms: number): Standing {
-  const { used, reserved, resetsIn } = standing;
-  if (used + reserved <= 0) return { ...standing, resetsIn: 0 };
-  if (resetsIn === null || ms <= 0) return standing;
-  if (resetsIn > ms) return { ...standing, resetsIn: resetsIn - ms };
-  return { ...standing, used: 0, reserved: 0, resetsIn: 0 };
+/** Of a quota: what is left of it, and in how many milliseconds all of it is back. */
+export interface Left {
+  max: number;
+  remaining: number;
+  resetsIn: number;
 }
 
-/** `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, as OpenAI's SDKs know them: each trio from the quota of its kind with the least left. */
+/** What is left of a quota `ms` after it stood so, as far as time alone tells: when all was to be back, all is. */
+export function leftAfter(limit: Limit, standing: Standing, ms: number): Left {
+  const { max } = limit;
+  const { used, reserved, resetsIn, share = max } = standing;
+  const taken = used + reserved;
+  if (taken <= 0) return { max, remaining: Math.max(0, share - taken), resetsIn: 0 };
+  if (resetsIn !== null && ms > 0) {
+    if (resetsIn <= ms) return { max, remaining: Math.max(0, share), resetsIn: 0 };
+    return { max, remaining: Math.max(0, share - taken), resetsIn: resetsIn - ms };
+  }
+  return { max, remaining: Math.max(0, share - taken), resetsIn: resetsIn ?? 0 };
+}
+
+export function writeTrio(into: Record<string, string>, trio: Trio, left: Left): void {
+  into[trio.limit] = `${left.max}`;
+  into[trio.remaining] = `${left.remaining}`;
+  into[trio.reset] = formatReset(left.resetsIn);
+}
+
+/** `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of quotas as they stand: each trio from the quota of its kind with the least left. */
 export function rateLimitHeaders(counted: readonly Counted[]): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const kind of ['requests', 'tokens'] as const) {
-    let least: Counted | null = null;
-    for (const one of counted) {
-      if (DIMENSIONS[one.limit.of].header !== kind) continue;
-      if (least === null || remaining(one) < remaining(least)) least = one;
+  for (const trio of TRIOS) {
+    let least: Left | null = null;
+    for (const { limit, standing } of counted) {
+      if (DIMENSIONS[limit.of].header !== trio.kind) continue;
+      const left = leftAfter(limit, standing, 0);
+      if (least === null || left.remaining < least.remaining) least = left;
     }
-    if (least === null) continue;
-    headers[`x-ratelimit-limit-${kind}`] = String(least.limit.max);
-    headers[`x-ratelimit-remaining-${kind}`] = String(remaining(least));
-    headers[`x-ratelimit-reset-${kind}`] = formatReset(least.standing.resetsIn ?? 0);
+    if (least !== null) writeTrio(headers, trio, least);
   }
   return headers;
 }

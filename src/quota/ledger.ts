@@ -58,6 +58,18 @@ export function noSums(): LedgerSums {
   };
 }
 
+export function addSums(to: LedgerSums, more: LedgerSums): void {
+  to.requests += more.requests;
+  to.tries += more.tries;
+  to.input += more.input;
+  to.output += more.output;
+  to.cached += more.cached;
+  to.cacheWrite += more.cacheWrite;
+  to.reasoning += more.reasoning;
+  to.cost += more.cost;
+  to.unpriced += more.unpriced;
+}
+
 /** What one request adds to the rows of its tenant and day. */
 export type LedgerEntry = Pick<LedgerRow, 'key' | 'model' | 'target' | 'sums'>;
 

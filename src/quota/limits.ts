@@ -1,6 +1,7 @@
-import { DIMENSIONS, type Dimension } from './dimensions.ts';
+import { DIMENSIONS, type Dimension, type DimensionRule } from './dimensions.ts';
 import type { Period } from './periods.ts';
 import type { QuotaSettings } from './settings.ts';
+import { TRIOS, type Trio } from './trios.ts';
 
 /** One quota as it is enforced: a counter in the store, and how far it may go. */
 export interface Limit {
@@ -18,11 +19,43 @@ export interface Limit {
   max: number;
 }
 
+/** Quotas that hold together for a request, with what follows from them: found out once, not at each request. */
+export class LimitSet {
+  readonly limits: readonly Limit[];
+  /** Of each, how it is booked. */
+  readonly rules: readonly DimensionRule[];
+  /** Tokens or money are held, so what a request may come to has to be estimated. */
+  readonly reserves: boolean;
+  /** Money is. */
+  readonly boundsMoney: boolean;
+  /** Money alone is, and no tokens: a target without a price would be free. */
+  readonly needsPrices: boolean;
+  /** The places in `limits` of those that are told in headers, by the trio. */
+  readonly told: readonly { trio: Trio; places: readonly number[] }[];
+
+  constructor(limits: readonly Limit[]) {
+    this.limits = limits;
+    this.rules = limits.map(({ of }) => DIMENSIONS[of]);
+    this.reserves = this.rules.some(({ booking }) => booking === 'reserve');
+    this.boundsMoney = limits.some(({ of }) => of === 'usd');
+    const boundsTokens = limits.some(({ of }) => of !== 'usd' && DIMENSIONS[of].errorType === 'tokens');
+    this.needsPrices = this.boundsMoney && !boundsTokens;
+    this.told = TRIOS.map((trio) => ({
+      trio,
+      places: [...limits.keys()].filter((place) => this.rules[place]?.header === trio.kind),
+    })).filter(({ places }) => places.length > 0);
+  }
+}
+
 /** The quotas of a tenant and one of its keys, ready to be looked up for each request. */
 export class Limits {
   /** Those of the tenant first. */
   readonly all: readonly Limit[];
-  readonly #narrowed: boolean;
+  readonly #whole: LimitSet;
+  /** Names that some are narrowed to. */
+  readonly #names: ReadonlySet<string>;
+  /** By the name asked for and the one that it stands for; `null`: one that nothing is narrowed to. No more than there are such names. */
+  readonly #sets = new Map<string | null, Map<string | null, LimitSet>>();
 
   constructor(
     tenant: readonly QuotaSettings[],
@@ -31,13 +64,31 @@ export class Limits {
     const ofTenant = tenant.map((quota) => toLimit(quota, 'tenant', 'tenant'));
     const ofKey = key === null ? [] : key.quotas.map((quota) => toLimit(quota, 'key', `key.${key.id}`));
     this.all = [...ofTenant, ...ofKey];
-    this.#narrowed = this.all.some(({ models }) => models !== null);
+    this.#whole = new LimitSet(this.all);
+    this.#names = new Set(this.all.flatMap(({ models }) => [...(models ?? [])]));
   }
 
   /** Those that a request must keep: `asked` is the name that the client sent, `resolved` the one under `models` that it stands for. */
-  forModel(asked: string, resolved: string): readonly Limit[] {
-    if (!this.#narrowed) return this.all;
-    return this.all.filter(({ models }) => models === null || models.has(asked) || models.has(resolved));
+  forModel(asked: string, resolved: string): LimitSet {
+    const names = this.#names;
+    if (names.size === 0) return this.#whole;
+    return this.#narrowed(names.has(asked) ? asked : null, names.has(resolved) ? resolved : null);
+  }
+
+  #narrowed(asked: string | null, resolved: string | null): LimitSet {
+    let ofAsked = this.#sets.get(asked);
+    if (ofAsked === undefined) {
+      ofAsked = new Map();
+      this.#sets.set(asked, ofAsked);
+    }
+    let set = ofAsked.get(resolved);
+    if (set === undefined) {
+      const holds = (models: ReadonlySet<string>) =>
+        (asked !== null && models.has(asked)) || (resolved !== null && models.has(resolved));
+      set = new LimitSet(this.all.filter(({ models }) => models === null || holds(models)));
+      ofAsked.set(resolved, set);
+    }
+    return set;
   }
 }
 

@@ -1,9 +1,38 @@
-import { dayOf, LEDGER_SUMS, type LedgerEntry, type LedgerRow } from './ledger.ts';
+import { addSums, dayOf, type LedgerEntry, type LedgerRow } from './ledger.ts';
 
 const DAY = 86_400_000;
 
-/** Rows by their key, model and target in one string. */
-type Rows = Map<string, LedgerRow>;
+/** Those of one day and tenant. */
+class Rows {
+  readonly #rows = new Map<string, LedgerRow>();
+  /** What was booked last: most requests of a tenant are like the one before. */
+  #last: LedgerRow | null = null;
+
+  find(entry: LedgerEntry): LedgerRow | undefined {
+    const last = this.#last;
+    if (last !== null && isFor(last, entry)) return last;
+    const found = this.#rows.get(nameOf(entry));
+    if (found !== undefined) this.#last = found;
+    return found;
+  }
+
+  add(row: LedgerRow): void {
+    this.#rows.set(nameOf(row), row);
+  }
+
+  all(): Iterable<LedgerRow> {
+    return this.#rows.values();
+  }
+}
+
+function isFor(row: LedgerRow, { key, model, target }: LedgerEntry): boolean {
+  return row.target === target && row.model === model && row.key === key;
+}
+
+/** With the lengths, since a name may hold whatever would stand between them. */
+function nameOf({ key, model, target }: LedgerEntry): string {
+  return `${key.length} ${model.length} ${key}${model}${target}`;
+}
 
 /** The ledger of one process: gone with it. */
 export class MemoryLedger {
@@ -27,22 +56,21 @@ export class MemoryLedger {
     if (entries.length === 0 || number < this.#droppedOn - this.#daysKept) return;
     if (number !== this.#last.number) this.#last = { number, day: dayOf(at) };
     const { day } = this.#last;
-    const tenants = getOrMake(this.#days, day, () => new Map<string, Rows>());
-    const rows = getOrMake(tenants, tenant, () => new Map<string, LedgerRow>());
-    for (const { key, model, target, sums } of entries) {
-      // With the lengths, since a name may hold whatever would stand between them.
-      const row = rows.get(`${key.length} ${model.length} ${key}${model}${target}`);
-      if (row !== undefined) for (const name of LEDGER_SUMS) row.sums[name] += sums[name];
-      else {
-        rows.set(`${key.length} ${model.length} ${key}${model}${target}`, {
-          day,
-          tenant,
-          key,
-          model,
-          target,
-          sums: { ...sums },
-        });
-      }
+    let tenants = this.#days.get(day);
+    if (tenants === undefined) {
+      tenants = new Map();
+      this.#days.set(day, tenants);
+    }
+    let rows = tenants.get(tenant);
+    if (rows === undefined) {
+      rows = new Rows();
+      tenants.set(tenant, rows);
+    }
+    for (const entry of entries) {
+      const { key, model, target, sums } = entry;
+      const row = rows.find(entry);
+      if (row !== undefined) addSums(row.sums, sums);
+      else rows.add({ day, tenant, key, model, target, sums: { ...sums } });
     }
   }
 
@@ -53,7 +81,7 @@ export class MemoryLedger {
     for (const day of new Set(days)) {
       for (const [of, rows] of this.#days.get(day) ?? []) {
         if (tenant !== null && of !== tenant) continue;
-        for (const row of rows.values()) found.push({ ...row, sums: { ...row.sums } });
+        for (const row of rows.all()) found.push({ ...row, sums: { ...row.sums } });
       }
     }
     return found;
@@ -66,12 +94,4 @@ export class MemoryLedger {
     const oldest = dayOf((today - this.#daysKept) * DAY);
     for (const day of this.#days.keys()) if (day < oldest) this.#days.delete(day);
   }
-}
-
-function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
 }

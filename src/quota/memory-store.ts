@@ -5,19 +5,18 @@ import type { Limit } from './limits.ts';
 import { MemoryLedger } from './memory-ledger.ts';
 import type { Admission, Demand, QuotaStore, Settlement, Standing, Ticket, Verdict } from './store.ts';
 
-/** What is kept of one tenant. */
-interface Account {
-  /** By the limit's id. */
-  counters: Map<string, Counter>;
-  /** By the request's id: admitted here and not yet settled. */
-  held: Map<string, Ticket>;
-}
+/** Of one tenant, by the limit's id. */
+type Counters = Map<string, Counter>;
 
 /**
- * Counters looked at, so as to drop empty ones, for each call and for each counter that is made: with more than one, what is left
- * lying stays below twice what is in use.
+ * Counters and tenants looked at, so as to drop empty ones, for each that is made: with three, what is left lying stays below half of what
+ * is in use, but for those of one go.
  */
-const TIDIED = 2;
+const TIDIED_BY_MAKING = 3;
+/** And for each call: where none are made any more, what is left lying goes all the same. */
+const TIDIED_BY_CALL = 1 / 8;
+/** So many are looked at in one go: it costs less than now and then one. */
+const TIDIED_AT_ONCE = 64;
 
 /**
  * Counts in this process, for it alone; a restart forgets everything. How high a limit is, is read from the one handed in with each
@@ -26,13 +25,18 @@ const TIDIED = 2;
 export class MemoryStore implements QuotaStore {
   /** Milliseconds since 1970. May be set back. */
   readonly #wall: () => number;
-  readonly #accounts = new Map<string, Account>();
+  /** By tenant. */
+  readonly #accounts = new Map<string, Counters>();
+  /** By the request's id: admitted here and not yet settled. */
+  readonly #held = new Map<string, Ticket>();
   readonly #ledger: MemoryLedger;
   /** Tickets of others that have been booked. */
   readonly #booked = new WeakSet<Ticket>();
-  readonly #tidier: Iterator<void>;
-  /** Counters to look at before the next call. */
+  readonly #tidier: Iterator<'next' | 'round', never>;
+  /** How many are to be looked at. */
   #toTidy = 0;
+  /** The time by which it is done. */
+  #tidiedAt = 0;
 
   constructor({ wall, ledgerDays }: { wall(): number; ledgerDays: number }) {
     this.#wall = wall;
@@ -40,21 +44,27 @@ export class MemoryStore implements QuotaStore {
     this.#tidier = this.#tidyForEver();
   }
 
-  async admit({ tenant, id, demands }: Admission): Promise<Verdict> {
+  admit({ tenant, id, demands }: Admission): Verdict {
     this.#tidy();
     const account = this.#accountOf(tenant);
-    const counters = demands.map(({ limit }) => this.#counterOf(account, limit));
+    const counters: Counter[] = [];
     // One time for all of them, so that the ticket's is the one that each amount was booked by.
-    const at = counters.reduce((latest, counter) => counter.timeAt(latest), this.#wall());
-    const known = account.held.get(id);
+    let at = this.#wall();
+    for (const { limit } of demands) {
+      const counter = this.#counterOf(account, limit);
+      counters.push(counter);
+      at = counter.timeAt(at);
+    }
+    const known = this.#held.get(id);
     if (known !== undefined) return { kind: 'admitted', standings: allOf(counters, at), ticket: known };
     if (!fits(counters, demands, at)) return { kind: 'refused', standings: allOf(counters, at, demands) };
-    for (const [i, { limit, amount }] of demands.entries()) {
+    for (let i = 0; i < demands.length; i++) {
+      const { limit, amount } = demands[i] as Demand;
       if (DIMENSIONS[limit.of].booking === 'count') counters[i]?.charge(amount, at);
       else counters[i]?.reserve(amount, at);
     }
     const ticket: Ticket = { tenant, id, at, demands, held: true };
-    account.held.set(id, ticket);
+    this.#held.set(id, ticket);
     return { kind: 'admitted', standings: allOf(counters, at), ticket };
   }
 
@@ -62,23 +72,26 @@ export class MemoryStore implements QuotaStore {
     this.#tidy();
     if (!this.#isFirst(ticket)) return;
     const now = this.#wall();
+    const { demands } = ticket;
     const account = this.#accountOf(ticket.tenant);
-    for (const [i, { limit, amount }] of ticket.demands.entries()) {
+    for (let i = 0; i < demands.length; i++) {
+      const { limit, amount } = demands[i] as Demand;
       const { booking } = DIMENSIONS[limit.of];
-      const charged =
-        booking === 'reserve' ? (used[i] ?? 0) : booking === 'count' && !ticket.held ? amount : 0;
-      const counter = charged > 0 ? this.#counterOf(account, limit) : account.counters.get(limit.id);
+      // All of it was taken when it was admitted.
+      if (booking === 'count' && ticket.held) continue;
+      const charged = booking === 'reserve' ? (used[i] ?? 0) : booking === 'count' ? amount : 0;
+      const counter = charged > 0 ? this.#counterOf(account, limit) : account.get(limit.id);
       if (counter === undefined) continue;
       // A ticket by another clock must not take the counter into the future.
       const at = Math.min(ticket.at, counter.timeAt(now));
-      if (ticket.held && booking !== 'count') counter.release(amount, at);
+      if (ticket.held) counter.release(amount, at);
       counter.charge(charged, at);
     }
     this.#ledger.add(ticket.tenant, ledger, ticket.at, now);
   }
 
   async standings(tenant: string, limits: readonly Limit[]): Promise<Standing[]> {
-    const counters = this.#accounts.get(tenant)?.counters;
+    const counters = this.#accounts.get(tenant);
     const now = this.#wall();
     return limits.map(({ id, per }) => {
       const counter = counters?.get(id) ?? new Counter(per);
@@ -99,7 +112,7 @@ export class MemoryStore implements QuotaStore {
 
   /** Forgets what was taken of a limit, which nobody must hold anything of. */
   forget(tenant: string, { id }: Limit): void {
-    this.#accounts.get(tenant)?.counters.delete(id);
+    this.#accounts.get(tenant)?.delete(id);
   }
 
   async ledger(days: readonly string[], tenant: string | null): Promise<LedgerRow[]> {
@@ -112,72 +125,86 @@ export class MemoryStore implements QuotaStore {
 
   async close(): Promise<void> {
     this.#accounts.clear();
+    this.#held.clear();
   }
 
   /** Counters kept, empty ones that are yet to be dropped included. */
   get size(): number {
     let size = 0;
-    for (const { counters } of this.#accounts.values()) size += counters.size;
+    for (const counters of this.#accounts.values()) size += counters.size;
     return size;
   }
 
   /** Settles a ticket as far as its being settled twice goes. False for the second time. */
   #isFirst(ticket: Ticket): boolean {
-    if (ticket.held) return this.#accounts.get(ticket.tenant)?.held.delete(ticket.id) ?? false;
+    if (ticket.held) return this.#held.delete(ticket.id);
     if (this.#booked.has(ticket)) return false;
     this.#booked.add(ticket);
     return true;
   }
 
-  #accountOf(tenant: string): Account {
+  #accountOf(tenant: string): Counters {
     const known = this.#accounts.get(tenant);
     if (known !== undefined) return known;
-    const made: Account = { counters: new Map(), held: new Map() };
+    const made: Counters = new Map();
     this.#accounts.set(tenant, made);
+    this.#toTidy += TIDIED_BY_MAKING;
     return made;
   }
 
-  #counterOf({ counters }: Account, { id, per }: Limit): Counter {
+  #counterOf(counters: Counters, { id, per }: Limit): Counter {
     const known = counters.get(id);
     if (known !== undefined) return known;
     const made = new Counter(per);
     counters.set(id, made);
-    this.#toTidy += TIDIED;
+    this.#toTidy += TIDIED_BY_MAKING;
     return made;
   }
 
   /** Before anything is looked up, since it drops what is looked up. */
   #tidy(): void {
-    for (this.#toTidy += TIDIED; this.#toTidy > 0; this.#toTidy--) this.#tidier.next();
+    this.#toTidy += TIDIED_BY_CALL;
+    if (this.#toTidy < TIDIED_AT_ONCE) return;
+    this.#tidiedAt = this.#wall();
+    // Once round is enough, however few there are.
+    for (; this.#toTidy > 0; this.#toTidy--) if (this.#tidier.next().value === 'round') break;
+    this.#toTidy = 0;
   }
 
   /** Goes round and round over all counters, one at a step, with the calls of others as its only clock. */
-  *#tidyForEver(): Generator<void, never> {
+  *#tidyForEver(): Generator<'next' | 'round', never> {
     for (;;) {
-      for (const [tenant, { counters, held }] of this.#accounts) {
+      for (const [tenant, counters] of this.#accounts) {
         for (const [id, counter] of counters) {
-          if (counter.total(counter.timeAt(this.#wall())) === 0) counters.delete(id);
-          yield;
+          if (counter.total(counter.timeAt(this.#tidiedAt)) === 0) counters.delete(id);
+          yield 'next';
         }
-        if (counters.size === 0 && held.size === 0) this.#accounts.delete(tenant);
-        yield;
+        if (counters.size === 0) this.#accounts.delete(tenant);
+        yield 'next';
       }
-      yield;
+      yield 'round';
     }
   }
 }
 
 function fits(counters: readonly Counter[], demands: readonly Demand[], now: number): boolean {
-  return demands.every(({ limit, amount }, i) => (counters[i]?.total(now) ?? 0) + amount <= limit.max);
+  for (let i = 0; i < demands.length; i++) {
+    const { limit, amount } = demands[i] as Demand;
+    if ((counters[i] as Counter).total(now) + amount > limit.max) return false;
+  }
+  return true;
 }
 
 /** `refused`: the demands that there was no room for. */
 function allOf(counters: readonly Counter[], now: number, refused: readonly Demand[] = []): Standing[] {
-  return counters.map((counter, i) => {
+  const standings: Standing[] = [];
+  for (let i = 0; i < counters.length; i++) {
+    const counter = counters[i] as Counter;
     const demand = refused[i];
     const roomIn = demand === undefined ? 0 : counter.roomIn(demand.amount, demand.limit.max, now);
-    return standingOf(counter, roomIn, now);
-  });
+    standings.push(standingOf(counter, roomIn, now));
+  }
+  return standings;
 }
 
 function standingOf(counter: Counter, roomIn: number | null, now: number): Standing {

@@ -10,9 +10,9 @@ import type { Limit } from './limits.ts';
 export interface QuotaStore {
   /**
    * Takes all demands or none, in one atomic step. Taken means: `used` and `reserved` of every counter and the amount together are
-   * within the limit. Doing it twice with the same id does it once. Rejects with StateUnavailable (src/state/unavailable.ts) where the store cannot be reached.
+   * within the limit. Doing it twice with the same id does it once. A store that need not wait for anybody answers at once. Rejects with StateUnavailable (src/state/unavailable.ts) where the store cannot be reached.
    */
-  admit(admission: Admission): Promise<Verdict>;
+  admit(admission: Admission): Verdict | Promise<Verdict>;
   /**
    * Books what was used, and gives back what was held. Once for each ticket; done in the background, in order, again and again until
    * the store has it, and applied once.

@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Book, type RequestEntry } from '../../src/accounting/book.ts';
+import { Book } from '../../src/accounting/book.ts';
 import { Metrics } from '../../src/accounting/metrics.ts';
+import type { RequestEntry } from '../../src/accounting/request-entry.ts';
 import { Limits } from '../../src/quota/limits.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const USAGE = { input: 9, output: 12, cached: 0, cacheWrite: 0, reasoning: 0 };
 
 function open() {
-  const metrics = new Metrics({ inFlight: () => 0, breakers: () => [], stateStoreUp: () => true });
+  const metrics = new Metrics({
+    inFlight: () => 0,
+    breakers: () => [],
+    stateStoreUp: () => true,
+    waiting: () => 0,
+    bodyBytes: () => 0,
+  });
   const book = new Book(metrics, new ManualClock(), { line: () => {}, writes: () => false });
   const tenants = new Set(['acme', 'beta']);
   const close = (tenant: string | null, changes: Partial<RequestEntry> = {}) =>

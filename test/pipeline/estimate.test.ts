@@ -7,7 +7,7 @@ import {
   Estimator,
   estimateInput,
   estimatePrompt,
-  type Habit,
+  Habit,
   maxOutput,
   namesMaximum,
 } from '../../src/pipeline/estimate.ts';
@@ -329,7 +329,7 @@ function near(actual: number, expected: number, percent: number): void {
 
 /** Whose experience it is, where that is no matter. */
 function of(model: string, tenant = 'acme'): Habit {
-  return { tenant, model };
+  return new Habit(tenant, model);
 }
 
 const M = of('m');

@@ -43,16 +43,40 @@ describe('limits', () => {
       'tenant/tokens/hour/premium,smart',
       'tenant/tokens/hour/gpt',
     ];
-    assert.deepEqual(ids(limits.forModel('smart', 'smart')), [all, premium]);
-    assert.deepEqual(ids(limits.forModel('gpt', 'smart')), [all, premium, gpt]);
-    assert.deepEqual(ids(limits.forModel('smart', 'gpt')), [all, premium, gpt]);
-    assert.deepEqual(ids(limits.forModel('fast', 'fast')), [all]);
-    assert.deepEqual(ids(limits.forModel('', '')), [all]);
+    assert.deepEqual(ids(limits.forModel('smart', 'smart').limits), [all, premium]);
+    assert.deepEqual(ids(limits.forModel('gpt', 'smart').limits), [all, premium, gpt]);
+    assert.deepEqual(ids(limits.forModel('smart', 'gpt').limits), [all, premium, gpt]);
+    assert.deepEqual(ids(limits.forModel('fast', 'fast').limits), [all]);
+    assert.deepEqual(ids(limits.forModel('', '').limits), [all]);
   });
 
   it('all hold for every model where none is narrowed, without a new list for each request', () => {
     const limits = new Limits([quota()], { id: 'ci', quotas: [quota()] });
-    assert.equal(limits.forModel('a', 'b'), limits.all);
+    assert.equal(limits.forModel('a', 'b').limits, limits.all);
+    assert.equal(limits.forModel('a', 'b'), limits.forModel('c', 'd'));
+  });
+
+  it('are found out once for the names that some are narrowed to, and once for all that clients make up', () => {
+    const limits = new Limits([quota(), quota({ models: ['smart'] })], null);
+    assert.equal(limits.forModel('smart', 'a'), limits.forModel('smart', 'b'));
+    assert.equal(limits.forModel('a', 'smart'), limits.forModel('b', 'smart'));
+    assert.equal(limits.forModel('a', 'b'), limits.forModel('c', 'd'));
+  });
+
+  it('together say what has to be known of a request', () => {
+    const set = (...of: QuotaSettings['of'][]) => {
+      const quotas = of.map((one) => quota({ of: one }));
+      const { reserves, boundsMoney, needsPrices } = new Limits(quotas, null).forModel('m', 'm');
+      return { reserves, boundsMoney, needsPrices };
+    };
+    const nothing = { reserves: false, boundsMoney: false, needsPrices: false };
+    assert.deepEqual(set(), nothing);
+    assert.deepEqual(set('requests', 'concurrent'), nothing);
+    for (const kind of ['tokens', 'input_tokens', 'output_tokens'] as const) {
+      assert.deepEqual(set(kind), { ...nothing, reserves: true });
+      assert.deepEqual(set(kind, 'usd'), { reserves: true, boundsMoney: true, needsPrices: false });
+    }
+    assert.deepEqual(set('usd', 'requests'), { reserves: true, boundsMoney: true, needsPrices: true });
   });
 
   it('keep their names whatever they are changed to', () => {

@@ -76,10 +76,10 @@ export class Line {
       return this.#up(tenant) ? ask() : Promise.reject(new StateUnavailable('the line is cut'));
     };
     return {
-      admit: (admission: Admission): Promise<Verdict> =>
+      admit: async (admission: Admission): Promise<Verdict> =>
         admission.demands.length === 0
           ? this.#store.admit(admission)
-          : reach(admission.tenant, () => this.#store.admit(admission)),
+          : reach(admission.tenant, async () => this.#store.admit(admission)),
       settle: (settlement: Settlement): void => {
         this.#queue.push(settlement);
         this.deliver();

@@ -78,7 +78,7 @@ export class Desk {
     await this.rig.setTime(ms);
   }
 
-  ask(demands: Taken, id = newId()): Promise<Verdict> {
+  async ask(demands: Taken, id = newId()): Promise<Verdict> {
     const taken = demands.map(([of, amount]) => ({ limit: of, amount }));
     return this.store.admit({ tenant: this.tenant, id, demands: taken });
   }

@@ -1,0 +1,26 @@
+import { lookOverAhead } from '../core/json-body.ts';
+
+/** Up to here, all that is done with a body before it is sent takes a few milliseconds. Bytes. */
+const LARGE = 1024 * 1024;
+
+/** What is done with a large body is done in steps, between which others have their turn: none of them takes longer than parsing it. */
+export function isLarge(body: Buffer): boolean {
+  return body.length > LARGE;
+}
+
+/** The first step: what `read` would find out before it parses. What is wrong with the body, `read` says. */
+export function lookOverLarge(body: Buffer): Promise<void> {
+  try {
+    lookOverAhead(body);
+  } catch {
+    // `read` comes upon it again, and knows how to tell the client.
+  }
+  return othersTurn();
+}
+
+/** Resolves when all that has come meanwhile has been dealt with. */
+export function othersTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
