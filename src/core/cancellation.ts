@@ -44,7 +44,8 @@ export class Cancellation implements CancelListener {
 
   remove(listener: CancelListener): void {
     const index = this.#listeners.indexOf(listener);
-    if (index >= 0) this.#listeners.splice(index, 1);
+    if (index >= 0 && index === this.#listeners.length - 1) this.#listeners.pop();
+    else if (index >= 0) this.#listeners.splice(index, 1);
   }
 }
 

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
+import { type Piece, type Run, splice } from './json-splice.ts';
 
 /** Where one member of the top-level object lies in the bytes. */
 interface Span {
@@ -13,20 +14,8 @@ interface Span {
   end: number;
 }
 
-interface Member {
-  key: string;
-  start: number;
-  valueStart: number;
-  end: number;
-  /** The same name stands again further on, and that one counts. */
-  superseded: boolean;
-}
-
 /** What to do with a parameter: its new value, or null to take it out. */
 export type Changes = ReadonlyMap<string, Json>;
-
-/** Bodies up to this size are sent as one piece; a larger one goes out in slices of what came in, without a copy. Bytes. */
-const COPY_UP_TO = 64 * 1024;
 
 /** Levels of arrays and objects within each other. Parsing goes deeper; printing again, and many an upstream, does not. */
 const DEEPEST = 512;
@@ -34,6 +23,8 @@ const DEEPEST = 512;
 const MOST_VALUES = 500_000;
 /** A string's first bytes are looked at one by one: a native search costs more to begin than most strings are long. */
 const SHORT_STRING = 64;
+
+const NOTHING = Buffer.from('{}');
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -45,22 +36,42 @@ const COLON = 0x3a;
  * that 20 MB of images are not printed again because `model` differs.
  */
 export class JsonBody {
-  readonly bytes: Buffer;
-  readonly value: JsonObject;
-  readonly #spans: readonly Span[];
-  #members: Member[] | null = null;
+  #bytes: Buffer;
+  #value: JsonObject;
+  #spans: readonly Span[];
+  /** Of the members, as they stand. Read when they are first asked for. */
+  #names: readonly string[] | null = null;
+  /** Where names stand twice: the last place of each, which counts. */
+  #last: ReadonlyMap<string, number> | null = null;
 
   private constructor(bytes: Buffer, value: JsonObject, spans: readonly Span[]) {
-    this.bytes = bytes;
-    this.value = value;
+    this.#bytes = bytes;
+    this.#value = value;
     this.#spans = spans;
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes;
+  }
+
+  get value(): JsonObject {
+    return this.#value;
+  }
+
+  /** All that was to be read of it has been: whoever still holds it, for as long as a stream lasts, holds nothing. It reads as `{}` from now on. */
+  letGo(): void {
+    this.#bytes = NOTHING;
+    this.#value = {};
+    this.#spans = [];
+    this.#names = null;
+    this.#last = null;
   }
 
   /** Throws SyntaxError for what is not JSON, TypeError for JSON that is not an object, RangeError for too much nesting or too many values. */
   static parse(bytes: Buffer): JsonBody {
-    if (!isUtf8(bytes)) throw new SyntaxError('its bytes are not UTF-8');
-    const body = hasByteOrderMark(bytes) ? bytes.subarray(3) : bytes;
-    const spans = scan(body);
+    const body = withoutMark(bytes);
+    const spans = lookedOver.get(bytes) ?? lookOver(bytes);
+    lookedOver.delete(bytes);
     const value: unknown = JSON.parse(body.toString());
     if (!isJsonObject(value)) throw new TypeError('not a JSON object');
     return new JsonBody(body, Object.keys(value).some(hasBackslash) ? reread(body, spans) : value, spans);
@@ -71,91 +82,73 @@ export class JsonBody {
    * stands twice only the last is sent: readers differ in which of the two they take, and that one is what we understood.
    */
   with(changes: Changes): Buffer[] {
-    const members = this.#findMembers();
-    if (changes.size === 0 && !members.some(({ superseded }) => superseded)) return [this.bytes];
-    const pieces: (Buffer | string)[] = [];
-    const remaining = new Map(changes);
-    let runStart = -1;
-    let runEnd = -1;
-    const endRun = () => {
-      if (runStart >= 0) pieces.push(this.bytes.subarray(runStart, runEnd));
-      runStart = -1;
-    };
-    for (const member of members) {
-      if (member.superseded) {
-        endRun();
+    const names = this.#readNames();
+    if (changes.size === 0 && this.#last === null) return [this.bytes];
+    const pieces: Piece[] = [];
+    let run: Run | null = null;
+    for (let index = 0; index < names.length; index++) {
+      const { start, end } = this.#spans[index] as Span;
+      const name = names[index] as string;
+      const change = changes.get(name);
+      const counts = this.#last === null || this.#last.get(name) === index;
+      if (counts && change === undefined) {
+        if (run !== null) run.end = end;
+        else {
+          run = { start, end };
+          pieces.push(run);
+        }
         continue;
       }
-      const change = remaining.get(member.key);
-      if (change === undefined) {
-        if (runStart < 0) runStart = member.start;
-        runEnd = member.end;
-        continue;
-      }
-      endRun();
-      remaining.delete(member.key);
-      if (change !== null) pieces.push(printMember(member.key, change));
+      run = null;
+      if (counts && change != null) pieces.push(printMember(name, change));
     }
-    endRun();
-    for (const [key, value] of remaining) if (value !== null) pieces.push(printMember(key, value));
-    return joinPieces(pieces);
+    for (const [name, value] of changes) {
+      if (value !== null && !Object.hasOwn(this.value, name)) pieces.push(printMember(name, value));
+    }
+    return splice(this.bytes, pieces);
   }
 
   /** What a top-level member's value looks like as it came; null if there is none. */
   textOf(key: string): string | null {
-    const member = this.#findMembers().find((one) => one.key === key && !one.superseded);
-    return member === undefined ? null : this.bytes.toString('utf8', member.valueStart, member.end);
+    const span = this.#spans[this.#readNames().lastIndexOf(key)];
+    return span === undefined ? null : this.bytes.toString('utf8', span.valueStart, span.end);
   }
 
-  #findMembers(): readonly Member[] {
-    if (this.#members !== null) return this.#members;
-    const members = this.#spans.map(
-      (span): Member => ({
-        key: readKey(this.bytes, span),
-        start: span.start,
-        valueStart: span.valueStart,
-        end: span.end,
-        superseded: false,
-      }),
-    );
-    if (members.length !== Object.keys(this.value).length) {
-      const last = new Map(members.map((member) => [member.key, member]));
-      for (const member of members) member.superseded = last.get(member.key) !== member;
-    }
-    this.#members = members;
-    return members;
+  #readNames(): readonly string[] {
+    if (this.#names !== null) return this.#names;
+    const keys = Object.keys(this.value);
+    const areAllOnce = keys.length === this.#spans.length;
+    // What looks like a number comes first there, wherever it stands; all others in the order of the bytes.
+    if (areAllOnce && !/^\d/.test(keys[0] ?? '')) this.#names = keys;
+    else this.#names = this.#spans.map((span) => readKey(this.bytes, span));
+    if (!areAllOnce) this.#last = new Map(this.#names.map((name, index) => [name, index]));
+    return this.#names;
   }
 }
 
-function hasByteOrderMark(bytes: Buffer): boolean {
-  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+/** What was found in bytes that `parse` has not been given yet. */
+const lookedOver = new WeakMap<Buffer, readonly Span[]>();
+
+/**
+ * The half of `parse` that only looks at the bytes, for a body so large that each half is to have a turn of the event loop to itself: `parse` finds what
+ * came of it. Throws what `parse` would.
+ */
+export function lookOverAhead(bytes: Buffer): void {
+  lookedOver.set(bytes, lookOver(bytes));
+}
+
+function lookOver(bytes: Buffer): Span[] {
+  if (!isUtf8(bytes)) throw new SyntaxError('its bytes are not UTF-8');
+  return scan(withoutMark(bytes));
+}
+
+function withoutMark(bytes: Buffer): Buffer {
+  const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return isMarked ? bytes.subarray(3) : bytes;
 }
 
 function printMember(key: string, value: Json): string {
   return `${JSON.stringify(key)}:${JSON.stringify(value)}`;
-}
-
-/** The pieces with commas between them and braces round them: one buffer if small, else slices. */
-function joinPieces(pieces: readonly (Buffer | string)[]): Buffer[] {
-  const parts: Buffer[] = [];
-  let text = '{';
-  let total = 0;
-  const add = (part: Buffer) => {
-    parts.push(part);
-    total += part.length;
-  };
-  pieces.forEach((piece, index) => {
-    if (index > 0) text += ',';
-    if (typeof piece === 'string') {
-      text += piece;
-      return;
-    }
-    add(Buffer.from(text));
-    add(piece);
-    text = '';
-  });
-  add(Buffer.from(`${text}}`));
-  return total <= COPY_UP_TO ? [Buffer.concat(parts, total)] : parts;
 }
 
 function readKey(bytes: Buffer, { start, keyEnd }: Span): string {

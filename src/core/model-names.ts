@@ -4,10 +4,15 @@ export const LONGEST_NAME = 256;
 /** Where in a name of an entry a host's own way of writing leaves room for it. */
 const NAME = '{}';
 
+const WILDCARD = /[*#]/;
+
 /** Text before and after the name, the latter from its end: it is looked for from there. */
 interface Spelling {
   before: string;
   after: string;
+  /** What a name must begin and end with, as with patterns. */
+  head: string;
+  tail: string;
   letters: number;
 }
 
@@ -28,7 +33,7 @@ export function isSpelling(text: string): boolean {
 }
 
 export function isPattern(name: string): boolean {
-  return /[*#]/.test(name);
+  return WILDCARD.test(name);
 }
 
 /** Finds what belongs to a model's name. A name in full comes first, then the pattern or spelling with the most letters. */
@@ -40,7 +45,9 @@ export class Names<T> {
   constructor(spellings: readonly string[], named: readonly { names: readonly string[]; value: T }[]) {
     this.#spellings = spellings.map((text) => {
       const [before = '', after = ''] = text.split(NAME);
-      return { before, after: reversed(after), letters: lettersOf(before) + lettersOf(after) };
+      const [head = ''] = before.split(WILDCARD);
+      const tail = after.split(WILDCARD).at(-1) ?? '';
+      return { before, after: reversed(after), head, tail, letters: lettersOf(before) + lettersOf(after) };
     });
     const patterns: Pattern<T>[] = [];
     for (const [order, { names, value }] of named.entries()) {
@@ -69,7 +76,8 @@ export class Names<T> {
   #spelt(name: string): { value: T; order: number; letters: number } | null {
     let best: { value: T; order: number; letters: number } | null = null;
     const backwards = reversed(name);
-    for (const { before, after, letters } of this.#spellings) {
+    for (const { before, after, head, tail, letters } of this.#spellings) {
+      if (!name.startsWith(head) || !name.endsWith(tail)) continue;
       const starts = placesOf(reach(before, name));
       if (starts.length === 0) continue;
       const ends = placesOf(reach(after, backwards)).map((place) => name.length - place);
@@ -89,7 +97,7 @@ export class Names<T> {
 }
 
 function patternOf<T>(text: string, order: number, value: T): Pattern<T> {
-  const parts = text.split(/[*#]/);
+  const parts = text.split(WILDCARD);
   return { text, head: parts[0] ?? '', tail: parts.at(-1) ?? '', letters: lettersOf(text), order, value };
 }
 

@@ -13,8 +13,8 @@ export type BreakerState = 'closed' | 'open' | 'half_open';
 export interface Permit {
   /** The first content arrived. A probe closes the breaker now, so that a long stream does not hold it half-open; how the try ends still counts. */
   alive(): void;
-  success(): void;
-  failure(): void;
+  success(now?: number): void;
+  failure(now?: number): void;
   /** Nothing was learned (the client left, say): gives a probe's place back and counts nothing. */
   release(): void;
 }
@@ -157,11 +157,11 @@ export class Breaker {
   }
 
   /** For permits: a try that belongs to `held` has ended. */
-  settle(held: Closed | HalfOpen, verdict: Verdict): void {
+  settle(held: Closed | HalfOpen, verdict: Verdict, now = this.#clock.now()): void {
     if (held !== this.#state) return;
-    if (held.kind === 'half_open') this.#settleProbe(held, verdict);
-    else if (verdict === 'success') held.tries.success(this.#clock.now());
-    else if (verdict === 'failure') this.#countFailure(held.tries);
+    if (held.kind === 'half_open') this.#settleProbe(held, verdict, now);
+    else if (verdict === 'success') held.tries.success(now);
+    else if (verdict === 'failure') this.#countFailure(held.tries, now);
   }
 
   /** A word of the board: all gateways together have opened or closed it. Words that are not newer than the last one mean nothing. */
@@ -200,8 +200,8 @@ export class Breaker {
     else if (stands) this.#refusedUntil = this.#clock.now() + REFUSED_FOR;
   }
 
-  #settleProbe(held: HalfOpen, verdict: Verdict): void {
-    if (verdict === 'success') this.#close().tries.success(this.#clock.now());
+  #settleProbe(held: HalfOpen, verdict: Verdict, now: number): void {
+    if (verdict === 'success') this.#close().tries.success(now);
     else if (verdict === 'failure') this.#open(held.openings + 1, 'a probe failed', this.#seen);
     else {
       held.probes -= 1;
@@ -209,8 +209,8 @@ export class Breaker {
     }
   }
 
-  #countFailure(tries: RecentTries): void {
-    tries.failure(this.#clock.now());
+  #countFailure(tries: RecentTries, now: number): void {
+    tries.failure(now);
     const { consecutiveFailures, minRequests, failureRate } = this.#settings;
     if (tries.failuresInARow >= consecutiveFailures) {
       this.#open(1, `${tries.failuresInARow} failures in a row`, null);
@@ -283,22 +283,22 @@ class HeldPermit implements Permit {
     if (this.#held !== null) this.#held = this.#breaker.answered(this.#held);
   }
 
-  success(): void {
-    this.#end('success');
+  success(now?: number): void {
+    this.#end('success', now);
   }
 
-  failure(): void {
-    this.#end('failure');
+  failure(now?: number): void {
+    this.#end('failure', now);
   }
 
   release(): void {
     this.#end('release');
   }
 
-  #end(verdict: Verdict): void {
+  #end(verdict: Verdict, now?: number): void {
     const held = this.#held;
     this.#held = null;
-    if (held !== null) this.#breaker.settle(held, verdict);
+    if (held !== null) this.#breaker.settle(held, verdict, now);
   }
 }
 

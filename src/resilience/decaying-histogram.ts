@@ -1,10 +1,11 @@
 /** Each bucket ends this much above the one before: whatever lies in it is within 5 % of its middle. */
 const GROWTH = 1.1;
+const LOG_OF_GROWTH = Math.log(GROWTH);
 
 /** Up to 10 minutes; what took longer is counted there. Milliseconds. */
 const LONGEST = 600_000;
 
-const BUCKETS = Math.ceil(Math.log(LONGEST) / Math.log(GROWTH)) + 1;
+const BUCKETS = Math.ceil(Math.log(LONGEST) / LOG_OF_GROWTH) + 1;
 
 /** A count may have grown by this much before all are brought down again. Far from where numbers end, or lose what is small. */
 const MOST_HALF_LIVES = 60;
@@ -70,7 +71,7 @@ export class DecayingHistogram {
 /** Bucket n holds what is above GROWTH^(n-1) and not above GROWTH^n. */
 function bucketOf(ms: number): number {
   if (!(ms > 1)) return 0;
-  return Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / Math.log(GROWTH)));
+  return Math.min(BUCKETS - 1, Math.ceil(Math.log(ms) / LOG_OF_GROWTH));
 }
 
 function middleOf(bucket: number): number {

@@ -38,15 +38,15 @@ export class RetryBudget {
   }
 
   /** A request's first try has reached the upstream. */
-  request(): void {
-    const slot = this.#moveOn();
+  request(now = this.#clock.now()): void {
+    const slot = this.#moveOn(now);
     this.#requests[slot] = at(this.#requests, slot) + 1;
     this.#requestsSum += 1;
   }
 
   /** Takes a permit for one retry. False if the budget is spent: do not retry here. */
   tryRetry(): boolean {
-    const slot = this.#moveOn();
+    const slot = this.#moveOn(this.#clock.now());
     const thisSecond = at(this.#retries, slot) + 1;
     if (thisSecond > this.#minPerSecond && this.#retriesSum + 1 > this.#ratio * this.#requestsSum)
       return false;
@@ -56,8 +56,8 @@ export class RetryBudget {
   }
 
   /** Forgets the seconds that have left the window. Gives the slot of the current one. */
-  #moveOn(): number {
-    const second = Math.floor(this.#clock.now() / SLOT_MS);
+  #moveOn(now: number): number {
+    const second = Math.floor(now / SLOT_MS);
     if (second <= this.#second) return this.#slot;
     const passed = Math.min(second - this.#second, SLOTS);
     for (let i = 0; i < passed; i++) {

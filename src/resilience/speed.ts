@@ -46,7 +46,7 @@ const FEWEST_FOR_QUANTILES = 20;
 /**
  * How fast one kind of request gets its first content from an upstream. Nothing is kept of single tries: a few sums, and a histogram.
  *
- * A try is `begun()`, and then exactly one of `content`, `failed` and `cutShort` says how its wait ended.
+ * A try is `begun()`, and then exactly one of `content`, `failed` and `cutShort` says how its wait ended. `now`: for who has just looked at the clock.
  */
 export class Speed {
   readonly #clock: Pick<Clock, 'now'>;
@@ -66,21 +66,21 @@ export class Speed {
   }
 
   /** A try was sent. */
-  begun(): void {
+  begun(now = this.#clock.now()): void {
     this.#waiting++;
-    this.#beganSum += this.#clock.now();
+    this.#beganSum += now;
   }
 
   /** Its first content (or, where nothing is streamed, the answer) came after so many milliseconds. */
-  content(ms: number): void {
-    this.#ended(ms);
-    this.#observe(ms);
+  content(ms: number, now = this.#clock.now()): void {
+    this.#ended(ms, now);
+    this.#observe(ms, now);
   }
 
   /** It failed after so many milliseconds, and the upstream is to blame. */
-  failed(ranMs: number): void {
-    this.#ended(ranMs);
-    this.#age();
+  failed(ranMs: number, now = this.#clock.now()): void {
+    this.#ended(ranMs, now);
+    this.#age(now);
     this.#failures++;
     this.#spent += ranMs;
   }
@@ -90,10 +90,10 @@ export class Speed {
    * counts, as if content had come just then, if by then it was slow already: otherwise those that hedging cuts short would be
    * missing, and what is left would look faster than it is.
    */
-  cutShort(ranMs: number): void {
-    this.#ended(ranMs);
+  cutShort(ranMs: number, now = this.#clock.now()): void {
+    this.#ended(ranMs, now);
     const usual = this.#answers > 0 ? this.#spent / this.#answers : SLOW_ANYHOW;
-    if (ranMs > usual) this.#observe(ranMs);
+    if (ranMs > usual) this.#observe(ranMs, now);
   }
 
   /**
@@ -128,14 +128,14 @@ export class Speed {
   }
 
   /** Those that were never said to have begun are counted all the same, as ended. */
-  #ended(ranMs: number): void {
+  #ended(ranMs: number, now: number): void {
     this.#waiting = Math.max(0, this.#waiting - 1);
     // Rounding must not add up.
-    this.#beganSum = this.#waiting === 0 ? 0 : this.#beganSum - (this.#clock.now() - ranMs);
+    this.#beganSum = this.#waiting === 0 ? 0 : this.#beganSum - (now - ranMs);
   }
 
-  #observe(ms: number): void {
-    const now = this.#age();
+  #observe(ms: number, now: number): void {
+    this.#age(now);
     this.#answers++;
     this.#spent += ms;
     this.#times ??= new DecayingHistogram(QUANTILE_HALF_LIFE);
@@ -143,14 +143,12 @@ export class Speed {
   }
 
   /** Brings the sums down to what they still count now. */
-  #age(): number {
-    const now = this.#clock.now();
+  #age(now: number): void {
     const kept = this.#kept(now);
     this.#spent *= kept;
     this.#answers *= kept;
     this.#failures *= kept;
     this.#at = now;
-    return now;
   }
 
   /** How much of what was observed still counts; 0: it is forgotten. */

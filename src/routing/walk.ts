@@ -24,18 +24,20 @@ export type CallResult<A> =
   /** Nothing was sent. `coolsInMs`: when it could be, if only a cooldown stands in the way. */
   | { kind: 'skipped'; coolsInMs: number | null };
 
-export interface WalkOptions<T, A> {
+/** The request that walks, as far as the walk must know it. */
+export interface Walking<T, A> {
   /** What conditions ask of the request; called where there are conditions. */
   facts(): Facts;
-  clock: Clock;
-  chance: Chance;
+  readonly clock: Clock;
+  readonly chance: Chance;
   /** Of the request. Children that may run beside each other get one of their own each, which ends with it. */
-  cancellation: Cancellation;
-  measures: Measures<T>;
+  readonly cancellation: Cancellation;
+  /** Asked for where targets have to be judged. */
+  readonly measures: Measures<T>;
   /** What keeps to one child, by the name of the header or field; null: the request has none. */
   stickyValue(name: string): string | null;
   /** Of the process. */
-  hedges: Hedges;
+  readonly hedges: Hedges;
   /** Looks for an answer that is kept, where a node says so; null: there is none, the node is visited. `cancellation`: of this part of the walk. */
   lookUp(node: CachedNode<T>, cancellation: Cancellation): Promise<A | null>;
   /**
@@ -66,12 +68,12 @@ interface Cooling<T> {
  * Walks a tree until a target answers, a failure ends the request, or nothing is left; then waits for cooldowns, the shortest
  * first, where that is allowed. Returns the answer, or null: why, the caller has seen.
  */
-export async function walk<T, A>(root: TreeNode<T>, options: WalkOptions<T, A>): Promise<A | null> {
-  const walker = new Walker(options);
-  const end = await walker.visit(root, [], options.cancellation);
+export async function walk<T, A>(root: TreeNode<T>, request: Walking<T, A>): Promise<A | null> {
+  const walker = new Walker(request);
+  const end = await walker.visit(root, [], request.cancellation);
   if (end.kind === 'answered') return end.answer;
   if (end.kind === 'exhausted' && !end.declined) return walker.waitForCooldowns();
-  options.ended?.();
+  request.ended?.();
   return null;
 }
 
@@ -79,11 +81,11 @@ export async function walk<T, A>(root: TreeNode<T>, options: WalkOptions<T, A>):
 const SHORTEST_REST = 10;
 
 class Walker<T, A> {
-  readonly #options: WalkOptions<T, A>;
+  readonly #request: Walking<T, A>;
   readonly #cooling: Cooling<T>[] = [];
 
-  constructor(options: WalkOptions<T, A>) {
-    this.#options = options;
+  constructor(request: Walking<T, A>) {
+    this.#request = request;
   }
 
   /** `cancellation`: of this part of the walk. */
@@ -96,7 +98,7 @@ class Walker<T, A> {
     above: readonly Codes[],
     cancellation: Cancellation,
   ): Promise<NodeEnd<A>> {
-    const answer = await this.#options.lookUp(node, cancellation);
+    const answer = await this.#request.lookUp(node, cancellation);
     if (answer !== null) return { kind: 'answered', answer };
     return cancellation.reason === 'superseded' ? SUPERSEDED : this.#visit(node, above, cancellation);
   }
@@ -110,13 +112,13 @@ class Walker<T, A> {
           ? this.#inTurn(node.children, node.onStatusCodes, above, cancellation)
           : this.#race(node, node.hedge, above, cancellation);
       case 'loadbalance': {
-        const { measures, chance, stickyValue } = this.#options;
-        const sticky = node.sticky === null ? null : stickyValue(node.sticky);
+        const { measures, chance } = this.#request;
+        const sticky = node.sticky === null ? null : this.#request.stickyValue(node.sticky);
         const children = inOrder(node, { measures, chance, sticky });
         return this.#inTurn(children, node.onStatusCodes, above, cancellation);
       }
       case 'conditional': {
-        const facts = this.#options.facts();
+        const facts = this.#request.facts();
         const chosen = node.conditions.find(({ query }) => query.matches(facts))?.child ?? node.default;
         return chosen === null
           ? Promise.resolve({ kind: 'exhausted', last: null, declined: false })
@@ -127,7 +129,8 @@ class Walker<T, A> {
 
   /** When nothing else is left: the targets that were only cooling down, or full, each as soon as it may be asked; again where it then is so once more. */
   async waitForCooldowns(): Promise<A | null> {
-    const { clock, waitFor, call, cancellation, ended } = this.#options;
+    const request = this.#request;
+    const { clock, cancellation } = request;
     const since = clock.now();
     const cooling = this.#cooling;
     for (;;) {
@@ -135,11 +138,11 @@ class Walker<T, A> {
       if (next === undefined) return null;
       const { target, readyAt, above } = next;
       const now = clock.now();
-      if (!(await waitFor(target, Math.max(0, readyAt - now), now - since))) continue;
-      const result = await call(target, cancellation);
+      if (!(await request.waitFor(target, Math.max(0, readyAt - now), now - since))) continue;
+      const result = await request.call(target, cancellation);
       if (result.kind === 'answered') return result.answer;
       if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) {
-        ended?.();
+        request.ended?.();
         return null;
       }
       // Others that waited for the same moment were first.
@@ -150,8 +153,10 @@ class Walker<T, A> {
   }
 
   async #call(target: T, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
-    const { clock, call } = this.#options;
-    const result = await call(target, cancellation);
+    return this.#endOf(target, above, await this.#request.call(target, cancellation));
+  }
+
+  #endOf(target: T, above: readonly Codes[], result: CallResult<A>): NodeEnd<A> {
     switch (result.kind) {
       case 'answered':
         return result;
@@ -163,7 +168,7 @@ class Walker<T, A> {
         };
       case 'skipped':
         if (result.coolsInMs !== null) {
-          this.#cooling.push({ target, readyAt: clock.now() + result.coolsInMs, above });
+          this.#cooling.push({ target, readyAt: this.#request.clock.now() + result.coolsInMs, above });
         }
         return { kind: 'exhausted', last: null, declined: false };
     }
@@ -180,7 +185,11 @@ class Walker<T, A> {
     for (const child of children) {
       // Nothing more is begun here when another part of the walk has the answer.
       if (cancellation.reason === 'superseded') return SUPERSEDED;
-      const ended = await this.visit(child, inside, cancellation);
+      // Most children are targets: a promise less for each.
+      const ended =
+        child.kind === 'target' && child.cache === null
+          ? this.#endOf(child.target, inside, await this.#request.call(child.target, cancellation))
+          : await this.visit(child, inside, cancellation);
       const end = endAfter(ended, onStatusCodes);
       if (end !== null) return end;
       if (ended.kind === 'exhausted') last = ended.last ?? last;
@@ -194,16 +203,16 @@ class Walker<T, A> {
     above: readonly Codes[],
     cancellation: Cancellation,
   ): Promise<NodeEnd<A>> {
-    const { clock, discard, hedges, hedged } = this.#options;
+    const request = this.#request;
     const inside = [...above, node.onStatusCodes];
     return race(node, {
-      clock,
+      clock: request.clock,
       cancellation,
-      budget: hedges.of(hedge),
+      budget: request.hedges.of(hedge),
       visit: async (child, ofChild) => this.visit(child, inside, ofChild),
       patience: (child) => this.#patience(child, hedge.after),
-      discard,
-      hedged: (what) => hedged?.(node.label, what),
+      discard: (answer) => request.discard(answer),
+      hedged: (what) => request.hedged?.(node.label, what),
     });
   }
 
@@ -211,7 +220,7 @@ class Walker<T, A> {
   #patience(child: TreeNode<T>, after: HedgeAfter): number | null {
     if ('ms' in after) return after.ms;
     const { value: first } = targetsOf(child).next();
-    return first === undefined ? null : this.#options.measures.quantile(first, after.quantile);
+    return first === undefined ? null : this.#request.measures.quantile(first, after.quantile);
   }
 }
 

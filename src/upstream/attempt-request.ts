@@ -15,28 +15,33 @@ export interface Authorized {
   redact: Redact;
 }
 
+/** What is sent: the first time, or again for the rest of an answer. */
+export interface AttemptCall extends Authorized {
+  body: readonly Buffer[];
+}
+
 /** One HTTP request to one upstream. */
 export interface AttemptRequest {
-  dispatcher: Dispatcher;
-  origin: string;
-  path: string;
+  readonly dispatcher: Dispatcher;
+  readonly origin: string;
+  readonly path: string;
   /** Name, value, name, value … without the body's length. */
-  headers: readonly string[];
-  body: readonly Buffer[];
-  /** The headers of a further call with this body, where they are signed for one; left out: they are the same. */
-  reauthorize?: (body: readonly Buffer[]) => Promise<Authorized | { failure: Failure }>;
+  readonly headers: readonly string[];
+  readonly body: readonly Buffer[];
+  readonly redact: Redact;
+  /** What authorizes a further call with this body, where calls are signed for what they send; null, or left out: the headers are the same. */
+  reauthorize?(body: readonly Buffer[]): Promise<Authorized | { failure: Failure }> | null;
   /** Reads what is answered. */
-  reader: AnswerReader;
+  readonly reader: AnswerReader;
   /** Null: a whole answer is wanted. */
-  streaming: StreamWishes | null;
-  timeouts: TimeoutSettings;
+  readonly streaming: StreamWishes | null;
+  readonly timeouts: TimeoutSettings;
   /** On the clock's monotonic time: when the whole request is over. */
-  deadline: number;
-  clock: Clock;
-  cancellation: Cancellation;
-  redact: Redact;
+  readonly deadline: number;
+  readonly clock: Clock;
+  readonly cancellation: Cancellation;
   /** An answer's headers, whatever its status; left out: nobody wants to know. */
-  said?: (headers: WireHeaders) => void;
+  said?(headers: WireHeaders): void;
   /** An event of the stream was dropped because it made no sense. */
   dropped(): void;
   /**

@@ -1,17 +1,17 @@
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { CancelListener, CancelReason } from '../core/cancellation.ts';
-import type { Timer } from '../core/clock.ts';
 import type { Failure } from '../core/outcome.ts';
-import { headerText, type WireHeaders } from '../providers/retry-after.ts';
+import type { WireHeaders } from '../providers/retry-after.ts';
 import { AnswerStream } from './answer-stream.ts';
-import { AttemptOver, whatIsOver } from './attempt-bounds.ts';
-import type { AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
+import { AttemptOver, BoundsTimer, type TimerOwner, whatIsOver } from './attempt-bounds.ts';
+import type { AttemptCall, AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
 import { authorizeRest } from './authorize.ts';
 import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
+import { dispatch } from './dispatch.ts';
 import type { StreamOwner } from './stream-roles.ts';
 import { goneFailure, plainFailure, transportFailure } from './transport-failure.ts';
-import { PLAIN_ANSWER, readWholeAnswer, unknownCoding } from './whole-answer.ts';
+import { PLAIN_ANSWER, readWholeAnswer, saysWhole, unknownCoding } from './whole-answer.ts';
 
 /** Of an error's body, as much as anyone needs to read. Bytes. */
 const MAX_ERROR_BODY = 1024 * 1024;
@@ -22,26 +22,29 @@ const LAST_WORDS = 1000;
 /** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
 const OVER = new AttemptOver('the try is over');
 
-/** Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. */
-export function attempt(request: AttemptRequest): Promise<AttemptEnd> {
-  return new Promise((resolve) => new Attempt(request, resolve).start());
+/**
+ * Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent, where that is not
+ * as the request has it.
+ */
+export function attempt(request: AttemptRequest, call: AttemptCall = request): Promise<AttemptEnd> {
+  return new Promise((resolve) => new Attempt(request, call, resolve).start());
 }
 
 /** Before its first byte no stream has fallen silent: what has said nothing yet is late, not stalled. */
 const NO_BYTE = Number.POSITIVE_INFINITY;
 
 /** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
-class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner {
+class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner, TimerOwner {
   readonly #request: AttemptRequest;
+  #call: AttemptCall;
   readonly #resolve: (end: AttemptEnd) => void;
+  readonly #timer: BoundsTimer;
   /** When it was sent, or began to wait for a free connection. */
   #startedAt: number;
   #state: AttemptState = 'queued';
   #controller: Dispatcher.DispatchController | null = null;
   /** When the time for this try is over, for what goes on with one; null = counted from its own start. */
   #attemptEndsAt: number | null = null;
-  #timer: Timer | null = null;
-  #timerAt = 0;
   #lastByteAt = 0;
   #paused = false;
   /** When the last choice finished; the wait for usage starts here, and then the one for the body's end. */
@@ -61,31 +64,32 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #heard = false;
   #unpacker: Transform | null = null;
 
-  constructor(request: AttemptRequest, resolve: (end: AttemptEnd) => void) {
+  constructor(request: AttemptRequest, call: AttemptCall, resolve: (end: AttemptEnd) => void) {
+    const { clock } = request;
     this.#request = request;
+    this.#call = call;
     this.#resolve = resolve;
-    this.#startedAt = request.clock.now();
+    this.#timer = new BoundsTimer(clock, this);
+    this.#startedAt = clock.now();
   }
 
   start(): void {
-    this.#request.cancellation.add(this);
+    const { cancellation, timeouts } = this.#request;
+    cancellation.add(this);
     if (this.#state === 'over') return;
-    this.#arm();
-    this.#send(this.#request.body);
+    // As soon as silence could be too long, though that does not count yet: so the timer need not be set anew when an answer begins.
+    const first = Math.min(this.#nextDue(), this.#startedAt + timeouts.idle);
+    this.#timer.set(first, this.#startedAt);
+    this.#send(this.#call.body);
   }
 
   #send(body: readonly Buffer[]): void {
-    const { dispatcher, origin, path } = this.#request;
+    const { headers, redact } = this.#call;
     try {
-      const headers = [...this.#request.headers];
-      if (body.length > 1)
-        headers.push('content-length', String(body.reduce((sum, part) => sum + part.length, 0)));
-      // undici sends an array of buffers one after the other, without a copy; its types do not say so.
-      const sent = (body.length === 1 ? body[0] : body) as Buffer;
-      dispatcher.dispatch({ origin, path, method: 'POST', headers, body: sent }, this);
+      dispatch(this.#request, headers, body, this);
     } catch (error) {
-      // undici refuses a header or a path before anything is sent: the configuration's fault.
-      this.#fail({ ...transportFailure(error, false, this.#request.redact), kind: 'target_misconfigured' });
+      // A header or a path that cannot be sent is the configuration's fault.
+      this.#fail({ ...transportFailure(error, false, redact), kind: 'target_misconfigured' });
     }
   }
 
@@ -104,18 +108,17 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     if (status < 200) return;
     if (this.#isRest) this.#restStarts(status, headers);
     if (this.#state !== 'sent') return;
-    const { streaming, redact, reader } = this.#request;
+    const { streaming, reader } = this.#request;
     // The headers of anything but a stream come when it is done.
     this.#lastByteAt = streaming !== null && status < 300 ? NO_BYTE : this.#request.clock.now();
     this.#status = status;
     this.#headers = headers;
     this.#request.said?.(headers);
-    const type = headerText(headers, 'content-type') ?? '';
-    if (status >= 300 || streaming === null || /\bjson\b|\bhtml\b/i.test(type)) {
+    if (status >= 300 || streaming === null || saysWhole(headers)) {
       this.#state = 'collecting';
     } else {
       this.#state = 'holding';
-      this.#stream = new AnswerStream(reader.stream(headers), streaming, this, redact);
+      this.#stream = new AnswerStream(reader.stream(headers), streaming, this, this.#call.redact);
       this.#unpackIfPacked();
     }
     this.#arm();
@@ -149,7 +152,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   /** A stream's bytes, which may come packed though we ask for them as they are. */
   #unpackIfPacked(): void {
     const coding = contentCoding(this.#headers);
-    if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#request.redact));
+    if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#call.redact));
     else if (coding !== null) this.#unpackWith(unpackStream(coding));
   }
 
@@ -182,7 +185,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     if (this.#state === 'over') return;
     this.#bodyOver = true;
-    const failure = transportFailure(error, !this.#awaitsHeaders(), this.#request.redact);
+    const failure = transportFailure(error, !this.#awaitsHeaders(), this.#call.redact);
     // Of an error's body enough has come to know the status.
     if (this.#state === 'collecting' && this.#status >= 300) this.#collectedAll();
     else if (this.#state === 'draining') this.#end();
@@ -227,9 +230,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   /** `body` null: it could not be unpacked. */
   #read(body: Buffer | null): void {
-    const { redact, clock, streaming, reader } = this.#request;
-    const answer = { status: this.#status, headers: this.#headers, body, wallMs: clock.wall() };
-    const read = readWholeAnswer(answer, reader, redact);
+    const { clock, streaming, reader } = this.#request;
+    const answer = { status: this.#status, headers: this.#headers, body, clock };
+    const read = readWholeAnswer(answer, reader, this.#call.redact);
     if (read.kind === 'failed') this.#resolve({ ...read, heldUp: false });
     else if (read.kind === 'answer') this.#resolve({ kind: 'plain', answer: read });
     else if (streaming === null) this.#askForRest(read.body);
@@ -238,8 +241,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   /** Another request on behalf of the same try, within the same bounds. */
   #askForRest(body: readonly Buffer[]): void {
-    authorizeRest({ ...this.#request, body }, this.#resolve, (request) => {
-      const rest = new Attempt(request, this.#resolve);
+    authorizeRest(this.#request, { ...this.#call, body }, this.#resolve, (call) => {
+      const rest = new Attempt(this.#request, call, this.#resolve);
       rest.#attemptEndsAt = this.#attemptEnd();
       rest.start();
     });
@@ -251,6 +254,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   begun(): void {
     this.#state = 'flowing';
+    // It will not be sent again, and the stream may last.
+    const { headers, redact } = this.#call;
+    this.#call = { headers, redact, body: [] };
     this.pause();
     this.#resolve({ kind: 'stream', stream: this.#stream as AnswerStream });
   }
@@ -329,19 +335,11 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     return this.#state === 'queued' || this.#state === 'sent';
   }
 
-  /** The timer is not moved with every byte: it goes off at what was due when it was set, and then asks again. */
   #arm(): void {
-    if (this.#state === 'over') return;
-    const at = this.#nextDue();
-    if (this.#timer !== null && this.#timerAt <= at) return;
-    this.#timer?.cancel();
-    this.#timerAt = at;
-    const wait = Math.max(0, at - this.#request.clock.now());
-    this.#timer = this.#request.clock.schedule(wait, () => this.#onTimer());
+    if (this.#state !== 'over') this.#timer.set(this.#nextDue());
   }
 
-  #onTimer(): void {
-    this.#timer = null;
+  timerWentOff(): void {
     const now = this.#request.clock.now();
     if (now < this.#nextDue()) this.#arm();
     else if (this.#state === 'draining') this.#end();
@@ -391,9 +389,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   /** Lets go of everything. Ends the socket if the body is not through. */
   #end(): void {
     this.#state = 'over';
-    this.#timer?.cancel();
+    this.#timer.clear();
     this.#request.cancellation.remove(this);
     this.#unpacker?.destroy();
-    this.#controller?.abort(OVER);
+    if (!this.#bodyOver) this.#controller?.abort(OVER);
   }
 }

@@ -2,7 +2,7 @@ import type { Cancellation, CancelReason } from '../core/cancellation.ts';
 import type { Failure } from '../core/outcome.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
 import { type Credentials, CredentialsError } from '../credentials/credentials.ts';
-import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
+import type { AttemptCall, AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
 import { goneFailure, plainFailure } from './transport-failure.ts';
 
 interface Unauthorized {
@@ -47,18 +47,20 @@ export function whileWanted(
 /** Has the rest of an answer asked for, which is another call: it is authorized anew where calls are signed for what they send. */
 export function authorizeRest(
   request: AttemptRequest,
+  { headers, redact, body }: AttemptCall,
   end: (end: AttemptEnd) => void,
-  ask: (request: AttemptRequest) => void,
+  ask: (call: AttemptCall) => void,
 ): void {
-  if (request.reauthorize === undefined) {
-    ask(request);
+  const authorizing = request.reauthorize?.(body) ?? null;
+  if (authorizing === null) {
+    ask({ headers, redact, body });
     return;
   }
   const fail = (failure: Failure) => end({ kind: 'failed', failure, heldUp: false });
-  request.reauthorize(request.body).then(
+  authorizing.then(
     (authorized) => {
       if ('failure' in authorized) fail(authorized.failure);
-      else ask({ ...request, ...authorized });
+      else ask({ ...authorized, body });
     },
     () => fail(plainFailure('connection_failed', 'the call for the rest could not be authorized')),
   );

@@ -35,12 +35,14 @@ export function prepareCall(target: Target, context: CallContext, whole = false)
     const call = prepareToBeGoneOnWith(target, context);
     if (call !== null) return call;
   }
-  const body = speaks ? request.body : request.chat();
-  return withMedia(target, context, speaks ? request.dialect : 'chat', body, (fetched) => ({
-    prepared: ask(target, context, speaks ? request.dialect : 'chat', fetched),
+  const dialect = speaks ? request.dialect : 'chat';
+  const body = withMedia(target, context, dialect, speaks ? request.body : request.chat());
+  const prepare = (fetched: JsonBody): Call => ({
+    prepared: ask(target, context, dialect, fetched),
     relayed: speaks,
     how: null,
-  }));
+  });
+  return body instanceof Promise ? body.then(prepare) : prepare(body);
 }
 
 /** What was begun is gone on with as a chat: in other dialects a stream of another host's own would be another answer. */
@@ -50,16 +52,17 @@ function prepareToGoOn(
   continuing: Continuing,
   whole: boolean,
 ): Call | Promise<Call> {
-  const chat = context.request.chat();
+  const chat = withMedia(target, context, 'chat', context.request.chat());
   const relayed = context.request.dialect === 'chat';
-  return withMedia(target, context, 'chat', chat, (fetched) => {
+  const prepare = (fetched: JsonBody): Call => {
     const mayGoOn = !whole && mayPrefill(target, continuing.told);
     if (mayGoOn && !isHeldToForm(fetched.value, target.settings.overrideParams)) {
       const prepared = askToGoOn(target, context, continuing, fetched);
       if (prepared !== null) return { prepared, relayed, how: 'prefill' };
     }
     return { prepared: ask(target, context, 'chat', fetched), relayed, how: 'again' };
-  });
+  };
+  return chat instanceof Promise ? chat.then(prepare) : prepare(chat);
 }
 
 /** Null: it cannot be asked for like that. */
@@ -74,8 +77,7 @@ function askToGoOn(
   const { overrideParams } = target.settings;
   const left = shortened(overrideParams, continuing.toldTokens);
   try {
-    const more = { goesOn: true as const, overrideParams: { ...overrideParams, ...left } };
-    return ask(target, context, 'chat', body, more);
+    return ask(target, context, 'chat', body, { ...overrideParams, ...left });
   } catch (error) {
     if (error instanceof Unsupported) return null;
     throw error;
@@ -110,11 +112,10 @@ function withMedia(
   context: CallContext,
   dialect: Dialect,
   body: JsonBody,
-  prepare: (body: JsonBody) => Call,
-): Call | Promise<Call> {
+): JsonBody | Promise<JsonBody> {
   const fetches = dialect === 'chat' ? target.adapter.fetches : undefined;
-  if (fetches === undefined || !needsMedia(body.value, fetches)) return prepare(body);
-  return fetchMedia(body, fetches, target, context).then(prepare);
+  if (fetches === undefined || !needsMedia(body.value, fetches)) return body;
+  return fetchMedia(body, fetches, target, context);
 }
 
 /** What cannot be fetched may be there all the same for a target that fetches it itself. */
@@ -141,15 +142,16 @@ async function fetchMedia(
   }
 }
 
+/** `goingOn`: the overrides of a call that goes on with an answer; null: it begins one. */
 function ask(
   target: Target,
   { request, memory }: CallContext,
   dialect: Dialect,
   body: JsonBody,
-  more: { goesOn?: true; overrideParams?: JsonObject } = {},
+  goingOn: JsonObject | null = null,
 ): Prepared {
   const { settings, adapter, capabilities, provider } = target;
-  const { overrideParams = settings.overrideParams, ...others } = more;
+  const overrideParams = goingOn ?? settings.overrideParams;
   const asked: Ask = {
     dialect,
     body,
@@ -158,14 +160,11 @@ function ask(
     overrideParams: dialect === 'chat' ? withOneLimit(overrideParams, body.value) : overrideParams,
     strict: settings.strictParams,
     cacheMarkers: settings.cacheMarkers,
-    capabilities:
-      settings.prefill === null || settings.prefill === capabilities.prefill
-        ? capabilities
-        : { ...capabilities, prefill: settings.prefill },
+    capabilities,
     provider,
     recall: memory.recall,
-    ...others,
   };
+  if (goingOn !== null) asked.goesOn = true;
   if (dialect === request.dialect) return adapter.prepare(asked);
   return withDropped(
     inClientsWords(() => adapter.prepare(asked), request),

@@ -244,7 +244,7 @@ export class UpstreamRegistry {
     const keyIdentity = identityOfKey(provider, secret);
     const key = this.#keys.get(keyIdentity);
     if (key === undefined) throw new Error(`provider ${provider.id} has no such key`);
-    const identity = `${keyIdentity} ${model}`;
+    const identity = identityOf(keyIdentity, model);
     const here = this.#upstreams.get(identity);
     if (here !== undefined) return here;
     const before = known.get(identity);
@@ -265,18 +265,24 @@ export class UpstreamRegistry {
 
   /** Makes room: the one not used for longest goes, rather one of which nothing is known that the next request must heed. */
   #dropIdle(): void {
-    const idle = [...this.#direct].filter(([, { lanes }]) =>
-      lanes.every(({ upstream }) => upstream.inFlight === 0),
-    );
-    const [id, target] =
-      idle.find(([, { lanes }]) => !lanes.some(({ upstream }) => isTroubled(upstream))) ?? idle[0] ?? [];
-    if (id === undefined || target === undefined) return;
-    this.#direct.delete(id);
-    for (const [identity, upstream] of this.#upstreams) {
-      if (upstream.modelLabel === '*' && target.lanes.some((lane) => lane.upstream === upstream)) {
-        this.#upstreams.delete(identity);
-      }
+    const target = this.#idlest();
+    if (target === null) return;
+    const { provider, settings, lanes } = target;
+    this.#direct.delete(settings.id);
+    for (const [index, { upstream }] of lanes.entries()) {
+      const key = identityOfKey(provider, provider.apiKeys[index] ?? null);
+      if (upstream.modelLabel === '*') this.#upstreams.delete(identityOf(key, settings.model));
     }
+  }
+
+  #idlest(): Target | null {
+    let troubled: Target | null = null;
+    for (const target of this.#direct.values()) {
+      if (target.lanes.some(({ upstream }) => upstream.inFlight > 0)) continue;
+      if (!target.lanes.some(({ upstream }) => isTroubled(upstream))) return target;
+      troubled ??= target;
+    }
+    return troubled;
   }
 }
 
@@ -296,6 +302,11 @@ function isTroubled(upstream: Upstream): boolean {
 /** What makes a key another one: then nothing that was learnt of the old one holds. Its place in the pool does not. Stays in memory. */
 function identityOfKey(provider: ProviderSettings, secret: string | null): string {
   return JSON.stringify([provider.id, provider.baseUrl, secret]);
+}
+
+/** What makes an upstream another one. */
+function identityOf(key: string, model: string): string {
+  return `${key} ${model}`;
 }
 
 /** The headers of every call: name, value, name, value … The provider's own `headers` win. */

@@ -143,7 +143,9 @@ export class Upstream {
 
   /** Milliseconds until neither the key nor this upstream is cooling down; 0 = now. */
   cooldownLeft(): number {
-    return Math.max(0, Math.max(this.#cooldownUntil, this.key.cooldownUntil) - this.#clock.now());
+    const until = Math.max(this.#cooldownUntil, this.key.cooldownUntil);
+    // Nearly always nothing is, and the clock need not be asked.
+    return until === 0 ? 0 : Math.max(0, until - this.#clock.now());
   }
 
   /** What the cooldown follows from, such as "rate limited (HTTP 429)". */
@@ -210,6 +212,8 @@ export class Upstream {
 class BySettings<S, T> {
   readonly #make: (settings: S) => T;
   #known = new Map<string, T>();
+  /** Of `#known`: asked for with every try. */
+  #values: readonly T[] = [];
   /** Those of the configuration before. */
   #former: ReadonlyMap<string, T> = new Map();
 
@@ -220,21 +224,26 @@ class BySettings<S, T> {
   get(settings: S): T {
     const key = JSON.stringify(settings);
     const found = this.#known.get(key) ?? this.#former.get(key) ?? this.#make(settings);
-    this.#known.set(key, found);
+    this.#know(this.#known.set(key, found));
     return found;
   }
 
-  values(): Iterable<T> {
-    return this.#known.values();
+  values(): readonly T[] {
+    return this.#values;
   }
 
   renew(): void {
     this.#former = this.#known;
-    this.#known = new Map();
+    this.#know(new Map());
   }
 
   revert(): void {
-    this.#known = new Map(this.#former);
+    this.#know(new Map(this.#former));
+  }
+
+  #know(known: Map<string, T>): void {
+    this.#known = known;
+    this.#values = [...known.values()];
   }
 }
 

@@ -1,27 +1,17 @@
 import type { Presenter } from '../chat/presenter.ts';
 import { sleep } from '../core/cancellation.ts';
-import { type Failure, isOurEnd, OUTCOME_RULES, type TryRecord } from '../core/outcome.ts';
+import { type Failure, OUTCOME_RULES } from '../core/outcome.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
+import type { Answer } from './answer.ts';
 import type { CallContext } from './call.ts';
-import { type Entered, type Entry, enter, mayHaveToWait, OPEN, type Took, tokensOf } from './entry.ts';
+import { type Entered, type Entry, enter, mayHaveToWait, OPEN } from './entry.ts';
+import { OneTry } from './one-try.ts';
 import type { Call } from './prepare-call.ts';
 import { mayBeFetchedWhole, prepareFor, prepareWhole, WHOLE_FOR } from './prepare-whole.ts';
 import type { Lane, Target } from './registry.ts';
-import type { BegunStream } from './stream-roles.ts';
 import { goneFailure, plainFailure } from './transport-failure.ts';
-import { sendTry } from './try-request.ts';
-import { countsAgainst } from './upstream.ts';
-import { Watch } from './watch.ts';
-import type { PlainAnswer } from './whole-answer.ts';
-
-/** `relayed`: in the client's own dialect, as the target wrote it; else a chat, or its chunks as `present` gave them. `dropped`: what the target could not take. */
-export type Answer = { target: Target; relayed: boolean; dropped: readonly string[] } & (
-  | { kind: 'plain'; answer: PlainAnswer }
-  /** `presenter`: what the chunks were put into words by; null where the stream is relayed. */
-  | { kind: 'stream'; stream: BegunStream; presenter: Presenter | null }
-);
 
 export type Visit =
   | { kind: 'answered'; answer: Answer }
@@ -62,8 +52,8 @@ class Visitor {
   readonly #target: Target;
   readonly #context: CallContext;
   readonly #deadline: number;
-  /** Keys that this visit has used, with when each may be asked again (on the clock's time; Infinity: not by this request). */
-  readonly #used = new Map<Lane, number>();
+  /** Keys that failed in this visit, with when each may be asked again (on the clock's time; Infinity: not by this request). Null: none has. */
+  #used: Map<Lane, number> | null = null;
   #retries = 0;
   #tries = 0;
   #lastDelay: number | null = null;
@@ -100,11 +90,13 @@ class Visitor {
         entered.leave();
         return last === null ? this.#skipped() : this.#failed(last);
       }
-      const end: Answer | Failure = await this.#try(lane, permit, entered);
+      const one: OneTry = this.#begin(lane, permit, entered);
+      const end = one.ended(await one.send());
       if (!('message' in end)) {
         if (this.#lastResort) this.#target.wholeUntil = this.#context.clock.now() + WHOLE_FOR;
         return { kind: 'answered', answer: end };
       }
+      this.#noteUse(lane, end);
       // Not the dialect was missing, then, but the model or all of the host.
       if (end.status === 404) this.#target.lacks.clear();
       if (this.#lastResort && last !== null) return this.#failed(whatWasWrong(last, end));
@@ -205,7 +197,7 @@ class Visitor {
     for (let i = 0; i < lanes.length && shortest > 0; i++) {
       const index = (this.#target.nextLane + i) % lanes.length;
       const lane = lanes[index] as Lane;
-      if (this.#used.has(lane) || lane.upstream.cooldownLeft() > 0 || !lane.upstream.admits()) continue;
+      if (this.#used?.has(lane) || lane.upstream.cooldownLeft() > 0 || !lane.upstream.admits()) continue;
       const wait = lane.upstream.pacer?.waitMs ?? 0;
       if (wait >= shortest) continue;
       best = index;
@@ -269,8 +261,8 @@ class Visitor {
   #laneToAskAgain(lane: Lane, failure: Failure): Lane | null {
     let best = lane;
     if (failure.kind === 'rate_limited') {
-      for (const [other, readyAt] of this.#used) {
-        if (readyAt < (this.#used.get(best) ?? Infinity) && other.upstream.admits()) best = other;
+      for (const [other, readyAt] of this.#used ?? []) {
+        if (readyAt < (this.#used?.get(best) ?? Infinity) && other.upstream.admits()) best = other;
       }
     } else if (lane.upstream.cooldownLeft() > 0) return this.#freshLane();
     return best.upstream.admits() ? best : this.#freshLane();
@@ -291,7 +283,7 @@ class Visitor {
 
   /** Milliseconds until the upstream wants to be asked again, by its own word or, after a 429 without one, by its cooldown. */
   #askedToWait(lane: Lane, failure: Failure): number {
-    const asked = (this.#used.get(lane) ?? 0) - this.#context.clock.now();
+    const asked = (this.#used?.get(lane) ?? 0) - this.#context.clock.now();
     return Math.max(0, asked, failure.kind === 'rate_limited' ? lane.upstream.cooldownLeft() : 0);
   }
 
@@ -300,76 +292,31 @@ class Visitor {
     return this.#context.continuing?.presenter ?? this.#context.presenter();
   }
 
-  async #try(lane: Lane, permit: Permit, { place }: Entered): Promise<Answer | Failure> {
-    const { upstream, guard } = lane;
-    const { clock, events, tries, request } = this.#context;
-    if (!this.#used.has(lane)) guard.budget.request();
-    this.#tries++;
-    const startedAt = clock.now();
-    const { id } = this.#target.settings;
-    const record: TryRecord = { target: id, outcome: 'ok', status: null, ms: 0, startedAt };
-    tries.push(record);
-    upstream.inFlight++;
-    const watch = new Watch(upstream, request.streaming, startedAt, clock);
-    let took: Took | null = null;
-    const over = (failure: Failure | null, heldUp = false) => {
-      upstream.inFlight--;
-      record.ms = clock.now() - startedAt;
-      if (failure === null) {
-        permit.success();
-        upstream.succeeded();
-      } else {
-        record.outcome = failure.kind;
-        const { firstToken } = this.#target.settings.timeouts;
-        const counts = !heldUp && countsAgainst(failure.kind, record.ms, firstToken);
-        if (counts) permit.failure();
-        else permit.release();
-        if (!heldUp && !isOurEnd(failure)) upstream.failed(failure, startedAt);
-        watch.failed(failure, counts);
-      }
-      place?.leave(took === null ? null : tokensOf(took, this.#context));
-      events.tried(upstream, record.outcome, failure);
-    };
+  #begin(lane: Lane, permit: Permit, { place }: Entered): OneTry {
+    const context = this.#context;
     const call = this.#call as Call;
-    // What a stream that failed has begun to tell is not the beginning of the next one.
-    const presenter = call.relayed ? null : this.#presenter();
-    const { relayed, prepared } = call;
-    const end = await sendTry({
+    const startedAt = context.clock.now();
+    if (this.#used === null || !this.#used.has(lane)) lane.guard.budget.request(startedAt);
+    this.#tries++;
+    return new OneTry({
       target: this.#target,
-      context: this.#context,
+      context,
       call,
       lane,
-      presenter,
+      permit,
+      place,
+      // What a stream that failed has begun to tell is not the beginning of the next one.
+      presenter: call.relayed ? null : this.#presenter(),
       deadline: this.#deadline,
-      over,
+      startedAt,
     });
-    const answered = { target: this.#target, relayed, dropped: prepared.dropped };
-    switch (end.kind) {
-      case 'plain':
-        record.status = 200;
-        took = { usage: end.answer.usage, passed: end.answer.output };
-        watch.answered();
-        over(null);
-        return { kind: 'plain', ...answered, answer: end.answer };
-      case 'stream':
-        record.status = 200;
-        permit.alive();
-        took = end.stream;
-        watch.answered();
-        events.firstToken(upstream, clock.now() - startedAt);
-        if (call.how !== null) events.continued(upstream, call.how);
-        return { kind: 'stream', ...answered, stream: end.stream, presenter };
-      case 'failed':
-        record.status = end.failure.status;
-        over(end.failure, end.heldUp);
-        this.#used.set(
-          lane,
-          OUTCOME_RULES[end.failure.kind].cooldown === 'key'
-            ? Infinity
-            : clock.now() + (end.failure.retryAfterMs ?? 0),
-        );
-        return end.failure;
-    }
+  }
+
+  /** A key that was refused is not asked again by this request. */
+  #noteUse(lane: Lane, { kind, retryAfterMs }: Failure): void {
+    this.#used ??= new Map();
+    const isRefused = OUTCOME_RULES[kind].cooldown === 'key';
+    this.#used.set(lane, isRefused ? Infinity : this.#context.clock.now() + (retryAfterMs ?? 0));
   }
 }
 

@@ -16,27 +16,24 @@ export class Watch {
     this.#speed = streaming ? upstream.speed.stream : upstream.speed.plain;
     this.#startedAt = startedAt;
     this.#clock = clock;
-    this.#speed.begun();
+    this.#speed.begun(startedAt);
   }
 
   /** The answer has come, or the first content of one. */
-  answered(): void {
+  answered(now = this.#clock.now()): void {
     this.#waits = false;
-    this.#speed.content(this.#ran());
+    this.#speed.content(now - this.#startedAt, now);
     this.#upstream.pacer?.succeeded(this.#startedAt);
   }
 
   /** `counts`: against the upstream. What breaks after its first content was as fast as it was. */
-  failed({ kind }: Failure, counts: boolean): void {
+  failed({ kind }: Failure, counts: boolean, now = this.#clock.now()): void {
     if (kind === 'rate_limited')
       this.#upstream.pacer?.refused(this.#startedAt, this.#upstream.cooldownLeft());
     if (!this.#waits) return;
     this.#waits = false;
-    if (counts || kind === 'rate_limited') this.#speed.failed(this.#ran());
-    else this.#speed.cutShort(this.#ran());
-  }
-
-  #ran(): number {
-    return this.#clock.now() - this.#startedAt;
+    const ran = now - this.#startedAt;
+    if (counts || kind === 'rate_limited') this.#speed.failed(ran, now);
+    else this.#speed.cutShort(ran, now);
   }
 }

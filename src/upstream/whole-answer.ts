@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts';
 import { isJsonObject, tryParseJson } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
@@ -13,12 +14,17 @@ export interface WholeAnswer {
   headers: WireHeaders;
   /** Null: it came compressed, and could not be unpacked. */
   body: Buffer | null;
-  /** Now, in milliseconds since 1970. */
-  wallMs: number;
+  /** For the dates in an error. */
+  clock: Pick<Clock, 'wall'>;
 }
 
 /** An answer that goes to a client, in the words of the dialect that the target was asked in. */
 export type PlainAnswer = Extract<PlainReading, { kind: 'answer' }>;
+
+/** Asked for a stream, does it answer with something else? */
+export function saysWhole(headers: WireHeaders): boolean {
+  return /\bjson\b|\bhtml\b/i.test(headerText(headers, 'content-type') ?? '');
+}
 
 /** Why a whole answer is none, where it cannot be told as the stream that was asked for. */
 export const PLAIN_ANSWER = 'asked for a stream, the upstream sent a plain answer';
@@ -36,10 +42,12 @@ export function readWholeAnswer(answer: WholeAnswer, reader: AnswerReader, redac
   }
 }
 
-function read({ status, headers, body, wallMs }: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
+function read({ status, headers, body, clock }: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
   // Of an error, the status says enough.
   if (status >= 300) {
-    return failed(readFailure({ status, headers, text: body?.toString() ?? '', wallMs }, redact));
+    return failed(
+      readFailure({ status, headers, text: body?.toString() ?? '', wallMs: clock.wall() }, redact),
+    );
   }
   if (body === null) {
     const coding = contentCoding(headers);

@@ -1,7 +1,7 @@
 /** What is done once and given again, seen from the pipeline: exchanges of the test's own, on a clock that it moves. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RequestEntry } from '../../src/accounting/book.ts';
+import type { RequestEntry } from '../../src/accounting/request-entry.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { ApiError } from '../../src/core/errors.ts';
 import type { Exchange, Headers, ResponseStream } from '../../src/pipeline/exchange.ts';

@@ -117,6 +117,36 @@ describe('a JSON body', () => {
     assert.equal(text([]), '{"a":1,"b":2}');
   });
 
+  it('keeps each change with its name where a name is a number, or stands twice', () => {
+    const changed = (text: string) =>
+      Buffer.concat(JsonBody.parse(Buffer.from(text)).with(new Map([['model', 'up']]))).toString();
+    assert.equal(changed('{"model":"m","b":2,"1":3}'), '{"model":"up","b":2,"1":3}');
+    assert.equal(changed('{"b":2,"model":"m","\\u0031":3}'), '{"b":2,"model":"up","\\u0031":3}');
+    assert.equal(changed('{"1":0,"2":1,"model":"m"}'), '{"1":0,"2":1,"model":"up"}');
+    assert.equal(changed('{"b":1,"model":"m","b":2}'), '{"model":"up","b":2}');
+    assert.equal(changed('{"model":"m","model":"n","b":2}'), '{"model":"up","b":2}');
+    assert.equal(changed('{"b":2,"model":"m","1":3,"b":4}'), '{"model":"up","1":3,"b":4}');
+  });
+
+  it('measures what is put in by its bytes', () => {
+    const body = JsonBody.parse(Buffer.from('{"a":1,"b":"ü"}'));
+    const parts = body.with(new Map([['a', '🙂 ü']]));
+    assert.deepEqual(parts.map(String), ['{"a":"🙂 ü","b":"ü"}']);
+    const large = 'ü'.repeat(40 * 1024);
+    assert.equal(
+      Buffer.concat(
+        body.with(
+          new Map<string, Json>([
+            ['a', null],
+            ['c', large],
+            ['d', 2],
+          ]),
+        ),
+      ).toString(),
+      `{"b":"ü","c":"${large}","d":2}`,
+    );
+  });
+
   it('is passed in slices of what came in where it is large', () => {
     const image = 'A'.repeat(1024 * 1024);
     const bytes = Buffer.from(`{"model":"m","image":"${image}","x":1}`);

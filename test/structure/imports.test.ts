@@ -39,6 +39,7 @@ const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string 
   core: { parts: ['node:buffer'], because: 'the words that all speak depend on nobody' },
   sse: { parts: ['core'], because: 'bytes and events, nothing else' },
   resilience: { parts: ['core'], because: 'it knows no HTTP' },
+  overload: { parts: ['core'], because: 'it knows no HTTP' },
   chat: { parts: ['capabilities', 'core'], because: 'the words that all dialects meet in know none of them' },
   credentials: {
     parts: ['core', 'node:buffer', 'node:crypto', ...VENDORS],
@@ -49,8 +50,8 @@ const ONLY: Readonly<Record<string, { parts: readonly string[]; because: string 
 
 /** Who alone may import it. */
 const RESERVED: Readonly<Record<string, readonly string[]>> = {
-  config: ['config', 'app', 'main.ts', 'cli'],
-  app: ['app', 'main.ts', 'cli'],
+  config: ['config', 'app', 'workers', 'main.ts', 'cli'],
+  app: ['app', 'workers', 'main.ts', 'cli'],
   undici: ['upstream', 'media'],
   fastify: ['server', 'app'],
   ioredis: ['state'],

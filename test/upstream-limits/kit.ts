@@ -56,7 +56,7 @@ export function setUp(limits: Partial<ProviderLimits>) {
   const asked: Admission[] = [];
   const settled: Settlement[] = [];
   const store: QuotaStore = {
-    admit: (admission): Promise<Verdict> => {
+    admit: (admission): Verdict => {
       asked.push(admission);
       return memory.admit(admission);
     },

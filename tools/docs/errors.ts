@@ -63,6 +63,10 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     when: 'No target of the model can take what `param` names, and the answer would mean something else without it.',
     todo: 'Leave it out, or ask for a model that can.',
   },
+  needs_shared_state: {
+    when: 'The gateway runs several workers (`server.workers`) without `state.redis`, and was asked for what would hold in one of them only: an `Idempotency-Key`, a stream to come back to, a tenant made through the admin API.',
+    todo: 'Set `state.redis`, or take one worker. Clients: ask without it.',
+  },
   missing_required_parameter: {
     when: '`model` or `messages` is missing.',
     todo: 'Send the field that `param` names.',

@@ -20,6 +20,8 @@ const LABELS: Readonly<Record<string, string>> = {
     'whose quota it is, what it counts, and per what: `tenant/tokens/minute`, `key/usd/day`, `tenant/concurrent`',
   result:
     'of hedges: `started`, and of these `won`; of requests to models that keep answers: `hit`, `shared`, `miss`',
+  reason:
+    '`delay`: it would have had to wait too long to be begun; `in_flight`: `server.max_in_flight`, or what is left of it for this tenant; `bodies`: the memory for bodies',
   how: '`prefill`: the model was given what the client had as the beginning of its answer; `again`: it was asked for all of it',
   le: 'upper bound of the bucket',
 };
@@ -32,9 +34,13 @@ const NOTES: Readonly<Record<string, string>> = {
     'What writing cost more is not taken off: see the next one. The log line has the difference, as `cache_saved_usd`.',
   spillway_upstream_limited_total:
     'One request may count more than once: it may wait, and find the provider full again. What waited its turn and was sent does not count.',
+  spillway_event_loop_delay_seconds:
+    'Beyond the two milliseconds that a timer of Node takes by itself. What `nodejs_eventloop_lag_*` say is 10 ms more, and of the time since the last scrape by whomever. See [overload.md](overload.md).',
+  spillway_overload_refusals_total: 'See [overload.md](overload.md).',
   spillway_quota_refusals_total: 'The line of the request in the log names the key as well.',
   spillway_state_store_up:
     'Without `state.redis` it is always 1; in a cluster it is 0 while any node is away.',
+  spillway_workers: '1 without `server.workers`. See [workers.md](workers.md).',
   spillway_breaker_state: 'The worst state of the upstream under any settings; direct models are left out.',
 };
 
@@ -62,6 +68,8 @@ export async function registeredMetrics(): Promise<Documented[]> {
     inFlight: () => 0,
     breakers: () => [{ upstream: 'some/model#1', state: 'closed' }],
     stateStoreUp: () => true,
+    waiting: () => 0,
+    bodyBytes: () => 0,
   });
   const registry = metrics.registry as PrintingRegistry;
   const empty = async () =>

@@ -9,8 +9,11 @@ export function openaiHost(preset: HostPreset): Adapter {
   // Asked with every request; there are as many as the configuration names.
   const known = new Map<string, HostQuirks>();
   const quirksOf = (url: string, model: string) => {
-    const quirks = known.get(url) ?? quirksAt(preset, url);
-    known.set(url, quirks);
+    let quirks = known.get(url);
+    if (quirks === undefined) {
+      quirks = quirksAt(preset, url);
+      known.set(url, quirks);
+    }
     // Whoever hosts it: OpenAI's models are asked as OpenAI has it.
     return quirks !== preset.quirks && OPENAI_MODEL.test(model) ? preset.quirks : quirks;
   };

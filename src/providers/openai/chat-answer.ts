@@ -19,8 +19,9 @@ function readCompletion(value: JsonObject, bytes: Buffer): PlainReading {
     return { kind: 'broken', why: 'the answer with status 200 had no choices' };
   }
   // OpenRouter puts the error of the host behind it into the choice.
-  const broken = choices.find((choice) => isJsonObject(choice) && choice['finish_reason'] === 'error');
-  if (isJsonObject(broken)) return { kind: 'error', error: broken };
+  for (const choice of choices) {
+    if (isJsonObject(choice) && choice['finish_reason'] === 'error') return { kind: 'error', error: choice };
+  }
   const usage = value['usage'];
   return {
     kind: 'answer',

@@ -105,7 +105,7 @@ function fitEffort(
   changes: Map<string, Json>,
 ): string | null {
   const value = param('reasoning_effort');
-  const asked = readEffort(value);
+  const asked = value == null ? null : readEffort(value);
   let effort = asked === null ? null : nearestEffort(asked, capabilities);
   if (quirks.toolsTrap && capabilities.toolsOnlyAtNoEffort && hasTools(param)) {
     if (!(capabilities.efforts ?? ['none']).includes('none'))
@@ -134,6 +134,7 @@ function dropRefused(
   drops: Drops,
   changes: Map<string, Json>,
 ): void {
+  if (quirks.refuses.size === 0 && capabilities.refuses.size === 0) return;
   const drop = (name: string) => {
     const value = param(name);
     if (value === undefined) return;
@@ -157,17 +158,20 @@ function nameLimit(
   quirks: HostQuirks,
   changes: Map<string, Json>,
 ): void {
-  const older = param('max_tokens');
-  const newer = param('max_completion_tokens');
   if (quirks.maxTokens === 'max_tokens') {
+    const newer = param('max_completion_tokens');
     if (newer === undefined) return;
     changes.set('max_completion_tokens', null);
     if (newer !== null) changes.set('max_tokens', newer);
-  } else if (capabilities.maxCompletionTokens && older !== undefined) {
+  } else if (capabilities.maxCompletionTokens) {
+    const older = param('max_tokens');
+    if (older === undefined) return;
     changes.set('max_tokens', null);
-    if (older !== null && newer == null) changes.set('max_completion_tokens', older);
+    if (older !== null && param('max_completion_tokens') == null) changes.set('max_completion_tokens', older);
   }
 }
+
+const LIMITS = ['max_tokens', 'max_completion_tokens'];
 
 /** No answer is longer than the model can write. */
 function boundLimit(
@@ -176,15 +180,16 @@ function boundLimit(
   changes: Map<string, Json>,
 ): void {
   if (maxOutput === null) return;
-  for (const name of ['max_tokens', 'max_completion_tokens']) {
+  for (const name of LIMITS) {
     const most = changes.has(name) ? changes.get(name) : param(name);
     if (typeof most === 'number' && most > maxOutput) changes.set(name, maxOutput);
   }
 }
 
 function nameSeed(param: ReadParam, { seed: name }: HostQuirks, changes: Map<string, Json>): void {
+  if (name === 'seed') return;
   const seed = param('seed');
-  if (name === 'seed' || seed === undefined) return;
+  if (seed === undefined) return;
   changes.set('seed', null);
   changes.set(name, seed);
 }

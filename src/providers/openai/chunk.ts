@@ -6,6 +6,17 @@ import { bringsSomething, type Output } from './output.ts';
 /** Hundreds of times what a model can take or give: a report of more is a mistake. */
 const MOST_TOKENS = 1e9;
 
+/** What chunks say of the answer that they are of. */
+const HEAD = ['id', 'object', 'created', 'model'];
+
+/** The tool calls of a stream. */
+interface ToolCalls {
+  /** The choices that have begun to call one, and have not finished. */
+  readonly calling: Set<number>;
+  /** The calls whose beginning has come, as `choice.call`. */
+  readonly begun: Set<string>;
+}
+
 /** Follows one stream of OpenAI chunks: what has begun, what has finished, what was used. */
 export class ChunkReader implements EventReader {
   usage: Usage | null = null;
@@ -22,13 +33,12 @@ export class ChunkReader implements EventReader {
   /** How much the chunk that was read last brings, over all its choices. */
   readonly output: Output = { characters: 0, reasoning: 0 };
   readonly #expected: number;
-  /** The first chunk that says whose answer it is. */
+  /** Whose answer it is: of the first chunk that says so, these members. */
   #head: JsonObject | null = null;
   readonly #unfinished = new Set<number>();
   readonly #finished = new Set<number>();
-  readonly #callingTools = new Set<number>();
-  /** The calls whose beginning has come, as `choice.call`. */
-  readonly #begunCalls = new Set<string>();
+  /** Null: no tool was called yet. */
+  #tools: ToolCalls | null = null;
   /** An event was damaged, so that something is missing. */
   #damaged = false;
 
@@ -49,7 +59,7 @@ export class ChunkReader implements EventReader {
 
   /** A tool call has begun whose choice has not finished: a lost event would be a lost piece of its arguments. */
   get callingTool(): boolean {
-    return this.#callingTools.size > 0;
+    return this.#tools !== null && this.#tools.calling.size > 0;
   }
 
   read(data: string, eventType: string): ChunkKind {
@@ -92,7 +102,7 @@ export class ChunkReader implements EventReader {
     if (this.model === null && typeof chunk['model'] === 'string' && chunk['model'] !== '') {
       this.model = chunk['model'];
     }
-    if (this.#head === null && chunk['id']) this.#head = chunk;
+    if (this.#head === null && chunk['id']) this.#head = headOf(chunk);
     const choices = chunk['choices'];
     if (Array.isArray(choices) && choices.length > 0) return this.#readChoices(choices, chunk);
     if (choices == null) {
@@ -134,14 +144,15 @@ export class ChunkReader implements EventReader {
       if (typeof finish === 'string' && finish !== '') {
         kind = 'content';
         this.#unfinished.delete(index);
-        this.#callingTools.delete(index);
+        this.#tools?.calling.delete(index);
         this.#finished.add(index);
       } else if (!this.#finished.has(index)) {
         this.#unfinished.add(index);
         if (isJsonObject(delta) && callsTool(delta)) {
-          this.#callingTools.add(index);
+          this.#tools ??= { calling: new Set(), begun: new Set() };
+          this.#tools.calling.add(index);
           // Its beginning was lost, and what tool was called with it.
-          if (!this.#begins(delta['tool_calls'], index)) return 'invalid';
+          if (!this.#begins(delta['tool_calls'], index, this.#tools.begun)) return 'invalid';
         }
       }
     }
@@ -149,7 +160,7 @@ export class ChunkReader implements EventReader {
   }
 
   /** Notes which calls begin; false if one of them goes on that has not begun. */
-  #begins(calls: Json | undefined, choice: number): boolean {
+  #begins(calls: Json | undefined, choice: number, begun: Set<string>): boolean {
     if (!Array.isArray(calls)) return true;
     for (const call of calls) {
       if (!isJsonObject(call) || typeof call['index'] !== 'number') continue;
@@ -157,10 +168,10 @@ export class ChunkReader implements EventReader {
       if (call['id'] || (isJsonObject(made) && made['name'])) {
         // One was lost whole with the event that was damaged: an answer that calls less would look like this one.
         if (this.#damaged && Number(call['index']) > 0) {
-          if (!this.#begunCalls.has(`${choice}.${Number(call['index']) - 1}`)) return false;
+          if (!begun.has(`${choice}.${Number(call['index']) - 1}`)) return false;
         }
-        this.#begunCalls.add(`${choice}.${call['index']}`);
-      } else if (!this.#begunCalls.has(`${choice}.${call['index']}`)) return false;
+        begun.add(`${choice}.${call['index']}`);
+      } else if (!begun.has(`${choice}.${call['index']}`)) return false;
     }
     return true;
   }
@@ -172,12 +183,18 @@ export class ChunkReader implements EventReader {
   #mend(choice: JsonObject, chunk: JsonObject): void {
     choice['delta'] ??= {};
     if (chunk['id'] === '' && this.#head !== null) {
-      for (const name of ['id', 'object', 'created', 'model'])
-        chunk[name] = this.#head[name] ?? chunk[name] ?? null;
+      for (const name of HEAD) chunk[name] = this.#head[name] ?? chunk[name] ?? null;
     }
     if (typeof choice['index'] !== 'number') choice['index'] = 0;
     this.mended = chunk;
   }
+}
+
+/** Alone: the chunk with all its choices would last as long as the stream. */
+function headOf(chunk: JsonObject): JsonObject {
+  const head: JsonObject = {};
+  for (const name of HEAD) if (chunk[name] !== undefined) head[name] = chunk[name];
+  return head;
 }
 
 function isChoice(choice: Json): boolean {

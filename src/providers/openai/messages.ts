@@ -42,7 +42,7 @@ function fitMessage(
   const role = message['role'];
   if (role === 'developer' && !quirks.developerRole) set('role', 'system');
   if (role === 'assistant') handBackReasoning(message, quirks, mustReason, recall, set);
-  for (const name of quirks.leavesOut) if (Object.hasOwn(message, name)) set(name, undefined);
+  for (const name in message) if (quirks.leavesOut.has(name)) set(name, undefined);
   // The same thoughts that were signed for another model.
   if (quirks.reasoning === null && quirks.leavesOut.has('thinking_blocks') && 'thinking_blocks' in message) {
     if (Object.hasOwn(message, 'reasoning_content')) set('reasoning_content', undefined);

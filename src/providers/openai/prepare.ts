@@ -5,25 +5,27 @@ import { fitChat, paramsOf } from './chat-body.ts';
 import { embeddingsAnswer, fitEmbeddings } from './embeddings.ts';
 import { fitResponses, responsesAnswer } from './responses.ts';
 
+const NO_HEADERS: readonly string[] = [];
+
 /** A call to a host of OpenAI's dialects, by OpenAI's own paths. */
 export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
   switch (ask.dialect) {
     case 'chat': {
       const choices = choicesAsked(ask);
       const fitted = fitChat(ask, quirks);
-      const echoes = ask.goesOn === true && quirks.echoes === true ? { echoes: true } : {};
       return {
         path: pathOf(ask, quirks),
-        headers: [],
-        ...fitted,
-        ...echoes,
+        headers: NO_HEADERS,
+        body: fitted.body,
+        dropped: fitted.dropped,
+        echoes: ask.goesOn === true && quirks.echoes === true,
         answer: () => chatAnswer(choices),
       };
     }
     case 'responses':
-      return { path: '/responses', headers: [], ...fitResponses(ask), answer: responsesAnswer };
+      return { path: '/responses', headers: NO_HEADERS, ...fitResponses(ask), answer: responsesAnswer };
     case 'embeddings':
-      return { path: '/embeddings', headers: [], ...fitEmbeddings(ask), answer: embeddingsAnswer };
+      return { path: '/embeddings', headers: NO_HEADERS, ...fitEmbeddings(ask), answer: embeddingsAnswer };
     default:
       throw new Unsupported('model', 'This kind of request is not supported.');
   }

@@ -17,7 +17,7 @@ export interface TargetParams {
 export function chatChanges(body: JsonBody, streaming: boolean, target: TargetParams): Map<string, Json> {
   const client = body.value;
   const changes = new Map<string, Json>();
-  for (const [key, value] of Object.entries(target.overrideParams)) changes.set(key, value);
+  for (const name in target.overrideParams) changes.set(name, target.overrideParams[name] as Json);
   if (client['model'] !== target.model) changes.set('model', target.model);
   if (streaming) {
     const options = changes.has('stream_options') ? changes.get('stream_options') : client['stream_options'];

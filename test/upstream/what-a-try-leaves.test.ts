@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import type { Dispatcher } from 'undici';
+import { Cancellation } from '../../src/core/cancellation.ts';
+import { JsonBody } from '../../src/core/json-body.ts';
+import type { OutcomeKind, TryRecord } from '../../src/core/outcome.ts';
+import { MediaFetcher } from '../../src/media/media.ts';
+import type { TargetSettings } from '../../src/routing/target.ts';
+import type { CallContext } from '../../src/upstream/call.ts';
+import { UpstreamRegistry } from '../../src/upstream/registry.ts';
+import { plainFailure } from '../../src/upstream/transport-failure.ts';
+import { visit } from '../../src/upstream/visit.ts';
+import { PROVIDER, TARGET } from '../streams/visit.ts';
+import { ManualClock } from '../support/manual-clock.ts';
+
+const ANSWER = {
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hi' }, finish_reason: 'stop' }],
+};
+
+/** One target, and what it answers: each status after so many milliseconds of the clock's. */
+function open(
+  t: TestContext,
+  answers: { status: number; afterMs: number }[],
+  more: Partial<TargetSettings> = {},
+) {
+  const clock = new ManualClock(5000);
+  const registry = new UpstreamRegistry({
+    clock,
+    chance: () => 0.5,
+    onTransition: () => {},
+    environment: {},
+  });
+  t.after(() => registry.destroy());
+  const settings = { ...TARGET, ...more };
+  const provider = { ...PROVIDER, baseUrl: 'http://127.0.0.1:9/v1' };
+  const target = registry.load(new Map([['a', provider]]), [settings]).get(settings);
+  assert.ok(target);
+  const controller = { abort: () => {}, pause: () => {}, resume: () => {} };
+  const asked: string[][] = [];
+  const dispatcher = {
+    dispatch({ headers }: { headers: string[] }, handler: Dispatcher.DispatchHandler) {
+      asked.push(headers);
+      const { status, afterMs } = answers.shift() ?? { status: 200, afterMs: 0 };
+      const to = controller as unknown as Dispatcher.DispatchController;
+      handler.onRequestStart?.(to, null);
+      clock.advance(afterMs);
+      handler.onResponseStart?.(to, status, { 'content-type': 'application/json' }, '');
+      handler.onResponseData?.(to, Buffer.from(JSON.stringify(status === 200 ? ANSWER : { error: 'no' })));
+      handler.onResponseEnd?.(to, {});
+      return true;
+    },
+  };
+  target.dispatcher = dispatcher as unknown as Dispatcher;
+  const tries: TryRecord[] = [];
+  const told: OutcomeKind[] = [];
+  const body = JsonBody.parse(Buffer.from('{"model":"m","messages":[{"role":"user","content":"hello"}]}'));
+  const nothing = () => {};
+  const context: CallContext = {
+    request: { dialect: 'chat', body, streaming: false, wantsUsage: false, headers: [], chat: () => body },
+    passedHeaders: ['accept', 'application/json'],
+    requestId: 'r',
+    startedAt: clock.now(),
+    cancellation: new Cancellation(),
+    tries,
+    tenant: 'acme',
+    slept: [],
+    mayTake: () => ({ input: 0, output: 0 }),
+    clock,
+    chance: () => 0.5,
+    redact: (text) => text,
+    presenter: () => assert.fail('a chat needs no other words'),
+    memory: { remember: nothing, recall: () => null },
+    media: new MediaFetcher(),
+    newId: () => 'new',
+    continuing: null,
+    events: {
+      tried: (_, outcome) => void told.push(outcome),
+      firstToken: nothing,
+      retryDenied: nothing,
+      limited: nothing,
+      interrupted: nothing,
+      continued: nothing,
+      dropped: nothing,
+    },
+  };
+  const upstream = target.lanes[0]?.upstream;
+  assert.ok(upstream);
+  return { clock, upstream, tries, told, asked, registry, settings, ask: () => visit(target, context) };
+}
+
+describe('a try', () => {
+  it('is in the story of its request with how it ended and how long it took', async (t) => {
+    const { ask, tries, told, upstream } = open(t, [{ status: 200, afterMs: 250 }]);
+    assert.equal((await ask()).kind, 'answered');
+    assert.deepEqual(tries, [{ target: 'a/up', outcome: 'ok', status: 200, ms: 250, startedAt: 5000 }]);
+    assert.deepEqual(told, ['ok']);
+    assert.equal(upstream.inFlight, 0);
+    assert.equal(upstream.speed.plain.average(), 250);
+  });
+
+  it('that failed is as well, and the one after it has another id', async (t) => {
+    const retry = { ...TARGET.retry, attempts: 1, onStatusCodes: [500] };
+    const { ask, clock, tries, told, asked, upstream } = open(t, [{ status: 500, afterMs: 40 }], { retry });
+    const end = ask();
+    await clock.advanceAsync(10);
+    assert.equal((await end).kind, 'answered');
+    assert.deepEqual(
+      tries.map(({ outcome, status, ms }) => ({ outcome, status, ms })),
+      [
+        { outcome: 'server_error', status: 500, ms: 40 },
+        { outcome: 'ok', status: 200, ms: 0 },
+      ],
+    );
+    assert.deepEqual(told, ['server_error', 'ok']);
+    assert.deepEqual(
+      asked.map((headers) => headers[headers.indexOf('x-request-id') + 1]),
+      ['r-1', 'r-2'],
+    );
+    assert.equal(upstream.inFlight, 0);
+  });
+});
+
+describe('the breakers of an upstream', () => {
+  it('stand as they stood when a new configuration is not taken over', async (t) => {
+    const breaker = { ...TARGET.breaker, consecutiveFailures: 1 };
+    const { ask, upstream, registry, settings } = open(t, [{ status: 500, afterMs: 0 }], { breaker });
+    assert.equal((await ask()).kind, 'failed');
+    assert.equal(upstream.admits(), false);
+    const others = { ...settings, breaker: { ...breaker, consecutiveFailures: 7 } };
+    const unknown = { ...settings, id: 'b/up', provider: 'b' };
+    const provider = { ...PROVIDER, baseUrl: 'http://127.0.0.1:9/v1' };
+    assert.throws(() => registry.load(new Map([['a', provider]]), [others, unknown]), /no provider b/);
+    assert.equal(upstream.admits(), false);
+    assert.equal(upstream.breakerState, 'open');
+    registry.load(new Map([['a', provider]]), [others]);
+    assert.equal(upstream.admits(), true, 'the breaker of other settings is another one');
+  });
+
+  it('are not what a rate limit is waited out by: that is a cooldown', (t) => {
+    const { clock, upstream } = open(t, []);
+    upstream.failed(plainFailure('rate_limited', 'slow down'), clock.now());
+    assert.equal(upstream.cooldownLeft(), 1000);
+    assert.equal(upstream.admits(), true);
+    clock.advance(1000);
+    assert.equal(upstream.cooldownLeft(), 0);
+  });
+});
