@@ -1,11 +1,11 @@
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Failure, TryRecord } from '../core/outcome.ts';
 import { NANODOLLARS, type Spent } from '../core/usage.ts';
+import type { Answer } from '../upstream/answer.ts';
 import type { Continuing } from '../upstream/continuing/continuing.ts';
 import { mayPrefill } from '../upstream/continuing/prefilled.ts';
 import type { Target } from '../upstream/registry.ts';
 import { goneFailure } from '../upstream/transport-failure.ts';
-import type { Answer } from '../upstream/answer.ts';
 import { ContinuedStream, type Part } from './continued-stream.ts';
 import { Parts } from './parts.ts';
 import type { Spending } from './spending.ts';
