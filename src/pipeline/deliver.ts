@@ -3,8 +3,8 @@ import type { Clock, Timer } from '../core/clock.ts';
 import { ERROR_CODES } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
-import type { BegunStream } from '../upstream/stream-roles.ts';
-import type { Exchange, Headers } from './exchange.ts';
+import type { BegunStream, StreamSink } from '../upstream/stream-roles.ts';
+import type { Exchange, Headers, ResponseStream } from './exchange.ts';
 
 /** Of an upstream's own words, as much as goes into our error. Characters. */
 const LONGEST_REASON = 1000;
@@ -36,39 +36,83 @@ export function deliverStream(
   clock: Clock,
 ): Promise<Failure | null> {
   return new Promise((resolve) => {
-    const response = exchange.stream({ ...STREAM_HEADERS, ...headers }, () => {
-      clientIsSlow = false;
-      stream.resume();
-    });
-    let clientIsSlow = false;
-    let writtenAt = clock.now();
-    let timer: Timer | null = null;
-
-    const beat = () => {
-      const quiet = clock.now() - writtenAt;
-      if (quiet >= heartbeat && !clientIsSlow) {
-        response.write(voice.ping);
-        writtenAt = clock.now();
-      }
-      timer = clock.schedule(quiet >= heartbeat ? heartbeat : heartbeat - quiet, beat);
-    };
-    if (heartbeat > 0) timer = clock.schedule(heartbeat, beat);
-
-    stream.flow({
-      write(bytes) {
-        writtenAt = clock.now();
-        clientIsSlow = !response.write(bytes);
-        return !clientIsSlow;
-      },
-      end(failure) {
-        timer?.cancel();
-        const last = failure === null ? voice.end(relayed) : lastWords(failure, voice, stream.lastEvent);
-        if (last !== null) response.write(last);
-        response.end();
-        resolve(failure);
-      },
-    });
+    const delivery = new Delivery({ stream, voice, relayed }, heartbeat, clock, resolve);
+    delivery.begin(exchange.stream({ ...STREAM_HEADERS, ...headers }, () => delivery.drained()));
   });
+}
+
+/** A stream on its way. As long as it lasts nothing else is kept for it: not its headers, nor what they were made from. */
+class Delivery implements StreamSink {
+  readonly #stream: BegunStream;
+  readonly #voice: Presenter;
+  readonly #relayed: boolean;
+  readonly #heartbeat: number;
+  readonly #clock: Clock;
+  readonly #resolve: (failure: Failure | null) => void;
+  #response: ResponseStream | null = null;
+  #clientIsSlow = false;
+  #writtenAt: number;
+  #timer: Timer | null = null;
+
+  constructor(
+    { stream, voice, relayed }: Delivered,
+    heartbeat: number,
+    clock: Clock,
+    resolve: (failure: Failure | null) => void,
+  ) {
+    this.#stream = stream;
+    this.#voice = voice;
+    this.#relayed = relayed;
+    this.#heartbeat = heartbeat;
+    this.#clock = clock;
+    this.#resolve = resolve;
+    this.#writtenAt = clock.now();
+  }
+
+  begin(response: ResponseStream): void {
+    this.#response = response;
+    if (this.#heartbeat > 0) this.#beatIn(this.#heartbeat);
+    this.#stream.flow(this);
+  }
+
+  /** The client has caught up. */
+  drained(): void {
+    this.#clientIsSlow = false;
+    this.#stream.resume();
+  }
+
+  write(bytes: Buffer): boolean {
+    this.#writtenAt = this.#clock.now();
+    this.#clientIsSlow = this.#response?.write(bytes) === false;
+    return !this.#clientIsSlow;
+  }
+
+  end(failure: Failure | null): void {
+    this.#timer?.cancel();
+    const voice = this.#voice;
+    const last =
+      failure === null ? voice.end(this.#relayed) : lastWords(failure, voice, this.#stream.lastEvent);
+    if (last !== null) this.#response?.write(last);
+    this.#response?.end();
+    this.#resolve(failure);
+  }
+
+  #beatIn(ms: number): void {
+    this.#timer = this.#clock.schedule(ms, () => this.#beat());
+  }
+
+  #beat(): void {
+    const quiet = this.#clock.now() - this.#writtenAt;
+    if (quiet < this.#heartbeat) {
+      this.#beatIn(this.#heartbeat - quiet);
+      return;
+    }
+    if (!this.#clientIsSlow) {
+      this.#response?.write(this.#voice.ping);
+      this.#writtenAt = this.#clock.now();
+    }
+    this.#beatIn(this.#heartbeat);
+  }
 }
 
 /** Nobody hears the last words to a client that has left. */

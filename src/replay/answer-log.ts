@@ -1,4 +1,4 @@
-import { copyBytes, isOwn } from './own-bytes.ts';
+import { copyBytes, isOwn } from '../core/own-bytes.ts';
 
 /** Pieces are copied into blocks: a piece of its own would keep the slab in memory that it was cut from. A quarter of what there is, within these. Bytes. */
 const LEAST_BLOCK = 4 * 1024;

@@ -1,5 +1,5 @@
+import { copyBytes } from '../core/own-bytes.ts';
 import { eventsAfter } from './number-events.ts';
-import { copyBytes } from './own-bytes.ts';
 import type { Dropped, Reading, ReadingEnd, ReadingSink } from './stream-log.ts';
 
 /** Events are kept in blocks of this size: a token's own would be mostly overhead. Bytes. */

@@ -1,5 +1,5 @@
+import { copyBytes, isOwn } from '../core/own-bytes.ts';
 import type { AnswerCache, CachedAnswer, CachePlace } from './cache.ts';
-import { copyBytes, isOwn } from './own-bytes.ts';
 
 /** Of the answers that one process keeps. Bytes. */
 const MEMORY = 64 * 1024 * 1024;

@@ -2,6 +2,7 @@ import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { CancelListener, CancelReason } from '../core/cancellation.ts';
 import type { Failure } from '../core/outcome.ts';
+import { ownParts } from '../core/own-bytes.ts';
 import type { WireHeaders } from '../providers/retry-after.ts';
 import { AnswerStream } from './answer-stream.ts';
 import { AttemptOver, BoundsTimer, type TimerOwner, whatIsOver } from './attempt-bounds.ts';
@@ -74,13 +75,15 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   start(): void {
-    const { cancellation, timeouts } = this.#request;
+    const { cancellation, timeouts, streaming } = this.#request;
     cancellation.add(this);
     if (this.#state === 'over') return;
     // As soon as silence could be too long, though that does not count yet: so the timer need not be set anew when an answer begins.
     const first = Math.min(this.#nextDue(), this.#startedAt + timeouts.idle);
     this.#timer.set(first, this.#startedAt);
-    this.#send(this.#call.body);
+    const { body } = this.#call;
+    // undici keeps it until the answer is over.
+    this.#send(streaming === null ? body : ownParts(body));
   }
 
   #send(body: readonly Buffer[]): void {

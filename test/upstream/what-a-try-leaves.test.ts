@@ -120,6 +120,19 @@ describe('a try', () => {
   });
 });
 
+describe('a request', () => {
+  it('counts once for what retries are bounded by, however often it is tried', async (t) => {
+    const budget = { ratio: 1, minPerSecond: 0 };
+    const retry = { ...TARGET.retry, attempts: 5, onStatusCodes: [500], budget };
+    const refusals = Array.from({ length: 6 }, () => ({ status: 500, afterMs: 0 }));
+    const { ask, clock, tries } = open(t, refusals, { retry });
+    const end = ask();
+    await clock.advanceAsync(100);
+    assert.equal((await end).kind, 'failed');
+    assert.equal(tries.length, 2);
+  });
+});
+
 describe('the breakers of an upstream', () => {
   it('stand as they stood when a new configuration is not taken over', async (t) => {
     const breaker = { ...TARGET.breaker, consecutiveFailures: 1 };

@@ -12,3 +12,11 @@ export function copyBytes(bytes: Buffer): Buffer {
   bytes.copy(copy);
   return copy;
 }
+
+/** From here on bytes share their memory with nothing but what they came with. Bytes. */
+const LARGE = 32 * 1024;
+
+/** The same parts for one who keeps them long: those that are small pieces of something larger are copied. */
+export function ownParts(parts: readonly Buffer[]): readonly Buffer[] {
+  return parts.map((part) => (part.length >= LARGE || isOwn(part) ? part : copyBytes(part)));
+}
