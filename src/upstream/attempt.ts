@@ -81,9 +81,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     // As soon as silence could be too long, though that does not count yet: so the timer need not be set anew when an answer begins.
     const first = Math.min(this.#nextDue(), this.#startedAt + timeouts.idle);
     this.#timer.set(first, this.#startedAt);
-    const { body } = this.#call;
     // undici keeps it until the answer is over.
-    this.#send(streaming === null ? body : ownParts(body));
+    this.#send(streaming === null ? this.#call.body : ownParts(this.#call.body));
   }
 
   #send(body: readonly Buffer[]): void {
