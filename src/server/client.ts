@@ -334,10 +334,12 @@ function nothingThere(request: IncomingMessage): ApiError {
   });
 }
 
-/** Without a query. */
+/** Without a query; and of an absolute form, in which proxies ask, without the scheme and the host. */
 function pathOf({ url = '' }: IncomingMessage): string {
+  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
   const query = url.indexOf('?');
-  return query < 0 ? url : url.slice(0, query);
+  if (start < 0) return url;
+  return query < 0 ? url.slice(start) : url.slice(start, query);
 }
 
 /** What stands in the place of a path's `*`. */

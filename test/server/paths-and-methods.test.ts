@@ -97,3 +97,30 @@ it('HEAD is GET without the body', async () => {
 it('none of this was sent upstream', () => {
   assert.equal(upstream.requests.length, 0);
 });
+
+describe('a path in its absolute form, in which proxies ask', () => {
+  it('is the same path', async () => {
+    const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'Hello?' }] });
+    const { status, body: text } = await exchangeRaw(
+      gateway.origin,
+      [
+        'POST http://relay.example/v1/chat/completions?x=1 HTTP/1.1',
+        'host: relay.example',
+        `authorization: Bearer ${key}`,
+        `content-length: ${body.length}`,
+        '',
+        body,
+      ].join('\r\n'),
+    );
+    assert.equal(status, 200, text);
+  });
+
+  it('is named without its host where nothing is there', async () => {
+    const { status, body } = await exchangeRaw(
+      gateway.origin,
+      'POST http://relay.example/v1/nothing HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n',
+    );
+    assert.equal(status, 404);
+    assert.match(errorIn(body).message, /POST \/v1\/nothing\./);
+  });
+});
