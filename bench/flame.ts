@@ -39,7 +39,7 @@ const TOP = 48;
 /** Letters of 11 px monospace. */
 const LETTER = 6.7;
 /** Narrower frames are left out, with all upon them. Pixels. */
-const NARROWEST = 0.4;
+const NARROWEST = 1;
 
 /** Who a function belongs to, by where it is, and its colour. */
 const COLOURS: readonly (readonly [owner: string, pattern: RegExp, colour: string])[] = [

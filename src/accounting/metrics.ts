@@ -18,11 +18,18 @@ export interface Readings {
   stateStoreUp(): boolean;
   /** Requests that have come, but are not begun for want of time. */
   waiting(): number;
+  /** To providers: connections in use, and requests that wait for one. A provider may have several lines. */
+  connections(): Iterable<{ provider: string; inUse: number; waiting: number }>;
   /** Bytes of the bodies of requests under way. */
   bodyBytes(): number;
 }
 
 /** Counted by the one process that would notice; registered in all, so that it is always there. */
+export const WORKERS = {
+  name: 'spillway_workers',
+  help: 'Processes that serve requests.',
+} as const;
+
 export const WORKER_DEATHS = {
   name: 'spillway_worker_deaths_total',
   help: 'Workers that ended without having been told to.',
@@ -138,9 +145,25 @@ export class Metrics {
     });
     this.upstreamLimited = new CounterFamily(registry, {
       name: 'spillway_upstream_limited_total',
-      help: 'Tries that were not made because the provider was at one of its limits, or the pace of the upstream did not allow them in time.',
+      help: 'Tries that were not made because the provider was at one of its limits, the pace of the upstream did not allow them in time, or no connection to it was free in time.',
       labels: ['upstream'],
     });
+    registerGauge(
+      registry,
+      {
+        name: 'spillway_upstream_connections',
+        help: 'Connections to providers that requests have in use, of the `connections` that each may have.',
+      },
+      () => byProvider(readings, 'inUse'),
+    );
+    registerGauge(
+      registry,
+      {
+        name: 'spillway_upstream_waiting',
+        help: 'Requests that wait because all connections to their provider are in use.',
+      },
+      () => byProvider(readings, 'waiting'),
+    );
     this.replayed = new CounterFamily(registry, {
       name: 'spillway_replayed_total',
       help: 'Requests given the answer that an earlier one with their `Idempotency-Key` had.',
@@ -212,11 +235,17 @@ export class Metrics {
       },
       () => [{ labels: {}, value: readings.stateStoreUp() ? 1 : 0 }],
     );
-    registerGauge(registry, { name: 'spillway_workers', help: 'Processes that serve requests.' }, () => [
-      { labels: {}, value: 1 },
-    ]);
+    registerGauge(registry, WORKERS, () => [{ labels: {}, value: 1 }]);
     new CounterFamily(registry, WORKER_DEATHS).with({});
   }
+}
+
+/** One value for each provider, however many origins and timeouts it has. */
+function byProvider(readings: Readings, of: 'inUse' | 'waiting') {
+  const sums = new Map<string, number>();
+  for (const line of readings.connections())
+    sums.set(line.provider, (sums.get(line.provider) ?? 0) + line[of]);
+  return [...sums].map(([provider, value]) => ({ labels: { provider }, value }));
 }
 
 /** The series of one tenant and one model name, looked up once and kept. */

@@ -8,11 +8,12 @@ import type { ApiError } from '../core/errors.ts';
 import { BodyRoom } from '../overload/body-room.ts';
 import type { EventLoop } from '../overload/event-loop.ts';
 import { Gate } from '../overload/gate.ts';
-import { InFlightShares } from '../overload/in-flight-shares.ts';
+import { InFlightShares, placesWithReserve } from '../overload/in-flight-shares.ts';
 import { LoopDelay } from '../overload/loop-delay.ts';
 import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
-import type { AdmittedExchange } from '../server/client.ts';
+import { HELD_AT_FIRST } from '../server/body-reader.ts';
+import type { AdmittedExchange, ClientAdmission } from '../server/client.ts';
 import type { ServerSettings } from '../server/settings.ts';
 
 /** What bodies may take of the memory: parsed, and made into what is sent on, each is there two or three times more. */
@@ -38,7 +39,7 @@ export interface AdmissionOptions {
 }
 
 /** Which requests are taken on and when they are begun, where there is not room and time for all. */
-export class Admission {
+export class Admission implements ClientAdmission {
   readonly #options: AdmissionOptions;
   readonly #gate: Gate<AdmittedExchange>;
   readonly #bodies: BodyRoom;
@@ -78,22 +79,34 @@ export class Admission {
     this.#lines.flush();
   }
 
-  /** May it be taken on? Before its body is read; `bytes`: as many as it announces. Null: yes. */
-  admit(exchange: AdmittedExchange, bytes: number): ApiError | null {
-    const tenant = tenantOf(exchange);
-    if (!this.#gate.hasRoom(tenant)) return this.#refusals.of('delay');
+  /** Are there so many under way that it does not matter who asks? Null: no. */
+  full(): ApiError | null {
     const { inFlight, settings } = this.#options;
-    if (!this.#shares.hasPlace(tenant, inFlight(), settings().maxInFlight)) {
-      return this.#refusals.of('in_flight');
-    }
-    return this.hold(exchange, bytes);
+    return inFlight() > placesWithReserve(settings().maxInFlight) ? this.#refusals.of('in_flight') : null;
   }
 
-  /** Finds room for the body of an exchange, of which there is so much, or will be. Null: there was room. */
+  /** May it be among the requests under way? Null: yes. */
+  place(exchange: Exchange): ApiError | null {
+    const { inFlight, settings } = this.#options;
+    const hasPlace = this.#shares.hasPlace(tenantOf(exchange), inFlight(), settings().maxInFlight);
+    return hasPlace ? null : this.#refusals.of('in_flight');
+  }
+
+  /** May it be taken on? Before its body is read; `announced`: the bytes that this is said to have. Null: yes. */
+  admit(exchange: AdmittedExchange, announced: number): ApiError | null {
+    if (!this.#gate.hasRoom(tenantOf(exchange))) return this.#refusals.of('delay');
+    return this.place(exchange) ?? this.#hold(exchange, Math.min(announced, HELD_AT_FIRST), announced);
+  }
+
+  /** Finds room for the body of an exchange, of which there is so much, or soon will be. Null: there was room. */
   hold(exchange: AdmittedExchange, bytes: number): ApiError | null {
     this.over(exchange);
+    return this.#hold(exchange, bytes, bytes);
+  }
+
+  #hold(exchange: AdmittedExchange, bytes: number, expected: number): ApiError | null {
     const tenant = tenantOf(exchange);
-    if (!this.#bodies.take(tenant, bytes)) return this.#refusals.of('bodies');
+    if (!this.#bodies.take(tenant, bytes, expected)) return this.#refusals.of('bodies');
     exchange.heldBy = tenant;
     exchange.heldBytes = bytes;
     return null;

@@ -108,6 +108,7 @@ export class App {
       breakers: () => this.#breakers(),
       stateStoreUp: () => this.#state.isUp(),
       waiting: () => this.#admission.waiting,
+      connections: () => this.#registry.connections(),
       bodyBytes: () => this.#admission.bodyBytes,
     });
     this.#state = openSharedState(config, { clock, chance, log, isWorker });
@@ -340,13 +341,11 @@ export class App {
           throw error;
         }
       },
-      admit: (exchange: AdmittedExchange, bytes: number) => this.#admission.admit(exchange, bytes),
-      hold: (exchange: AdmittedExchange, bytes: number) => this.#admission.hold(exchange, bytes),
+      admission: this.#admission,
       serve: (exchange: AdmittedExchange) => {
         const refusal = this.#admission.enter(exchange);
         if (refusal !== null) this.#refuse(exchange, refusal);
       },
-      over: (exchange: AdmittedExchange) => this.#admission.over(exchange),
       models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
       usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live, this.#services.spending),
       resume: (exchange: Exchange, id: string, after: string | readonly string[] | null) =>

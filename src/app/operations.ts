@@ -5,7 +5,7 @@ import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Clock } from '../core/clock.ts';
 import { usageReport } from '../pipeline/usage-report.ts';
 import type { QuotaStore } from '../quota/store.ts';
-import type { AdminHandlers, UpstreamStatus } from '../server/admin.ts';
+import type { AdminHandlers, UpstreamRows, UpstreamStatus } from '../server/admin.ts';
 import type { TenantAdmin } from '../tenants/admin.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
@@ -14,7 +14,7 @@ import type { SharedState } from './shared-state.ts';
 /** What operators ask of a process, and what a primary asks of a worker to answer them. */
 export interface Operations extends AdminHandlers {
   notReady(): string | null;
-  upstreams(): UpstreamStatus[];
+  upstreams(): UpstreamRows;
   /** The metrics, to be added to those of others. */
   measured(): Promise<MetricObject[]>;
   /** Of these, the tenants that there are not, or no more. */
@@ -57,7 +57,9 @@ export function appOperations(parts: OperationsParts): Operations {
       return ids.filter((id) => !isTenant(id));
     },
     notReady: parts.notReady,
-    upstreams: () => [...registry.upstreams()].map((upstream) => statusOf(upstream, clock)),
+    upstreams: () => ({
+      upstreams: [...registry.upstreams()].map((upstream) => statusOf(upstream, clock)),
+    }),
     tenants: () => tenants,
     followTenants: () => state.directory.refresh(),
     wall: () => clock.wall(),

@@ -1,15 +1,17 @@
-/** Bodies up to this are found room for as long as there is any, whosever they are. Bytes. */
-const SMALL = 64 * 1024;
+/** Bodies up to this are short. Bytes. */
+const SHORT = 64 * 1024;
+/** With a short body a tenant may hold so many times what it leaves free; with a longer one, no more than that. */
+const SHORT_TO_FREE = 9;
 
 /**
- * Bounds the bytes of request bodies that are held at once. A tenant may hold as many bytes of long bodies as it leaves free: alone it gets half
- * of the room, two get a third each, and there is always something left for the next.
+ * Bounds the bytes of request bodies that are held at once. What a tenant may hold goes by what it leaves free, so there is always something
+ * left for the next: of short bodies alone it gets nine tenths of the room, two get 9/19 each; of long ones it gets half, two get a third each.
  */
 export class BodyRoom {
   readonly #bytes: number;
   #held = 0;
-  /** Long bodies, by tenant; only of those that have any. */
-  readonly #longOf = new Map<string, number>();
+  /** By tenant; only of those that hold any. */
+  readonly #heldOf = new Map<string, number>();
 
   /** Throws a RangeError unless there are any bytes. */
   constructor(bytes: number) {
@@ -22,26 +24,32 @@ export class BodyRoom {
     return this.#held;
   }
 
-  /** Takes room for a body; false: there is none. One body finds room however long it is, where there is no other. */
-  take(tenant: string, bytes: number): boolean {
-    const free = this.#bytes - this.#held - bytes;
-    if (bytes <= SMALL) {
-      if (free < 0 && this.#held > 0) return false;
-    } else {
-      const long = (this.#longOf.get(tenant) ?? 0) + bytes;
-      if (free < long && this.#held > 0) return false;
-      this.#longOf.set(tenant, long);
+  /** That hold any. */
+  get tenants(): number {
+    return this.#heldOf.size;
+  }
+
+  /**
+   * Takes room for what there is of a body, if there is room for all that is expected of it; false: there is none. One body finds room
+   * however long it is, where there is no other.
+   */
+  take(tenant: string, bytes: number, expected = bytes): boolean {
+    const free = this.#bytes - this.#held - expected;
+    const own = this.#heldOf.get(tenant) ?? 0;
+    const most = expected > SHORT ? free : free * SHORT_TO_FREE;
+    if (own + expected > most && this.#held > 0) return false;
+    if (bytes > 0) {
+      this.#held += bytes;
+      this.#heldOf.set(tenant, own + bytes);
     }
-    this.#held += bytes;
     return true;
   }
 
   /** What was taken is free again. */
   give(tenant: string, bytes: number): void {
     this.#held -= bytes;
-    if (bytes <= SMALL) return;
-    const long = (this.#longOf.get(tenant) ?? 0) - bytes;
-    if (long > 0) this.#longOf.set(tenant, long);
-    else this.#longOf.delete(tenant);
+    const own = (this.#heldOf.get(tenant) ?? 0) - bytes;
+    if (own > 0) this.#heldOf.set(tenant, own);
+    else this.#heldOf.delete(tenant);
   }
 }

@@ -117,7 +117,7 @@ function shortestWait(calls: readonly Unanswered[]): number {
   const waits = [...known.values()].flatMap((end) => {
     if (end.kind === 'unpriced' || end.kind === 'too_small' || end.kind === 'unsupported') return [];
     if (end.kind === 'failed') return [end.readyInMs];
-    return [Math.min(end.coolsInMs ?? Infinity, end.opensInMs ?? Infinity)];
+    return [Math.min(end.coolsInMs ?? Infinity, end.opensInMs ?? Infinity, end.againInMs ?? Infinity)];
   });
   return Math.max(SHORTEST_WAIT, Math.min(...waits));
 }

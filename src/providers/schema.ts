@@ -32,7 +32,9 @@ export const providerSchema = z.strictObject({
     .prefault('')
     .describe('an HTTP proxy for this provider; empty = `HTTPS_PROXY` and `NO_PROXY` of the environment'),
   ca: z.string().prefault('').describe("a PEM file to trust besides the system's"),
-  connections: count(1, 100_000).prefault(256).describe('sockets per origin'),
+  connections: count(1, 100_000)
+    .prefault(256)
+    .describe('requests and open streams at once, per origin; more wait for `timeouts.connect`'),
   limits: z
     .strictObject({
       requests: rate('500/minute')

@@ -48,7 +48,9 @@ export const retrySchema = z.strictObject({
 });
 
 export const timeoutsSchema = z.strictObject({
-  connect: duration().prefault('5s').describe('until a connection stands'),
+  connect: duration()
+    .prefault('5s')
+    .describe('until a connection stands, and as long for one where all are in use'),
   first_token: duration().prefault('30s').describe('streams only: until the first content'),
   idle: duration()
     .prefault('30s')

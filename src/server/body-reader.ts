@@ -6,9 +6,15 @@ const SHORT = 64 * 1024;
 /** Room is made for as much as a client has announced when it has sent this part of it. */
 const PROOF = 1 / 8;
 
+/** Up to here a body is expected before any of it has come: no more than the request itself takes. Bytes. */
+export const HELD_AT_FIRST = 4 * 1024;
+
 export interface BodyReader {
   whole(body: Buffer): void;
-  /** It is longer than was announced, or will be: up to so many bytes are expected now. False: it is not wanted any more. */
+  /**
+   * It is longer than was expected: `HELD_AT_FIRST` of what is announced. Up to so many bytes are expected now, which is up to eight times
+   * what has come, and all that was announced when an eighth of it has. False: it is not wanted any more.
+   */
   longer(bytes: number): boolean;
   /** More came than is allowed. What still comes is not read. */
   tooLarge(): void;
@@ -18,8 +24,9 @@ export interface BodyReader {
 
 /** Reads a request's body into one piece, and calls one of the reader's functions, once. `limit`: in bytes. */
 export function readBody(request: IncomingMessage, limit: number, reader: BodyReader): void {
-  let expected = Number(request.headers['content-length'] ?? 0);
-  const body = new Pieces(expected);
+  const announced = Number(request.headers['content-length'] ?? 0);
+  let expected = Math.min(announced, HELD_AT_FIRST);
+  const body = new Pieces(announced);
   let over = false;
   request.on('data', (piece: Buffer) => {
     if (over) return;
@@ -28,7 +35,7 @@ export function readBody(request: IncomingMessage, limit: number, reader: BodyRe
       over = true;
       reader.tooLarge();
     } else if (length > expected) {
-      expected = Math.min(limit, 2 * length);
+      expected = announced > 0 ? Math.min(announced, length / PROOF) : Math.min(limit, 2 * length);
       over = !reader.longer(expected);
     }
     if (!over) body.add(piece);

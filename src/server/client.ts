@@ -19,14 +19,9 @@ import type { ServerSettings } from './settings.ts';
 export interface ClientHandlers {
   /** Finds out who asks, before the body is read. Null: go on. `anyDialect`: whatever the client speaks otherwise, it may ask here. */
   authenticate(exchange: Exchange, anyDialect: boolean): ApiError | null;
-  /** Is there room for a request to a model, of a tenant that is known? `bytes`: what it says of its body. Before that is read. Null: go on. */
-  admit(exchange: AdmittedExchange, bytes: number): ApiError | null;
-  /** Is there room for a body that has come to be so long? Null: go on. */
-  hold(exchange: AdmittedExchange, bytes: number): ApiError | null;
+  admission: ClientAdmission;
   /** A request to a model, in the exchange's dialect, which has come whole. */
   serve(exchange: AdmittedExchange): void;
-  /** Nothing is left of an exchange. */
-  over(exchange: AdmittedExchange): void;
   /** `id` null: all. */
   models(exchange: Exchange, id: string | null): void;
   usage(exchange: Exchange): Promise<void>;
@@ -38,6 +33,20 @@ export interface ClientHandlers {
   refuse(exchange: Exchange, error: ApiError): void;
   /** A mistake of ours; the client has been told something. */
   failed(error: unknown): void;
+}
+
+/** Which requests there is room for. Null: go on. */
+export interface ClientAdmission {
+  /** Before it is known who asks. */
+  full(): ApiError | null;
+  /** For a request of a tenant that is known, which may last. */
+  place(exchange: Exchange): ApiError | null;
+  /** For a request to a model, of a tenant that is known, before its body is read. `announced`: the bytes that this is said to have. */
+  admit(exchange: AdmittedExchange, announced: number): ApiError | null;
+  /** For a body of which there are so many bytes, or soon will be. */
+  hold(exchange: AdmittedExchange, bytes: number): ApiError | null;
+  /** Nothing is left of an exchange. */
+  over(exchange: AdmittedExchange): void;
 }
 
 /** An exchange, and the room for bodies that it takes. */
@@ -132,7 +141,7 @@ export function clientListener(
     over: (exchange) => {
       exchanges.remove(exchange);
       lingering.delete(exchange);
-      handlers.over(exchange);
+      handlers.admission.over(exchange);
       // Connections that wait for another request would keep the listener open until they are tired of it.
       if (draining && exchanges.count === 0) setImmediate(() => server.closeAllConnections());
     },
@@ -151,11 +160,13 @@ export function clientListener(
     const { raw } = request;
     const exchange = open(raw, reply.raw, 'chat');
     request.exchange = exchange;
-    const { url = '' } = request.routeOptions;
+    const isOfStream = request.routeOptions.url?.startsWith(STREAMS) ?? false;
     const refusal =
       refusalOf(raw) ??
       (request.is404 ? nothingThere(raw) : null) ??
-      handlers.authenticate(exchange, url.startsWith(STREAMS)) ??
+      handlers.authenticate(exchange, isOfStream) ??
+      // All others here are soon over.
+      (isOfStream && raw.method === 'GET' ? handlers.admission.place(exchange) : null) ??
       refusalOfBody(raw);
     if (refusal !== null) return refuse(exchange, reply, refusal);
     letSend(raw, reply.raw);
@@ -207,7 +218,7 @@ export function clientListener(
         refusalOf(request) ??
         handlers.authenticate(exchange, false) ??
         refusalOfBody(request) ??
-        handlers.admit(exchange, announced(request));
+        handlers.admission.admit(exchange, announced(request));
       if (refusal !== null) {
         handlers.refuse(exchange, refusal);
         return;
@@ -225,7 +236,7 @@ export function clientListener(
       },
       longer: (bytes) => {
         if (exchange.answered) return false;
-        const refusal = handlers.hold(exchange, bytes);
+        const refusal = handlers.admission.hold(exchange, bytes);
         if (refusal !== null) handlers.refuse(exchange, refusal);
         return refusal === null;
       },
@@ -257,11 +268,8 @@ export function clientListener(
         retryAfterMs: 1000,
       });
     }
-    const { maxInFlight } = settings();
-    if (exchanges.count > maxInFlight) {
-      const message = `This gateway already has ${maxInFlight} requests under way; try again shortly.`;
-      return new ApiError('server_is_overloaded', message, { retryAfterMs: 1000 });
-    }
+    const full = handlers.admission.full();
+    if (full !== null) return full;
     if (request.headers.host === undefined && request.httpVersion === '1.1') {
       return new ApiError('invalid_value', 'A request needs a Host header.');
     }

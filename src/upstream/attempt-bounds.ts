@@ -40,8 +40,10 @@ export class BoundsTimer {
   }
 }
 
-/** The try is over: undici is to let go of it. */
-export class AttemptOver extends Error {}
+class AttemptOver extends Error {}
+
+/** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
+export const OVER = new AttemptOver('the try is over');
 
 /** When a try must be over, on the clock's time. */
 export interface AttemptBounds {

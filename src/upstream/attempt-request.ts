@@ -42,6 +42,8 @@ export interface AttemptRequest {
   readonly cancellation: Cancellation;
   /** An answer's headers, whatever its status; left out: nobody wants to know. */
   said?(headers: WireHeaders): void;
+  /** The socket is not needed any more: there is no more to be sent, and the body is through or given up. Called once. Left out: nobody counts them. */
+  socketFree?(): void;
   /** An event of the stream was dropped because it made no sense. */
   dropped(): void;
   /**

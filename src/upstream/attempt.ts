@@ -5,28 +5,20 @@ import type { Failure } from '../core/outcome.ts';
 import { ownParts } from '../core/own-bytes.ts';
 import type { WireHeaders } from '../providers/retry-after.ts';
 import { AnswerStream } from './answer-stream.ts';
-import { AttemptOver, BoundsTimer, type TimerOwner, whatIsOver } from './attempt-bounds.ts';
+import { BoundsTimer, OVER, type TimerOwner, whatIsOver } from './attempt-bounds.ts';
 import type { AttemptCall, AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
 import { authorizeRest } from './authorize.ts';
-import { contentCoding, listenTo, MAX_ANSWER, unpack, unpackStream } from './decompress.ts';
+import { CollectedBody } from './collected-body.ts';
+import { contentCoding, listenTo, MAX_ANSWER, unpackStream } from './decompress.ts';
 import { dispatch } from './dispatch.ts';
 import type { StreamOwner } from './stream-roles.ts';
 import { goneFailure, plainFailure, transportFailure } from './transport-failure.ts';
-import { PLAIN_ANSWER, readWholeAnswer, saysWhole, unknownCoding } from './whole-answer.ts';
-
-/** Of an error's body, as much as anyone needs to read. Bytes. */
-const MAX_ERROR_BODY = 1024 * 1024;
+import { endOf, readWholeAnswer, saysWhole, unknownCoding } from './whole-answer.ts';
 
 /** After every choice has finished: how long to wait for usage, and for the body's end. Milliseconds. */
 const LAST_WORDS = 1000;
 
-/** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
-const OVER = new AttemptOver('the try is over');
-
-/**
- * Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent, where that is not
- * as the request has it.
- */
+/** Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent. */
 export function attempt(request: AttemptRequest, call: AttemptCall = request): Promise<AttemptEnd> {
   return new Promise((resolve) => new Attempt(request, call, resolve).start());
 }
@@ -50,14 +42,15 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #paused = false;
   /** When the last choice finished; the wait for usage starts here, and then the one for the body's end. */
   #finishedAt: number | null = null;
+  /** undici has it, but no socket for it yet: it keeps a place there until it is told that nobody wants it. */
+  #inLine = false;
   /** Nothing more will come from the socket, though the unpacker may still have some. */
   #bodyOver = false;
   /** How the body of a packed stream broke off: told when all that had come is unpacked. */
   #brokeOff: Failure | null = null;
   #status = 0;
   #headers: WireHeaders = {};
-  #collected: Buffer[] = [];
-  #collectedBytes = 0;
+  readonly #collected = new CollectedBody();
   #stream: AnswerStream | null = null;
   /** What is awaited now goes on with an answer of which a part has come. */
   #isRest = false;
@@ -87,9 +80,11 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   #send(body: readonly Buffer[]): void {
     const { headers, redact } = this.#call;
+    this.#inLine = true;
     try {
       dispatch(this.#request, headers, body, this);
     } catch (error) {
+      this.#inLine = false;
       // A header or a path that cannot be sent is the configuration's fault.
       this.#fail({ ...transportFailure(error, false, redact), kind: 'target_misconfigured' });
     }
@@ -97,8 +92,10 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    this.#inLine = false;
     if (this.#state === 'over') {
       controller.abort(OVER);
+      this.#request.socketFree?.();
       return;
     }
     if (this.#isRest) return;
@@ -155,7 +152,19 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #unpackIfPacked(): void {
     const coding = contentCoding(this.#headers);
     if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#call.redact));
-    else if (coding !== null) this.#unpackWith(unpackStream(coding));
+    if (coding === null || coding === 'unknown') return;
+    const unpacker = unpackStream(coding);
+    this.#unpacker = unpacker;
+    listenTo(unpacker, {
+      unpacked: (chunk) => this.#stream?.push(chunk),
+      // Whether or not the reader is slow: the unpacker takes no more than its own room while nobody reads it.
+      drained: () => this.#controller?.resume(),
+      ended: () => {
+        if (this.#brokeOff === null) this.#stream?.bodyEnded();
+        else this.#breakOff(this.#brokeOff);
+      },
+      damaged: (failure) => this.#breakOff(this.#brokeOff ?? failure),
+    });
   }
 
   /** The answer has come in part: asks for the rest, which goes on where this left off. */
@@ -185,7 +194,12 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#state === 'over') return;
+    const wasInLine = this.#inLine;
+    this.#inLine = false;
+    if (this.#state === 'over') {
+      if (wasInLine) this.#request.socketFree?.();
+      return;
+    }
     this.#bodyOver = true;
     const failure = transportFailure(error, !this.#awaitsHeaders(), this.#call.redact);
     // Of an error's body enough has come to know the status.
@@ -204,30 +218,18 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   #collect(chunk: Buffer): void {
-    this.#collected.push(chunk);
-    this.#collectedBytes += chunk.length;
-    if (this.#status >= 300) {
-      if (this.#collectedBytes > MAX_ERROR_BODY) this.#collectedAll();
-    } else if (this.#collectedBytes > MAX_ANSWER) {
-      this.#fail(plainFailure('broken_body', `the answer was larger than ${MAX_ANSWER} bytes`));
-    }
+    if (this.#collected.add(chunk, this.#status)) return;
+    if (this.#status >= 300) this.#collectedAll();
+    else this.#fail(plainFailure('broken_body', `the answer was larger than ${MAX_ANSWER} bytes`));
   }
 
   /** The body of a plain answer or of an error is there, or as much of it as will come. */
   #collectedAll(): void {
     if (this.#state !== 'collecting') return;
-    this.#end();
-    const collected = this.#collected;
-    this.#collected = [];
-    const packed = collected.length === 1 ? (collected[0] as Buffer) : Buffer.concat(collected);
-    const coding = contentCoding(this.#headers);
-    if (coding === null) this.#read(packed);
-    else if (coding === 'unknown') this.#read(null);
-    else
-      unpack(coding, packed).then(
-        (body) => this.#read(body),
-        () => this.#read(null),
-      );
+    this.#letGo();
+    const body = this.#collected.take(this.#headers);
+    if (body instanceof Promise) body.then((unpacked) => this.#read(unpacked));
+    else this.#read(body);
   }
 
   /** `body` null: it could not be unpacked. */
@@ -235,15 +237,20 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     const { clock, streaming, reader } = this.#request;
     const answer = { status: this.#status, headers: this.#headers, body, clock };
     const read = readWholeAnswer(answer, reader, this.#call.redact);
-    if (read.kind === 'failed') this.#resolve({ ...read, heldUp: false });
-    else if (read.kind === 'answer') this.#resolve({ kind: 'plain', answer: read });
-    else if (streaming === null) this.#askForRest(read.body);
-    else this.#resolve({ kind: 'failed', failure: plainFailure('broken_body', PLAIN_ANSWER), heldUp: false });
+    if (read.kind === 'again' && streaming === null) this.#askForRest(read.body);
+    else this.#settle(endOf(read));
+  }
+
+  /** Of what has been collected: nothing more is to be asked for. */
+  #settle(end: AttemptEnd): void {
+    this.#request.socketFree?.();
+    this.#resolve(end);
   }
 
   /** Another request on behalf of the same try, within the same bounds. */
   #askForRest(body: readonly Buffer[]): void {
-    authorizeRest(this.#request, { ...this.#call, body }, this.#resolve, (call) => {
+    const failed = (end: AttemptEnd) => this.#settle(end);
+    authorizeRest(this.#request, { ...this.#call, body }, failed, (call) => {
       const rest = new Attempt(this.#request, call, this.#resolve);
       rest.#attemptEndsAt = this.#attemptEnd();
       rest.start();
@@ -274,20 +281,6 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   dropped(): void {
     this.#request.dropped();
-  }
-
-  #unpackWith(unpacker: Transform): void {
-    this.#unpacker = unpacker;
-    listenTo(unpacker, {
-      unpacked: (chunk) => this.#stream?.push(chunk),
-      // Whether or not the reader is slow: the unpacker takes no more than its own room while nobody reads it.
-      drained: () => this.#controller?.resume(),
-      ended: () => {
-        if (this.#brokeOff === null) this.#stream?.bodyEnded();
-        else this.#breakOff(this.#brokeOff);
-      },
-      damaged: (failure) => this.#breakOff(this.#brokeOff ?? failure),
-    });
   }
 
   pause(): void {
@@ -388,8 +381,13 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     this.#stream?.finish(failure);
   }
 
-  /** Lets go of everything. Ends the socket if the body is not through. */
   #end(): void {
+    this.#letGo();
+    if (!this.#inLine) this.#request.socketFree?.();
+  }
+
+  /** Lets go of everything but the place for a socket. Ends the socket if the body is not through. */
+  #letGo(): void {
     this.#state = 'over';
     this.#timer.clear();
     this.#request.cancellation.remove(this);

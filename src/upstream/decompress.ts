@@ -41,8 +41,14 @@ const UNPACKERS = {
   zstd: promisify<Buffer, zlib.ZstdOptions, Buffer>(zlib.zstdDecompress),
 };
 
-/** Unpacks a whole body. Rejects when it is damaged, cut short, or larger than MAX_ANSWER. */
-export function unpack(coding: Coding, packed: Buffer): Promise<Buffer> {
+/** A whole body as these headers say it was packed. Null: it cannot be unpacked, being damaged, cut short, or larger than MAX_ANSWER. */
+export function unpackBody(headers: WireHeaders, packed: Buffer): Buffer | null | Promise<Buffer | null> {
+  const coding = contentCoding(headers);
+  if (coding === null) return packed;
+  return coding === 'unknown' ? null : unpack(coding, packed).catch(() => null);
+}
+
+function unpack(coding: Coding, packed: Buffer): Promise<Buffer> {
   const way = coding === 'deflate' && isBare(packed) ? 'bareDeflate' : coding;
   return UNPACKERS[way](packed, { maxOutputLength: MAX_ANSWER });
 }

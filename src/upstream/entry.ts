@@ -1,64 +1,138 @@
+import type { Cancellation } from '../core/cancellation.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Output } from '../providers/openai/output.ts';
+import type { Pacer } from '../resilience/pacer.ts';
 import type { CallContext } from './call.ts';
 import type { Place, TokenCount } from './provider-limits.ts';
 import type { Lane, Target } from './registry.ts';
+import type { SocketShare } from './sockets.ts';
+import type { Upstream } from './upstream.ts';
 
-/** Leave to make a try, as far as its provider's limits and the pace of its upstream go. */
+/** Leave to make a try, as far as its provider's limits, the pace of its upstream and the sockets to it go. */
 export interface Entered {
   kind: 'entered';
+  /** Whose part of the sockets it holds one of. */
+  socket: SocketShare;
   /** What it holds of the provider's limits; null: there are none. */
   place: Place | null;
-  /** No try is made of it after all. */
-  leave(): void;
+  /** The turn that it was given; null: there is no pace. */
+  turn: { pacer: Pacer; givenAt: number } | null;
 }
 
 export type Entry =
   | Entered
-  /** There is no room. `readyInMs`: until there may be; null: nobody knows, or there never will be. */
-  | { kind: 'full'; readyInMs: number | null; why: string }
+  | Full
+  /** While it waited, its key was told to be left alone. */
+  | { kind: 'cooling' }
   | { kind: 'cancelled' };
 
-/** Nothing stands in the way. */
-export const OPEN: Entered = { kind: 'entered', place: null, leave: () => {} };
-
-/** Is there anything to ask before a try? */
-export function mayHaveToWait({ limiter }: Target, { upstream }: Lane): boolean {
-  return limiter !== null || upstream.pacer !== null;
+/**
+ * There is no room. `readyInMs`: until there may be; null: nobody knows, or there never will be. `againInMs`: it has waited already, and does not wait
+ * on; another request may be worth it after so long.
+ */
+export interface Full {
+  kind: 'full';
+  readyInMs: number | null;
+  againInMs?: number;
+  why: string;
 }
 
-/** Waits for the upstream's turn, then takes a place within the provider's limits. */
+/** When a socket will be free that all the wait did not bring, nobody knows; worth another request. Milliseconds. */
+const NEXT_SOCKET = 1000;
+
+/** Leave for a try that need not wait for any, where there is nothing else to ask; null: see `enter`. */
+export function enterAtOnce(
+  { limiter, sockets }: Target,
+  { upstream }: Lane,
+  { tenant }: CallContext,
+): Entered | null {
+  if (limiter !== null || upstream.pacer !== null) return null;
+  const socket = sockets.take(tenant);
+  return socket === null ? null : { kind: 'entered', socket, place: null, turn: null };
+}
+
+/** No try is made of it after all. */
+export function leave({ socket, place, turn }: Entered): void {
+  place?.leave(null);
+  socket.giveBack();
+  turn?.pacer.giveBack(turn.givenAt);
+}
+
+/** Waits for the upstream's turn and for a socket, then takes a place within the provider's limits: nobody holds one of those while waiting. */
 export async function enter(
-  { limiter }: Target,
+  target: Target,
   { upstream }: Lane,
   context: CallContext,
   deadline: number,
 ): Promise<Entry> {
   const { clock, cancellation } = context;
+  const { limiter, sockets } = target;
   const { pacer } = upstream;
   const startedAt = clock.now();
   const wait = pacer?.turn(deadline - startedAt, cancellation) ?? null;
   if (wait !== null) {
-    const turn = await wait;
-    if ('cancelled' in turn) return { kind: 'cancelled' };
-    if ('fullForMs' in turn) return { kind: 'full', readyInMs: turn.fullForMs, why: TOO_FAST };
-    context.slept.push({ startedAt, ms: turn.waitedMs });
+    const came = await wait;
+    if ('cancelled' in came) return { kind: 'cancelled' };
+    if ('fullForMs' in came) return { kind: 'full', readyInMs: came.fullForMs, why: TOO_FAST };
+    context.slept.push({ startedAt, ms: came.waitedMs });
   }
-  const givenAt = clock.now();
-  if (limiter === null) return { kind: 'entered', place: null, leave: () => pacer?.giveBack(givenAt) };
+  const turn = pacer === null ? null : { pacer, givenAt: clock.now() };
+  let socket = sockets.take(context.tenant);
+  if (socket === null) {
+    socket = await waitForSocket(target, upstream, context, deadline);
+    const instead = whatWaitingCameTo(socket, target, upstream, cancellation);
+    if (instead !== null) {
+      socket?.giveBack();
+      turn?.pacer.giveBack(turn.givenAt);
+      return instead;
+    }
+  }
+  const entered: Entered = { kind: 'entered', socket: socket as SocketShare, place: null, turn };
+  if (limiter === null) return entered;
   const want = limiter.countsTokens ? context.mayTake() : NOTHING;
   const place = await limiter.enter(want, context.newId());
   if ('fullForMs' in place) {
-    pacer?.giveBack(givenAt);
+    leave(entered);
     return { kind: 'full', readyInMs: place.fullForMs, why: place.why };
   }
-  const leave = () => {
-    place.leave(null);
-    pacer?.giveBack(givenAt);
-  };
-  if (cancellation.reason === null) return { kind: 'entered', place, leave };
-  leave();
+  entered.place = place;
+  if (cancellation.reason === null) return entered;
+  leave(entered);
   return { kind: 'cancelled' };
+}
+
+/** No longer than for a connection that is to be made: where all are in use this is what there is to wait for. */
+async function waitForSocket(
+  { sockets, settings }: Target,
+  upstream: Upstream,
+  { clock, cancellation, tenant, slept }: CallContext,
+  deadline: number,
+): Promise<SocketShare | null> {
+  const startedAt = clock.now();
+  const ms = Math.min(settings.timeouts.connect, deadline - startedAt);
+  // As good as there, for whoever looks for the least busy.
+  upstream.inFlight++;
+  const socket = await sockets.wait(tenant, { clock, cancellation, ms });
+  upstream.inFlight--;
+  slept.push({ startedAt, ms: clock.now() - startedAt });
+  return socket;
+}
+
+/** Why no try is made after the wait for a socket; null: it is. */
+function whatWaitingCameTo(
+  socket: SocketShare | null,
+  { sockets }: Target,
+  upstream: Upstream,
+  { reason }: Cancellation,
+): Entry | null {
+  if (reason !== null) return { kind: 'cancelled' };
+  if (socket === null) {
+    const all = sockets.limit === 1 ? 'the only connection' : `all ${sockets.limit} connections`;
+    const verb = sockets.limit === 1 ? 'is' : 'are';
+    const why = `${all} to its provider (\`connections\`) ${verb} in use`;
+    return { kind: 'full', readyInMs: null, againInMs: NEXT_SOCKET, why };
+  }
+  return upstream.cooldownLeft() > 0 ? { kind: 'cooling' } : null;
 }
 
 const NOTHING: TokenCount = { input: 0, output: 0 };

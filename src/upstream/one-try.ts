@@ -19,6 +19,7 @@ import { Facts } from './facts.ts';
 import type { Call } from './prepare-call.ts';
 import type { Place } from './provider-limits.ts';
 import type { Lane, Target } from './registry.ts';
+import type { SocketShare } from './sockets.ts';
 import type { StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 import { headersOf, type Sending, wishesOf } from './try-request.ts';
@@ -36,6 +37,8 @@ export interface TryOptions {
   permit: Permit;
   /** What it holds of its provider's limits; null: there are none. */
   place: Place | null;
+  /** What it holds one of the sockets of. */
+  socket: SocketShare;
   /** What chunks are put into words by; null where the answer is relayed. */
   presenter: Presenter | null;
   /** When the whole request is over, on the clock's time. */
@@ -59,6 +62,7 @@ export class OneTry implements Sending, AttemptRequest {
   readonly #upstream: Upstream;
   readonly #permit: Permit;
   readonly #place: Place | null;
+  readonly #socket: SocketShare;
   readonly #startedAt: number;
   readonly #record: TryRecord;
   readonly #watch: Watch;
@@ -78,6 +82,7 @@ export class OneTry implements Sending, AttemptRequest {
     this.#upstream = lane.upstream;
     this.#permit = options.permit;
     this.#place = options.place;
+    this.#socket = options.socket;
     this.#startedAt = startedAt;
     this.headers = headersOf(lane, call, context, tryId);
     this.path = `${target.basePath}${call.prepared.path}`;
@@ -168,6 +173,10 @@ export class OneTry implements Sending, AttemptRequest {
     if (this.target.readsHeadroom) this.#upstream.headroom.read(headers);
   }
 
+  socketFree(): void {
+    this.#socket.giveBack();
+  }
+
   dropped(): void {
     this.context.events.dropped(this.#upstream);
   }
@@ -191,7 +200,10 @@ export class OneTry implements Sending, AttemptRequest {
   async #sendAuthorized(credentials: Credentials): Promise<AttemptEnd> {
     const { body, cancellation } = this;
     const authorized = await whileWanted(this.#authorize(credentials, body), cancellation);
-    if ('failure' in authorized) return { kind: 'failed', failure: authorized.failure, heldUp: false };
+    if ('failure' in authorized) {
+      this.socketFree();
+      return { kind: 'failed', failure: authorized.failure, heldUp: false };
+    }
     return attempt(this, { body, ...authorized });
   }
 

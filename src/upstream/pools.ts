@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
-import { buildConnector, type Dispatcher, errors, Pool } from 'undici';
+import { buildConnector, type Dispatcher, errors, Pool as HttpPool } from 'undici';
 import {
   type AbortableConnector,
   EnvironmentProxies,
@@ -9,6 +9,7 @@ import {
   toProxy,
   tunnel,
 } from './proxy.ts';
+import { Sockets } from './sockets.ts';
 
 /**
  * An idle socket is kept this long where the host does not say: new ones cost a TLS handshake, and the usual hosts keep theirs for a
@@ -16,8 +17,10 @@ import {
  */
 const KEEP_ALIVE = 30_000;
 
-/** How to reach one host. Two providers with the same options share sockets. */
+/** How to reach one host. Two providers that are reached in the same way share sockets. */
 export interface PoolOptions {
+  /** Who asks for it. */
+  provider: string;
   /** Scheme, host and port. */
   origin: string;
   /** Sockets at most. */
@@ -30,6 +33,15 @@ export interface PoolOptions {
   proxy: string | null;
 }
 
+/** What leads to one host. */
+export interface Pool {
+  readonly dispatcher: Dispatcher;
+  /** Who has its sockets. */
+  readonly sockets: Sockets;
+  /** Under whose name it is told of: where several share it, the first of the configuration. */
+  provider: string;
+}
+
 /**
  * The sockets to all upstreams, kept from one configuration to the next where nothing that concerns them changed.
  * undici's own timeouts are off: a try has its own (see attempt.ts). HTTP/2 is off: one socket a request keeps one
@@ -37,17 +49,18 @@ export interface PoolOptions {
  */
 export class Pools {
   readonly #proxies: EnvironmentProxies;
-  readonly #pools = new Map<string, Dispatcher>();
+  readonly #pools = new Map<string, Pool>();
 
   constructor(environment: NodeJS.ProcessEnv) {
     this.#proxies = new EnvironmentProxies(environment);
   }
 
-  get(options: PoolOptions): Dispatcher {
+  get(options: PoolOptions): Pool {
     const key = poolKey(options);
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = this.#open(options);
+      const { connections, provider } = options;
+      pool = { dispatcher: this.#open(options), sockets: new Sockets(connections), provider };
       this.#pools.set(key, pool);
     }
     return pool;
@@ -58,13 +71,25 @@ export class Pools {
    * try. Their idle sockets end by themselves.
    */
   keepOnly(used: readonly PoolOptions[]): void {
-    const keys = new Set(used.map(poolKey));
-    for (const key of this.#pools.keys()) if (!keys.has(key)) this.#pools.delete(key);
+    const providers = new Map<string, string>();
+    for (const options of used) {
+      const key = poolKey(options);
+      if (!providers.has(key)) providers.set(key, options.provider);
+    }
+    for (const [key, pool] of this.#pools) {
+      const provider = providers.get(key);
+      if (provider === undefined) this.#pools.delete(key);
+      else pool.provider = provider;
+    }
+  }
+
+  values(): Iterable<Pool> {
+    return this.#pools.values();
   }
 
   /** Ends every socket at once. */
   async destroy(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+    await Promise.all([...this.#pools.values()].map(({ dispatcher }) => dispatcher.destroy()));
     this.#pools.clear();
   }
 
@@ -83,9 +108,9 @@ export class Pools {
     const direct = buildConnector({ ...trust, allowH2: false, timeout: 0 });
     const via = proxy === null ? this.#proxies.for(origin) : parseProxy(proxy);
     const open = (connect: AbortableConnector) => ({ ...options, connect: within(connectTimeout, connect) });
-    if (via === null) return new Pool(origin, open(abortable(direct)));
-    if (origin.startsWith('https:')) return new Pool(origin, open(tunnel(via, trusted, direct)));
-    return new Pool(via.url.origin, open(toProxy(via, abortable(direct)))).compose(forwarding(via));
+    if (via === null) return new HttpPool(origin, open(abortable(direct)));
+    if (origin.startsWith('https:')) return new HttpPool(origin, open(tunnel(via, trusted, direct)));
+    return new HttpPool(via.url.origin, open(toProxy(via, abortable(direct)))).compose(forwarding(via));
   }
 }
 

@@ -9,6 +9,7 @@ import type { BreakerBoard } from '../resilience/board.ts';
 import type { TargetSettings } from '../routing/target.ts';
 import { type PoolOptions, Pools } from './pools.ts';
 import type { ProviderLimiter } from './provider-limits.ts';
+import type { Sockets } from './sockets.ts';
 import { type Guard, type OnTransition, ProviderKey, Upstream } from './upstream.ts';
 
 /** One key's way to a target. */
@@ -28,6 +29,8 @@ export interface Target {
   /** Where the next request begins in the pool of keys. */
   nextLane: number;
   dispatcher: Dispatcher;
+  /** Who has the dispatcher's sockets. */
+  sockets: Sockets;
   origin: string;
   /** What comes before the path of each call; without a slash at its end. */
   basePath: string;
@@ -177,6 +180,12 @@ export class UpstreamRegistry {
     return this.#upstreams.values();
   }
 
+  /** Of each pool of connections, how many are in use, and how many tries wait for one. */
+  *connections(): Iterable<{ provider: string; inUse: number; waiting: number }> {
+    for (const { provider, sockets } of this.#pools.values())
+      yield { provider, inUse: sockets.inUse, waiting: sockets.waiting };
+  }
+
   /** Ends every socket at once. */
   destroy(): Promise<void> {
     return this.#pools.destroy();
@@ -201,14 +210,16 @@ export class UpstreamRegistry {
     if (provider === undefined) throw new Error(`no provider ${settings.provider}`);
     const url = new URL(provider.baseUrl);
     const adapter = ADAPTERS[provider.adapter as AdapterName];
-    const pool: PoolOptions = {
+    const options: PoolOptions = {
+      provider: provider.id,
       origin: url.origin,
       connections: provider.connections,
       connectTimeout: settings.timeouts.connect,
       ca: provider.ca,
       proxy: provider.proxy,
     };
-    pools.push(pool);
+    pools.push(options);
+    const { dispatcher, sockets } = this.#pools.get(options);
     const lanes = provider.apiKeys.map((secret) => {
       const upstream = this.#upstream(provider, settings.model, secret, modelLabel, known);
       upstream.pace(provider.adaptive);
@@ -221,7 +232,8 @@ export class UpstreamRegistry {
       settings,
       lanes,
       nextLane: 0,
-      dispatcher: this.#pools.get(pool),
+      dispatcher,
+      sockets,
       origin: url.origin,
       basePath: url.pathname.replace(/\/+$/, ''),
       adapter,

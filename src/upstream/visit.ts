@@ -6,7 +6,7 @@ import { backoffDelay } from '../resilience/backoff.ts';
 import type { Permit } from '../resilience/breaker.ts';
 import type { Answer } from './answer.ts';
 import type { CallContext } from './call.ts';
-import { type Entered, type Entry, enter, mayHaveToWait, OPEN } from './entry.ts';
+import { type Entered, type Entry, enter, enterAtOnce, type Full, leave } from './entry.ts';
 import { OneTry } from './one-try.ts';
 import type { Call } from './prepare-call.ts';
 import { mayBeFetchedWhole, prepareFor, prepareWhole, WHOLE_FOR } from './prepare-whole.ts';
@@ -28,6 +28,8 @@ export type Visit =
       why: string | null;
       /** It is no cooldown, but a limit that has been reached: which, in words. */
       full?: string;
+      /** It has been waited for as long as it may be; another request may find room after so long. */
+      againInMs?: number;
     };
 
 /** Calls one target, and again as its retry settings, its keys, the breakers and the clock allow. */
@@ -78,16 +80,24 @@ class Visitor {
     if (unable !== null) return unable;
     let last: Failure | null = null;
     for (;;) {
-      const entered = mayHaveToWait(this.#target, lane) ? await this.#enter(lane) : OPEN;
+      const entered: Entry =
+        enterAtOnce(this.#target, lane, this.#context) ??
+        (await enter(this.#target, lane, this.#context, this.#deadline));
       if (entered.kind === 'cancelled') return this.#failed(cancelledFailure(this.#context));
       if (entered.kind === 'full') {
         this.#context.events.limited(lane.upstream);
         return last === null ? this.#full(entered) : this.#failed(last);
       }
+      if (entered.kind === 'cooling') {
+        const other: Lane | null = this.#freshLane();
+        if (other === null) return last === null ? this.#skipped() : this.#failed(last);
+        lane = other;
+        continue;
+      }
       if (lane.guard.breaker.needsClaim()) await lane.guard.breaker.claim();
       const permit = lane.guard.breaker.acquire();
       if (permit === null) {
-        entered.leave();
+        leave(entered);
         return last === null ? this.#skipped() : this.#failed(last);
       }
       const one: OneTry = this.#begin(lane, permit, entered);
@@ -181,12 +191,9 @@ class Visitor {
     return { kind: 'skipped', coolsInMs, opensInMs, why };
   }
 
-  #enter(lane: Lane): Promise<Entry> {
-    return enter(this.#target, lane, this.#context, this.#deadline);
-  }
-
-  #full({ readyInMs, why }: Extract<Entry, { kind: 'full' }>): Visit {
-    return { kind: 'skipped', coolsInMs: readyInMs, opensInMs: null, why: null, full: why };
+  #full({ readyInMs, againInMs, why }: Full): Visit {
+    const skipped = { kind: 'skipped', coolsInMs: readyInMs, opensInMs: null, why: null, full: why } as const;
+    return againInMs === undefined ? skipped : { ...skipped, againInMs };
   }
 
   /** The next key in turn that can be used and has not been in this visit, where there is a choice one that need not wait; null if there is none. */
@@ -292,7 +299,7 @@ class Visitor {
     return this.#context.continuing?.presenter ?? this.#context.presenter();
   }
 
-  #begin(lane: Lane, permit: Permit, { place }: Entered): OneTry {
+  #begin(lane: Lane, permit: Permit, { place, socket }: Entered): OneTry {
     const context = this.#context;
     const call = this.#call as Call;
     const startedAt = context.clock.now();
@@ -305,6 +312,7 @@ class Visitor {
       lane,
       permit,
       place,
+      socket,
       // What a stream that failed has begun to tell is not the beginning of the next one.
       presenter: call.relayed ? null : this.#presenter(),
       deadline: this.#deadline,

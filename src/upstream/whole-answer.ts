@@ -42,6 +42,15 @@ export function readWholeAnswer(answer: WholeAnswer, reader: AnswerReader, redac
   }
 }
 
+/** How a try ends whose answer came whole. A part of one that goes on is none where a stream was asked for. */
+export function endOf(
+  read: Read,
+): { kind: 'plain'; answer: PlainAnswer } | { kind: 'failed'; failure: Failure; heldUp: false } {
+  if (read.kind === 'answer') return { kind: 'plain', answer: read };
+  const failure = read.kind === 'failed' ? read.failure : plainFailure('broken_body', PLAIN_ANSWER);
+  return { kind: 'failed', failure, heldUp: false };
+}
+
 function read({ status, headers, body, clock }: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
   // Of an error, the status says enough.
   if (status >= 300) {

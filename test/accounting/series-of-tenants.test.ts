@@ -14,6 +14,7 @@ function open() {
     breakers: () => [],
     stateStoreUp: () => true,
     waiting: () => 0,
+    connections: () => [],
     bodyBytes: () => 0,
   });
   const book = new Book(metrics, new ManualClock(), { line: () => {}, writes: () => false });

@@ -31,13 +31,13 @@ describe('`connections: 1`', () => {
     await gate.reached(1);
     const leaves = new AbortController();
     const second = gateway.chat({ user: 'leaves' }, {}, leaves.signal).catch(() => null);
-    const inFlight = async () => (await gateway.upstreams())[0]?.in_flight;
-    while ((await inFlight()) !== 2) await turns(1);
+    const waiting = () => gateway.metric('spillway_upstream_waiting{provider="a"}');
+    while ((await waiting()) !== 1) await turns(1);
     leaves.abort();
     await second;
     const [line] = await gateway.ended(1);
     assert.equal(line?.outcome, 'client_gone');
-    while ((await inFlight()) !== 1) await turns(1);
+    while ((await waiting()) !== 0) await turns(1);
     const third = gateway.chat({ user: 'stays' });
     gate.open();
     for (const response of await Promise.all([first, third])) {

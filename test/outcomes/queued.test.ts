@@ -16,7 +16,7 @@ describe('a request that gets no connection because all are in use', () => {
     await gate.reached(1);
     clock.advance(5_000);
     const second = gateway.chat();
-    while ((await gateway.upstreams())[0]?.in_flight !== 2) await turns(1);
+    while ((await gateway.metric('spillway_upstream_waiting{provider="a"}')) !== 1) await turns(1);
     // The first one's time is over first: let it have its answer before that.
     clock.advance(4_000);
     gate.open();
@@ -30,7 +30,7 @@ describe('a request that gets no connection because all are in use', () => {
     const rig = await startRig(t, {
       provider: { connections: 1 },
       node: {
-        timeouts: { first_token: '10s', attempt: '1h', idle: '1h', total: '2h' },
+        timeouts: { connect: '10s', first_token: '8s', attempt: '1h', idle: '1h', total: '2h' },
         breaker: { consecutive_failures: 1 },
       },
     });
@@ -40,15 +40,22 @@ describe('a request that gets no connection because all are in use', () => {
     const first = gateway.chat();
     await gate.reached(1);
     const second = gateway.chat({ stream: true });
-    while ((await gateway.upstreams())[0]?.in_flight !== 2) await turns(1);
-    clock.advance(10_001);
+    while ((await gateway.metric('spillway_upstream_waiting{provider="a"}')) !== 1) await turns(1);
+    clock.advance(9_999);
+    await turns();
+    assert.equal(gateway.logs.length, 0, 'the wait is not the upstream being silent');
+    clock.advance(2);
     const response = await second;
-    assert.equal(response.status, 504);
-    await response.text();
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get('retry-after'), '1');
+    assert.match(
+      await response.text(),
+      /a\/up: skipped, the only connection to its provider \(`connections`\) is in use\./,
+    );
     const [row] = await gateway.upstreams();
     assert.equal(row?.breaker, 'closed');
     assert.equal(upstream.requests.length, 1);
-    assert.match(JSON.stringify(gateway.logs), /no free connection within/);
+    assert.equal(await gateway.metric('spillway_upstream_limited_total{upstream="a/up#1"}'), 1);
     gate.open();
     await (await first).text();
     await rig.nothingLeft();

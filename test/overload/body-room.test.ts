@@ -46,6 +46,43 @@ describe('room for bodies', () => {
     assert.equal(room.take('b', MB / 2), true);
   });
 
+  it('has something left for the next of short bodies too: alone a tenant may hold nine tenths of it, two 9/19 each', () => {
+    const room = new BodyRoom(19_000 * 60);
+    const takeAll = (tenant: string) => {
+      let taken = 0;
+      while (room.take(tenant, 60)) taken++;
+      return taken;
+    };
+    assert.equal(takeAll('a'), 17_100);
+    assert.equal(takeAll('b'), 1710);
+    assert.ok(takeAll('c') > 100);
+    assert.equal(room.take('d', 60), true);
+    for (let n = 0; n < 17_100; n++) room.give('a', 60);
+    for (let n = 0; n < 17_100; n++) if (!room.take('a', 60)) break;
+    takeAll('b');
+    for (let n = 0; n < 1000; n++) {
+      room.give('a', 60);
+      takeAll('b');
+    }
+    assert.ok(room.held < 19_000 * 60);
+    assert.equal(room.take('e', 60), true);
+  });
+
+  it('is taken for what there is of a body, if there is room for all that is expected', () => {
+    const room = new BodyRoom(10 * MB);
+    assert.equal(room.take('a', 4096, 3 * MB), true);
+    assert.equal(room.held, 4096);
+    assert.equal(room.take('a', 4096, 6 * MB), false);
+    for (let n = 0; n < 1000; n++) assert.equal(room.take('b', 1, 65_000), true);
+    assert.equal(room.held, 5096);
+    assert.equal(room.take('c', 0, 6 * MB), false);
+    assert.equal(room.take('c', 0), true);
+    assert.equal(room.tenants, 2);
+    room.give('a', 4096);
+    for (let n = 0; n < 1000; n++) room.give('b', 1);
+    assert.deepEqual([room.held, room.tenants], [0, 0]);
+  });
+
   it('is there for one body of any length, where there is no other', () => {
     const room = new BodyRoom(MB);
     assert.equal(room.take('a', 30 * MB), true);

@@ -1,6 +1,8 @@
 /** The gate in a simulated process, whose time is that which its work takes. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Gate } from '../../src/overload/gate.ts';
+import { ManualClock } from '../support/manual-clock.ts';
 import { CAPACITY, COST, quantile, type Seen, SimulatedGateway } from './simulated-gateway.ts';
 
 const SECOND = 1000;
@@ -207,6 +209,44 @@ describe('where others have the processor most of the time, and too much comes f
     const counts = answeredOverTime(gateway.seen, 2 * SECOND, 6 * SECOND);
     const goodput = counts.reduce((sum, count) => sum + count) / (4 * SECOND * CAPACITY);
     assert.ok(goodput > 0.13, `${goodput} of what could be done with all of it`);
+  });
+});
+
+describe('who may wait', () => {
+  /** After a while in which the loop was always so late, for so much work of its own that began ten requests. Milliseconds. */
+  function room(late: number, worked: number): number {
+    const clock = new ManualClock();
+    let work = 0;
+    const turns: (() => void)[] = [];
+    const gate = new Gate<string>(
+      {
+        clock,
+        worked: () => work,
+        nextTurn: (fn) => void turns.push(fn),
+        settled: (fn) => fn(),
+      },
+      () => {
+        work += worked / 10;
+      },
+    );
+    const turn = () => {
+      for (const fn of turns.splice(0)) fn();
+    };
+    for (let measured = 0; measured < 400; measured++) {
+      for (let n = 0; n < 10; n++) gate.enter('a', 'request');
+      turn();
+      clock.advance(late);
+      gate.measured(late);
+    }
+    while (gate.enter('a', 'request')) assert.ok(gate.waiting < 1000);
+    return gate.waiting;
+  }
+
+  it('does not go by the delay for which others have the processor', () => {
+    // Two a millisecond, and of the hundred that one may have to wait the work takes five.
+    assert.equal(room(5, 5), 190);
+    assert.equal(room(95, 5), 190);
+    assert.equal(room(50, 50), 10);
   });
 });
 

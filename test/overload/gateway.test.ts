@@ -170,6 +170,19 @@ describe('a loop that has more to do than it can', () => {
   });
 });
 
+/** A request of which the headers are sent, and the beginning of its body. */
+function sending(t: TestContext, gateway: Gateway, headers: string, begun: string) {
+  const { hostname, port } = new URL(gateway.origin);
+  const socket = connect(Number(port), hostname);
+  t.after(async () => void socket.destroy());
+  socket.on('error', () => {});
+  const status = new Promise<number>((resolve) => {
+    socket.once('data', (answer) => resolve(Number(answer.toString().slice('HTTP/1.1 '.length, 12))));
+  });
+  socket.write(`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n${headers}\r\n\r\n${begun}`);
+  return { socket, status };
+}
+
 describe('room for bodies', () => {
   const LONG = { messages: [{ role: 'user', content: 'x'.repeat(90_000) }] };
 
@@ -225,9 +238,51 @@ describe('room for bodies', () => {
     assert.equal(await gateway.metric('spillway_request_body_bytes'), 0);
     assert.equal(upstream.requests.length, 3);
   });
+
+  it('is taken by what has come of a body, not by what was announced', async (t) => {
+    const { gateway } = await serve(t, TENANTS, { bodyBytes: 300_000 });
+    const held = (bytes: number) => shows(gateway, 'spillway_request_body_bytes', bytes);
+    const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'x'.repeat(60_000) }] });
+    const headers = `authorization: Bearer sw-a\r\ncontent-length: ${body.length}`;
+    const { socket, status } = sending(t, gateway, headers, body.slice(0, 1));
+    await held(4096);
+    socket.write(body.slice(1, 5000));
+    await held(40_000);
+    socket.write(body.slice(5000, 41_000));
+    await held(body.length);
+    socket.write(body.slice(41_000));
+    assert.equal(await status, 200);
+    await held(0);
+  });
+
+  it('short bodies that do not come keep no other tenant out, however many are announced', async (t) => {
+    const { gateway } = await serve(t, TENANTS, { bodyBytes: 300_000 });
+    const headers = 'authorization: Bearer sw-a\r\ncontent-length: 65000';
+    await Promise.all(Array.from({ length: 100 }, () => sending(t, gateway, headers, '{')));
+    const refused = 'spillway_overload_refusals_total{tenant="a",reason="bodies"}';
+    const inFlight = 'spillway_in_flight';
+    for (;;) {
+      const all = ((await gateway.metric(refused)) ?? 0) + ((await gateway.metric(inFlight)) ?? 0);
+      if (all === 100) break;
+    }
+    assert.ok(((await gateway.metric(refused)) ?? 0) > 0);
+    assert.ok(((await gateway.metric('spillway_request_body_bytes')) ?? 0) <= 270_000);
+    assert.equal((await gateway.chat({}, B)).status, 200);
+  });
+
+  it('one whose room is gone before it has come whole is refused, and what it held is free', async (t) => {
+    const { gateway } = await serve(t, TENANTS, { bodyBytes: 300_000 });
+    const headers = 'authorization: Bearer sw-a\r\ncontent-length: 100000';
+    const sent = await Promise.all([0, 1, 2].map(() => sending(t, gateway, headers, '{')));
+    await shows(gateway, 'spillway_request_body_bytes', 3 * 4096);
+    for (const { socket } of sent) socket.write('x'.repeat(20_000));
+    assert.equal(await Promise.race(sent.map(({ status }) => status)), 503);
+    await shows(gateway, 'spillway_request_body_bytes', 100_000);
+    assert.equal(await gateway.metric('spillway_overload_refusals_total{tenant="a",reason="bodies"}'), 2);
+  });
 });
 
-it('the last places under way are kept for tenants that have few', async (t) => {
+it('the last places under way are kept for tenants that have few, where there are others', async (t) => {
   const { gateway, upstream } = await serve(t, { ...TENANTS, server: { max_in_flight: 20 } });
   const gate = new Gate();
   upstream.reply(() => [pauseUntil(gate), chatStream()]);
@@ -237,10 +292,84 @@ it('the last places under way are kept for tenants that have few', async (t) => 
   const refused = await gateway.chat({ stream: true }, A);
   const { status, code, message } = await refusalOf(refused);
   assert.deepEqual([status, code], [503, 'server_is_overloaded']);
-  assert.match(message, /nearly as many requests under way/);
+  assert.match(message, /as many requests under way as it may have/);
   hanging.push(gateway.chat({ stream: true }, B), gateway.chat({ stream: true }, B));
   await upstream.waitFor(20);
   assert.equal(await gateway.metric('spillway_overload_refusals_total{tenant="a",reason="in_flight"}'), 1);
   gate.open();
   for (const response of await Promise.all(hanging)) assert.equal(response.status, 200);
+});
+
+describe('a tenant that has all places under way', () => {
+  /** It has ten, and there is one in reserve. */
+  async function flooded(t: TestContext) {
+    const { gateway, upstream } = await serve(t, { ...TENANTS, server: { max_in_flight: 10 } });
+    const gate = new Gate();
+    upstream.reply(() => [pauseUntil(gate), chatStream()]);
+    const hanging = Array.from({ length: 10 }, () => gateway.chat({ stream: true }, A));
+    await upstream.waitFor(10);
+    const end = async () => {
+      gate.open();
+      for (const response of await Promise.all(hanging)) assert.equal(response.status, 200);
+    };
+    return { gateway, upstream, hanging, end };
+  }
+
+  const OF_A = 'spillway_overload_refusals_total{tenant="a",reason="in_flight"}';
+  const OF_NOBODY = 'spillway_overload_refusals_total{tenant="unknown",reason="in_flight"}';
+
+  it('is refused itself, under its name, and the others are not', async (t) => {
+    const { gateway, upstream, hanging, end } = await flooded(t);
+    const waits = new Set<string | null>();
+    for (let n = 0; n < 50; n++) {
+      const refused = await gateway.chat({}, A);
+      assert.equal(refused.status, 503);
+      waits.add(refused.headers.get('retry-after-ms'));
+    }
+    assert.ok(waits.size > 1, 'all are to come back at the same moment');
+    hanging.push(gateway.chat({ stream: true }, B));
+    await upstream.waitFor(11);
+    assert.equal(await gateway.metric(OF_A), 50);
+    assert.equal(await gateway.metric(OF_NOBODY), null);
+    await gateway.ended(50);
+    assert.deepEqual([...new Set(gateway.requests.map(({ tenant }) => tenant))], ['a']);
+    await end();
+  });
+
+  it('is told what it has and may, as the others are, and keys that are not known are refused as such', async (t) => {
+    const { gateway, end } = await flooded(t);
+    for (const headers of [A, B]) {
+      for (const path of ['/models', '/usage', '/models/m']) {
+        assert.equal((await fetch(`${gateway.url}${path}`, { headers })).status, 200, path);
+      }
+    }
+    assert.equal((await gateway.chat({}, { authorization: 'Bearer sw-nobody' })).status, 401);
+    await end();
+  });
+
+  it('takes none with streams that it comes back to, and may end them', async (t) => {
+    const { gateway, end } = await flooded(t);
+    const ask = async (method: string, headers: Record<string, string>) =>
+      (await fetch(`${gateway.url}/streams/nothing`, { method, headers })).status;
+    assert.deepEqual([await ask('GET', A), await ask('DELETE', A), await ask('GET', B)], [503, 404, 404]);
+    await end();
+  });
+
+  it('with the reserve taken too, all are refused, whoever asks', async (t) => {
+    const { gateway, upstream, hanging, end } = await flooded(t);
+    hanging.push(gateway.chat({ stream: true }, B));
+    await upstream.waitFor(11);
+    assert.equal((await gateway.chat({}, B)).status, 503);
+    assert.equal((await fetch(`${gateway.url}/models`, { headers: B })).status, 503);
+    assert.equal(await gateway.metric(OF_NOBODY), 2);
+    await end();
+  });
+
+  it('sends bodies that never come, and keeps nobody else out', async (t) => {
+    const { gateway } = await serve(t, { ...TENANTS, server: { max_in_flight: 20 } });
+    const headers = 'authorization: Bearer sw-a\r\ncontent-length: 65000';
+    await Promise.all(Array.from({ length: 100 }, () => sending(t, gateway, headers, '{')));
+    await shows(gateway, OF_A, 80);
+    assert.equal((await gateway.chat({}, B)).status, 200);
+  });
 });

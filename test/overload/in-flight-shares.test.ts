@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { InFlightShares } from '../../src/overload/in-flight-shares.ts';
+import { InFlightShares, placesWithReserve } from '../../src/overload/in-flight-shares.ts';
 
 /** Places that are taken and left, as a listener has them. */
 function places(most: number) {
@@ -22,7 +22,7 @@ function places(most: number) {
     counted: () => counted,
     /** One comes: may it stay? */
     comes(tenant: string): boolean {
-      if (taken >= most) return false;
+      if (taken >= placesWithReserve(most)) return false;
       add(tenant, 1);
       if (shares.hasPlace(tenant, taken, most)) return true;
       add(tenant, -1);
@@ -52,13 +52,59 @@ describe('places among the requests under way', () => {
   it('come back to the others as soon as those of a flood that came first are left', () => {
     const { comes, leaves, counts } = places(100);
     for (let n = 0; n < 100; n++) comes('flood');
-    assert.equal(comes('quiet'), false);
-    for (let n = 0; n < 20; n++) {
+    for (let n = 0; n < 5; n++) assert.equal(comes('quiet'), true);
+    for (let n = 0; n < 14; n++) {
+      leaves('flood');
       leaves('flood');
       assert.equal(comes('quiet'), true, `after ${n}`);
       assert.equal(comes('flood'), false);
     }
-    assert.deepEqual(Object.fromEntries(counts), { flood: 80, quiet: 20 });
+    assert.deepEqual(Object.fromEntries(counts), { flood: 72, quiet: 19 });
+  });
+
+  it('are not all that there is: one for another tenant is always left, however few there are', () => {
+    for (const most of [1, 2, 5, 10, 100, 1000]) {
+      const { comes } = places(most);
+      for (let n = 0; n < 3 * most; n++) comes('flood');
+      assert.equal(comes('quiet'), true, `of ${most}`);
+    }
+  });
+
+  it('are followed by a reserve that two or three cannot take for themselves, and that ends', () => {
+    const { comes, counts } = places(1000);
+    for (const tenant of ['a', 'b', 'c', 'd', 'e']) for (let n = 0; n < 2000; n++) comes(tenant);
+    assert.deepEqual(Object.fromEntries(counts), { a: 1000, b: 50, c: 25, d: 13, e: 6 });
+    for (let n = 0; n < 1000; n++) comes(`t${n}`);
+    const all = [...counts.values()].reduce((sum, count) => sum + count);
+    assert.equal(all, placesWithReserve(1000));
+  });
+
+  it('are for tenants with less than an equal share, in the reserve as well', () => {
+    const { comes, counts } = places(100);
+    for (let n = 0; n < 30; n++) assert.equal(comes(`t${n}`), true);
+    for (let n = 0; n < 200; n++) comes('flood');
+    for (let n = 30; n < 42; n++) assert.equal(comes(`t${n}`), true);
+    assert.equal(comes('t1'), true);
+    assert.equal(counts.get('flood'), 60);
+    assert.equal(comes('flood'), false);
+  });
+
+  it('are all for one tenant that is alone, though its requests come and go all the time', () => {
+    const { comes, leaves } = places(1000);
+    for (let n = 0; n < 990; n++) comes('a');
+    for (let n = 0; n < 5000; n++) {
+      leaves('a');
+      assert.equal(comes('a'), true, `after ${n}`);
+    }
+  });
+
+  it('are not lost to a tenant by what it was refused', () => {
+    const { comes, leaves, counts } = places(1000);
+    for (let n = 0; n < 1000; n++) comes('a');
+    for (let n = 0; n < 110; n++) comes('b');
+    assert.equal(counts.get('b'), 50);
+    for (let n = 0; n < 20; n++) leaves('a');
+    for (let n = 0; n < 10; n++) assert.equal(comes('b'), true);
   });
 
   it('are given again at once when they are left', () => {

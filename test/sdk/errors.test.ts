@@ -187,7 +187,7 @@ describe('the official SDK tries again', () => {
       answers.map(({ status }) => status),
       [503, 200],
     );
-    assert.equal(answers[0]?.headers.get('retry-after'), '1');
+    assert.match(answers[0]?.headers.get('retry-after') ?? '', /^[12]$/);
   });
 
   it('not when the wait is over a minute', async (t) => {

@@ -52,7 +52,7 @@ async function serve(t: TestContext, ledger: Ledger, now = NOW) {
       token: () => null,
       metrics: async () => ({ text: '', contentType: 'text/plain' }),
       notReady: () => null,
-      upstreams: () => [],
+      upstreams: () => ({ upstreams: [] }),
       tenants: () => {
         throw new Error('nobody asks for tenants here');
       },

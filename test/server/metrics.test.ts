@@ -30,6 +30,8 @@ const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
   ['spillway_breaker_transitions_total', 'counter', 'upstream', 'to'],
   ['spillway_retries_denied_total', 'counter', 'upstream'],
   ['spillway_upstream_limited_total', 'counter', 'upstream'],
+  ['spillway_upstream_connections', 'gauge', 'provider'],
+  ['spillway_upstream_waiting', 'gauge', 'provider'],
   ['spillway_replayed_total', 'counter', 'model'],
   ['spillway_resumed_streams_total', 'counter'],
   ['spillway_stream_continuations_total', 'counter', 'provider', 'model', 'how'],

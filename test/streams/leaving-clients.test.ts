@@ -154,10 +154,7 @@ describe('a client that leaves', () => {
     const first = await rig.stream();
     await first.until('Hello');
     const waiting = [await connectAndAsk(rig), await connectAndAsk(rig, { stream: true })];
-    for (;;) {
-      const [row] = await rig.gateway.upstreams();
-      if (row?.in_flight === 3) break;
-    }
+    while ((await rig.gateway.metric('spillway_upstream_waiting{provider="a"}')) !== 2) await turns(1);
     for (const client of waiting) client.destroy();
     const lines = await rig.gateway.ended(2);
     assert.deepEqual(

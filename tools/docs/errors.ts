@@ -140,12 +140,12 @@ const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
     todo: 'Stream; or raise `timeouts.first_token`, `timeouts.attempt` or `timeouts.total`.',
   },
   state_unavailable: {
-    when: 'The store of shared state (Redis) is away: with `on_outage: deny` every request whose tenant has quotas, `GET /v1/usage`, and on the admin listener what reads or changes shared state.',
+    when: 'The store of shared state (Redis) is away: with `on_outage: deny` every request whose tenant has quotas, `GET /v1/usage`, and on the admin listener what reads or changes shared state. With `server.workers` also: a worker does not answer that an operator’s request needs.',
     todo: 'Try again shortly. `spillway_state_store_up` and the log say since when.',
   },
   server_is_overloaded: {
-    when: 'The gateway has `server.max_in_flight` requests under way.',
-    todo: 'Try again after `retry-after`. For the operator: more gateways, or a higher limit.',
+    when: 'In the gateway, or the worker that has the connection, the request would have to wait too long to be begun; or `server.max_in_flight` requests are under way, or nearly, and this tenant has its share of them; or the bodies of requests take as much memory as there is for them.',
+    todo: 'Try again after `retry-after`; the official SDKs do so by themselves. For the operator: `spillway_overload_refusals_total` names the tenant and the `reason`. `delay`: more gateways or workers; `in_flight`: a higher limit, or a quota of `concurrent` for the tenant; `bodies`: more memory. See [overload.md](overload.md#what-to-do-about-it).',
   },
   server_shutting_down: {
     when: 'The gateway was told to stop.',

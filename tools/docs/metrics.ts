@@ -34,6 +34,9 @@ const NOTES: Readonly<Record<string, string>> = {
     'What writing cost more is not taken off: see the next one. The log line has the difference, as `cache_saved_usd`.',
   spillway_upstream_limited_total:
     'One request may count more than once: it may wait, and find the provider full again. What waited its turn and was sent does not count.',
+  spillway_upstream_connections:
+    'Providers that share connections, because they are reached in the same way, are told of as the first of them.',
+  spillway_upstream_waiting: 'See [upstream-limits.md](upstream-limits.md#connections).',
   spillway_event_loop_delay_seconds:
     'Beyond the two milliseconds that a timer of Node takes by itself. What `nodejs_eventloop_lag_*` say is 10 ms more, and of the time since the last scrape by whomever. See [overload.md](overload.md).',
   spillway_overload_refusals_total: 'See [overload.md](overload.md).',
@@ -69,6 +72,7 @@ export async function registeredMetrics(): Promise<Documented[]> {
     breakers: () => [{ upstream: 'some/model#1', state: 'closed' }],
     stateStoreUp: () => true,
     waiting: () => 0,
+    connections: () => [{ provider: 'some', inUse: 0, waiting: 0 }],
     bodyBytes: () => 0,
   });
   const registry = metrics.registry as PrintingRegistry;
