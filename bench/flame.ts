@@ -57,6 +57,7 @@ export function flameGraph(profile: CpuProfile, options: FlameOptions): string {
   const seconds = (root.total / 1e6).toFixed(1);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="monospace" font-size="11">`,
+    `<title>${escaped(options.title)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#fcfbf8"/>`,
     `<text x="6" y="18" font-size="14">${escaped(options.title)}</text>`,
     `<text x="6" y="36" fill="#555">${seconds} s of CPU; hover for shares; callers below</text>`,

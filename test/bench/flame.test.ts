@@ -20,7 +20,7 @@ function node(id: number, functionName: string, url: string, children: number[] 
   return { id, callFrame: { functionName, url, lineNumber: 9 }, children };
 }
 
-const titles = (svg: string) => [...svg.matchAll(/<title>([^<]*)<\/title>/g)].map(([, title]) => title);
+const titles = (svg: string) => [...svg.matchAll(/<g><title>([^<]*)<\/title>/g)].map(([, title]) => title);
 const widths = (svg: string) =>
   [...svg.matchAll(/<\/title><rect x="([\d.]+)" y="(-?\d+)" width="([\d.]+)"/g)].map(([, x, y, width]) => [
     Number(x),
