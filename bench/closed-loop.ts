@@ -1,10 +1,11 @@
 /** A number of connections, each sending its next request when it has its answer: wrk, or this process. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Answer, type Asked, Connection, requestBytes } from './client.ts';
+import { startLoader } from './process.ts';
 
 export interface LoopResult {
   requests: number;
@@ -29,7 +30,7 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
   const bodyFile = join(scratch, 'body.json');
   writeFileSync(bodyFile, asked.body);
   const headers = { 'content-type': 'application/json', ...asked.headers };
-  const child = spawn(
+  const child = startLoader(
     'wrk',
     ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', join(import.meta.dirname, 'wrk.lua'), asked.url],
     {
@@ -40,7 +41,6 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
           .map(([name, value]) => `${name}: ${value}`)
           .join('\n'),
       },
-      stdio: ['ignore', 'pipe', 'inherit'],
       timeout: (seconds + 10) * 1000,
     },
   );

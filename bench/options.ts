@@ -32,7 +32,7 @@ export function readOptions(args: readonly string[]): Options | null {
     allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
-      only: { type: 'string', default: '' },
+      only: { type: 'string' },
       json: { type: 'string' },
       against: { type: 'string' },
       profile: { type: 'string' },
@@ -40,19 +40,27 @@ export function readOptions(args: readonly string[]): Options | null {
     },
   });
   if (values.help) return null;
-  const only = values.only === '' ? [] : values.only.split(',');
-  const unknown = only.find((name) => !PART_NAMES.includes(name) && !ROW_NAMES.includes(name));
-  if (unknown !== undefined) throw new Error(`unknown name in --only: ${unknown}`);
   const expected = values.profile === undefined ? 0 : 1;
   if (positionals.length !== expected)
     throw new Error(expected === 1 ? '--profile needs a directory' : `what is ${positionals[0]}?`);
   return {
     quick: values.quick,
-    only,
+    only: values.only === undefined ? [] : readNames(values.only),
     json: values.json ?? null,
     against: values.against ?? null,
     profile: values.profile === undefined ? null : readProfile(values.profile, positionals[0] as string),
   };
+}
+
+/** Of rows and parts, with commas or spaces between them. */
+function readNames(text: string): string[] {
+  const names = text.split(/[\s,]+/).filter(Boolean);
+  const isKnown = (name: string) => PART_NAMES.includes(name) || ROW_NAMES.includes(name);
+  const known = `rows are ${ROW_NAMES.join(', ')}; parts are ${PART_NAMES.join(', ')}`;
+  if (names.length === 0) throw new Error(`--only names nothing: ${known}`);
+  const unknown = names.filter((name) => !isKnown(name));
+  if (unknown.length > 0) throw new Error(`--only: there is no ${unknown.join(', ')}: ${known}`);
+  return names;
 }
 
 function readProfile(text: string, directory: string): Options['profile'] {

@@ -18,10 +18,28 @@ export interface Program {
 }
 
 const everyone = new Set<Running>();
+/** That end by themselves, unless the bench ends before. */
+const loaders = new Set<ChildProcess>();
+let over = false;
 
-/** Ends all that was started and has not ended. */
+/** Ends all that was started and has not ended. Nothing starts any more. */
 export async function stopAll(): Promise<void> {
+  over = true;
+  for (const loader of loaders) loader.kill('SIGKILL');
   await Promise.all([...everyone].map((running) => running.stop()));
+}
+
+/** A process that brings load, and says what came of it. */
+export function startLoader(
+  command: string,
+  args: string[],
+  options: { env: NodeJS.ProcessEnv; timeout: number },
+) {
+  if (over) throw new Error('the bench is over');
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] });
+  loaders.add(child);
+  child.once('exit', () => loaders.delete(child));
+  return child;
 }
 
 export class Running {
@@ -31,6 +49,7 @@ export class Running {
   readonly isNode: boolean;
 
   constructor(program: Program) {
+    if (over) throw new Error('the bench is over');
     mkdirSync(dirname(program.logFile), { recursive: true });
     const log = openSync(program.logFile, 'a');
     this.#logFile = program.logFile;

@@ -51,11 +51,27 @@ export function emptyResults(about: Omit<Results, 'format' | 'measured'>): Resul
   return { format: FORMAT, ...about, measured: [] };
 }
 
-/** JSON has no NaN: there it is null. */
+/** What --json wrote. JSON has no NaN: there it is null. Throws an Error that says what is wrong with it. */
 export function readResults(json: string): Results {
-  const read = JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value)) as Results;
+  let read: Partial<Results>;
+  try {
+    read = JSON.parse(json, (_key, value: unknown) => (value === null ? Number.NaN : value));
+  } catch {
+    throw new Error('it is not whole, or no JSON');
+  }
+  if (read.format === undefined) throw new Error('it holds no figures of the bench');
   if (read.format !== FORMAT) throw new Error('it was written by another version of the bench');
-  return read;
+  const { measured } = read;
+  if (!Array.isArray(measured) || !measured.every(isMeasured)) throw new Error('its figures cannot be read');
+  return read as Results;
+}
+
+function isMeasured(one: Partial<Measured> | undefined): one is Measured {
+  const { part, row, figures } = one ?? {};
+  if (typeof part !== 'string' || typeof row !== 'string' || typeof figures !== 'object') return false;
+  return Object.values(figures).every(
+    (rounds) => Array.isArray(rounds) && rounds.every((round) => typeof round === 'number'),
+  );
 }
 
 /** Empty if the run did not measure it. */

@@ -1,5 +1,5 @@
 /** `npm run bench`: what Spillway costs, next to yardsticks measured in the same minutes. See README.md. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { chooseLoader } from './closed-loop.ts';
 import { compare } from './compare.ts';
@@ -25,8 +25,15 @@ async function main(): Promise<number> {
     return 2;
   }
   const { against, json } = options;
-  // Read first: a file that cannot be compared with is better known before than after the run.
-  const before = against === null ? null : readResults(readFileSync(against, 'utf8'));
+  let before: Results | null;
+  // First: what cannot be read or written is better known before than after the run.
+  try {
+    before = against === null ? null : resultsIn(against);
+    if (json !== null) tryToWrite(json);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 2;
+  }
   if (options.profile !== null) {
     const { row, part, directory } = options.profile;
     const written = await withStage((stage) => profile(stage, row, partOf(part), directory));
@@ -51,6 +58,25 @@ function optionsOrUsage(): Options | null {
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n${HELP}`);
     return null;
+  }
+}
+
+function resultsIn(file: string): Results {
+  try {
+    return readResults(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new Error(`--against ${file}: ${(error as Error).message}`);
+  }
+}
+
+/** Leaves what is there: it may be what is compared with, and the run may end before there is anything to write. */
+function tryToWrite(file: string): void {
+  const isNew = !existsSync(file);
+  try {
+    closeSync(openSync(file, 'a'));
+    if (isNew) rmSync(file);
+  } catch (error) {
+    throw new Error(`--json ${file}: ${(error as Error).message}`);
   }
 }
 

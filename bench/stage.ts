@@ -10,13 +10,19 @@ export interface Stage {
   scratch: string;
 }
 
+/** 128 + 2, as a shell has it. */
+const INTERRUPTED = 130;
+
 export async function withStage<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
   const scratch = mkdtempSync(join(tmpdir(), 'spillway-bench-'));
   const cleanUp = async () => {
     await stopAll();
     rmSync(scratch, { recursive: true, force: true });
   };
-  const interrupted = () => void cleanUp().then(() => process.exit(130));
+  let ending: Promise<never> | null = null;
+  const interrupted = () => {
+    ending ??= cleanUp().then(() => process.exit(INTERRUPTED));
+  };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
     const upstream = new Running({
@@ -26,6 +32,8 @@ export async function withStage<T>(work: (stage: Stage) => Promise<T>): Promise<
     });
     return await work({ upstream: await upstream.listening(), scratch });
   } finally {
+    // What it was doing has failed for want of processes, and nobody wants to read that.
+    if (ending !== null) await ending;
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await cleanUp();
   }

@@ -24,6 +24,13 @@ export interface UpstreamStatus {
   last_error: string | null;
 }
 
+/** What `/admin/upstreams` answers. */
+export interface UpstreamRows {
+  upstreams: UpstreamStatus[];
+  /** The numbers of workers that did not answer, where there are such: the rows know nothing of them. */
+  missing_workers?: number[];
+}
+
 export interface AdminHandlers extends UsageHandlers {
   /** The token that `/admin/*` asks for; null = none. */
   token(): string | null;
@@ -31,7 +38,7 @@ export interface AdminHandlers extends UsageHandlers {
   metrics(): Promise<{ text: string; contentType: string }>;
   /** Null: ready. Else what is in the way. */
   notReady(): string | null | Promise<string | null>;
-  upstreams(): UpstreamStatus[] | Promise<UpstreamStatus[]>;
+  upstreams(): UpstreamRows | Promise<UpstreamRows>;
   tenants(): TenantOperations;
   reload(): Promise<{ ok: true } | { ok: false; problems: string[] }>;
   failed(error: unknown): void;
@@ -82,7 +89,7 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
     guarded.addHook('onRequest', async (request) =>
       checkToken(handlers.token(), request.headers.authorization),
     );
-    guarded.get('/admin/upstreams', async () => ({ upstreams: await handlers.upstreams() }));
+    guarded.get('/admin/upstreams', () => handlers.upstreams());
     guarded.get('/admin/usage', answerUsage(handlers));
     registerTenants(guarded, handlers.tenants);
     guarded.post('/admin/reload', async (_request, reply) => {

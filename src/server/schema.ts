@@ -47,7 +47,7 @@ export const serverSchema = z
     max_body: size().prefault('32mb').describe('the longest request body'),
     max_in_flight: count(1)
       .prefault(10_000)
-      .describe('requests at a time; one more is answered 503 with `retry-after` at once'),
+      .describe('requests at a time, in each worker; one more is answered 503 with `retry-after` at once'),
     drain_timeout: durationOrZero().prefault('30s').describe('how long streams may go on after SIGTERM'),
     heartbeat: durationOrZero()
       .prefault('15s')

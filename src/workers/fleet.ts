@@ -66,6 +66,12 @@ export class Fleet {
     return this.#slots.flatMap(({ accepting }) => (accepting === null ? [] : [accepting]));
   }
 
+  /** One of them for what any can do: best one that answered when it was asked last. */
+  get anyone(): WorkerProcess | null {
+    const heard = this.#slots.find((slot) => slot.accepting !== null && !slot.silent);
+    return heard?.accepting ?? this.accepting[0] ?? null;
+  }
+
   /** What is in the way of one that accepts requests, as it said last. */
   lastNotReady({ number }: WorkerProcess): string | null {
     return this.#slots[number - 1]?.notReady ?? null;

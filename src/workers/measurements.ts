@@ -1,7 +1,7 @@
 import { aggregated, onlyGrowing, printed, tenantsIn, withoutTenants } from '../accounting/aggregate.ts';
-import { WORKER_DEATHS } from '../accounting/metrics.ts';
+import { WORKER_DEATHS, WORKERS } from '../accounting/metrics.ts';
 import { type MetricObject, newRegistry } from '../accounting/prometheus.ts';
-import { type Counter, CounterFamily } from '../accounting/series.ts';
+import { type Counter, CounterFamily, registerGauge } from '../accounting/series.ts';
 import type { Fleet } from './fleet.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -23,6 +23,8 @@ export class Measurements {
 
   constructor() {
     this.#deaths = new CounterFamily(this.#own, WORKER_DEATHS).with({});
+    // This one serves nobody; where no worker answers, that is the sum.
+    registerGauge(this.#own, WORKERS, () => [{ labels: {}, value: 0 }]);
   }
 
   died(worker: WorkerProcess): void {
@@ -32,11 +34,12 @@ export class Measurements {
     if (last !== undefined) this.#departed = aggregated([this.#departed, onlyGrowing(last)]);
   }
 
-  /** One that does not answer in time is counted as it was the last time. */
+  /** One that does not answer in time counts as it was the last time, but not among those that serve. */
   async text(fleet: Fleet): Promise<{ text: string; contentType: string }> {
     const tenants = tenantsIn(this.#departed);
     tenants.delete('unknown');
     const missing = new Set<string>();
+    const answered = new Set<WorkerProcess>();
     const { accepting } = fleet;
     await Promise.all(
       accepting.map(async (worker) => {
@@ -44,6 +47,7 @@ export class Measurements {
           const told = await worker.ask('metrics', { tenants: [...tenants] }, SCRAPE_LIMIT);
           if (!fleet.accepting.includes(worker)) return;
           this.#last.set(worker, told.metrics);
+          answered.add(worker);
           for (const tenant of told.missing) missing.add(tenant);
         } catch {
           // It has died, and what it told last is with the departed; or it is busy, and what it told last still stands.
@@ -53,8 +57,11 @@ export class Measurements {
     // As in a worker: those of a tenant that is gone go, too.
     if (missing.size > 0) this.#departed = withoutTenants(this.#departed, missing);
     const own = (await this.#own.getMetricsAsJSON()).filter(
-      ({ name }) => name.startsWith('process_') || name === WORKER_DEATHS.name,
+      ({ name }) => name.startsWith('process_') || name === WORKER_DEATHS.name || name === WORKERS.name,
     );
-    return await printed(aggregated([own, ...this.#last.values(), this.#departed]));
+    const told = [...this.#last].map(([worker, metrics]) =>
+      answered.has(worker) ? metrics : metrics.filter(({ name }) => name !== WORKERS.name),
+    );
+    return await printed(aggregated([own, ...told, this.#departed]));
   }
 }

@@ -3,11 +3,10 @@ import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
 import { usageReport } from '../pipeline/usage-report.ts';
-import type { LedgerRow } from '../quota/ledger.ts';
-import type { AdminHandlers } from '../server/admin.ts';
-import { StateUnavailable } from '../state/unavailable.ts';
+import type { AdminHandlers, UpstreamRows } from '../server/admin.ts';
 import type { TenantOperations } from '../tenants/admin.ts';
 import type { Fleet } from './fleet.ts';
+import { FleetLedger } from './fleet-ledger.ts';
 import type { Measurements } from './measurements.ts';
 import { CHANGING, READING, type TenantOperation } from './questions.ts';
 import { mergedRows } from './upstream-rows.ts';
@@ -47,50 +46,30 @@ export function fleetOperations(options: OperationsOptions): AdminHandlers {
       if (fleet.accepting.length === 0) return 'no worker accepts requests';
       return said.find((one) => one !== null) ?? null;
     },
-    upstreams: async () => mergedRows(await fleet.askAll('upstreams', null, LOOK_LIMIT, () => null)),
+    upstreams: () => upstreamRows(fleet),
     tenants: () => tenants,
     wall: () => clock.wall(),
-    usage: (query) =>
-      usageReport(query, {
-        flush: (tenant) => flushed(fleet, tenant),
-        ledger: (days, tenant) => ledger(fleet, config().state.redis !== null, { days, tenant }),
-      }),
+    usage: (query) => usageReport(query, new FleetLedger(fleet, config().state.redis !== null)),
     reload: options.reload,
     failed: (error) => log.error({ err: error }, 'a mistake of the gateway'),
   };
 }
 
-/** Whoever has ended has nothing more to write. */
-async function flushed(fleet: Fleet, tenant: string | null): Promise<boolean> {
-  const all = await fleet.askAll('flush', { tenant }, STATE_LIMIT, (_worker, error) =>
-    error instanceof WorkerGone ? null : false,
-  );
-  return all.every(Boolean);
-}
-
-/** In Redis it is the same for all; else each has its part of it, and a part that is missing is not to be billed from. */
-async function ledger(
-  fleet: Fleet,
-  isShared: boolean,
-  asked: { days: readonly string[]; tenant: string | null },
-): Promise<LedgerRow[]> {
-  const workers = isShared ? fleet.accepting.slice(0, 1) : fleet.accepting;
-  if (workers.length === 0) throw new StateUnavailable('no worker accepts requests');
-  try {
-    const rows = await Promise.all(workers.map((worker) => worker.ask('ledger', asked, STATE_LIMIT)));
-    return rows.flat();
-  } catch (error) {
-    if (error instanceof WorkerGone || error instanceof WorkerSilent)
-      throw new StateUnavailable(error.message);
-    throw error;
-  }
+/** One row for each upstream; workers that did not answer are named, so that nobody takes the rows for whole. */
+async function upstreamRows(fleet: Fleet): Promise<UpstreamRows> {
+  const missing: number[] = [];
+  const told = await fleet.askAll('upstreams', null, LOOK_LIMIT, ({ number }, error) => {
+    if (!(error instanceof WorkerGone)) missing.push(number);
+    return null;
+  });
+  return { upstreams: mergedRows(told), ...(missing.length > 0 ? { missing_workers: missing.sort() } : {}) };
 }
 
 /** Done by one worker; a change is in force in all of them when it is answered. */
 function tenantOperations(fleet: Fleet): TenantOperations {
   const ask = async (operation: TenantOperation, given: readonly unknown[]): Promise<unknown> => {
-    const [worker] = fleet.accepting;
-    if (worker === undefined) throw away('No worker accepts requests just now. Try again shortly.');
+    const worker = fleet.anyone;
+    if (worker === null) throw away('No worker accepts requests just now. Try again shortly.');
     try {
       return await worker.ask('tenants', { operation, given }, STATE_LIMIT);
     } catch (error) {

@@ -57,7 +57,6 @@ export class Primary {
       log,
       port: config.listen.port,
       start: (port) => ({
-        workers: count,
         source: { ...options.source, listen: { ...config.listen, port } },
         files: this.#files,
       }),

@@ -31,9 +31,8 @@ export interface Questions {
 export type Kind = keyof Questions;
 
 export interface Start {
-  /** Its number, from 1, and how many there are. */
+  /** Its number, from 1. */
   number: number;
-  workers: number;
   source: ConfigurationSource;
   /** Of the configuration in force, whatever has become of them on the disk. */
   files: ReadFiles;

@@ -2,7 +2,7 @@ import type { Log } from '../accounting/log.ts';
 import type { Chance, Clock, Timer } from '../core/clock.ts';
 import { Pauses } from './pauses.ts';
 import type { Start } from './questions.ts';
-import { type WorkerProcess, WorkerSilent } from './worker-process.ts';
+import { WorkerGone, type WorkerProcess, WorkerSilent } from './worker-process.ts';
 
 /** What a slot needs of the fleet that it is one of. */
 export interface SlotOptions {
@@ -40,6 +40,8 @@ export class Slot {
   #beginning: Promise<unknown> = Promise.resolve();
   #timer: Timer | null = null;
   #notReady: string | null = null;
+  /** So many questions in a row has its worker not answered. */
+  #unanswered = 0;
   #over = false;
   /** Resolves when the last of its processes has ended. */
   #ended: Promise<unknown> = Promise.resolve();
@@ -53,6 +55,11 @@ export class Slot {
   /** The worker that accepts requests; null: none does just now. */
   get accepting(): WorkerProcess | null {
     return this.#accepts ? this.#worker : null;
+  }
+
+  /** Its worker did not answer when it was asked last: it is busy, or hangs. */
+  get silent(): boolean {
+    return this.#unanswered > 0;
   }
 
   /** What its worker said last. */
@@ -101,6 +108,7 @@ export class Slot {
     this.#worker = worker;
     this.#accepts = false;
     this.#notReady = null;
+    this.#unanswered = 0;
     return worker;
   }
 
@@ -121,7 +129,7 @@ export class Slot {
         if (problem !== null) throw new Error(problem);
         this.#accepts = true;
         this.#begun = true;
-        this.#watch(worker, 0);
+        this.#watch(worker);
       })
       .catch((error: unknown) => {
         worker.kill();
@@ -147,6 +155,8 @@ export class Slot {
     const worker = await this.#fork();
     if (worker === null) return;
     await this.#raise(worker, async (error) => {
+      // Its end is said where it is replaced.
+      if (error instanceof WorkerGone) return;
       log.error(
         { worker: this.number, pid: worker.pid, err: error },
         'a worker did not come to accept requests',
@@ -156,22 +166,36 @@ export class Slot {
   }
 
   /** Asks again and again, one question at a time: who hangs is ended, and so replaced. */
-  #watch(worker: WorkerProcess, unanswered: number): void {
-    const { clock, log } = this.#options;
+  #watch(worker: WorkerProcess): void {
+    const { clock } = this.#options;
     this.#timer = clock.schedule(ASK_EVERY, () => {
-      worker.ask('notReady', null, ASK_EVERY).then(
-        (notReady) => {
-          this.#notReady = notReady;
-          if (this.accepting === worker) this.#watch(worker, 0);
-        },
-        (error: unknown) => {
-          if (this.accepting !== worker) return;
-          const silent = error instanceof WorkerSilent ? unanswered + 1 : 0;
-          if (silent < MOST_UNANSWERED) return this.#watch(worker, silent);
-          log.error({ worker: this.number, pid: worker.pid }, 'a worker does not answer any more: killed');
-          worker.kill();
-        },
-      );
+      worker
+        .ask('notReady', null, ASK_EVERY)
+        .then(
+          (notReady) => {
+            this.#notReady = notReady;
+            return false;
+          },
+          (error: unknown) => error instanceof WorkerSilent,
+        )
+        .then((silent) => {
+          if (this.accepting === worker) this.#heard(worker, silent);
+        });
     });
+  }
+
+  #heard(worker: WorkerProcess, silent: boolean): void {
+    const { log } = this.#options;
+    const about = { worker: this.number, pid: worker.pid };
+    const before = this.#unanswered;
+    this.#unanswered = silent ? before + 1 : 0;
+    if (this.#unanswered >= MOST_UNANSWERED) {
+      log.error(about, 'a worker does not answer any more: killed');
+      worker.kill();
+      return;
+    }
+    if (silent && before === 0) log.warn(about, 'a worker does not answer');
+    if (!silent && before > 0) log.info(about, 'a worker answers again');
+    this.#watch(worker);
   }
 }

@@ -4,7 +4,6 @@ import { openLog } from '../accounting/log.ts';
 import { App, type Prepared } from '../app/app.ts';
 import { readConfiguration } from '../app/configuration.ts';
 import { FilesAsRead, type ReadFiles } from '../config/files.ts';
-import type { RuntimeConfig } from '../config/runtime.ts';
 import { systemClock } from '../core/clock.ts';
 import { sent } from './errors.ts';
 import type { Answer, Kind, Question, Questions, Start } from './questions.ts';
@@ -90,7 +89,7 @@ const answers: Answers = {
     const { measured, withoutTenant } = operations();
     return { metrics: await measured(), missing: withoutTenant(tenants) };
   },
-  upstreams: () => operations().upstreams(),
+  upstreams: () => operations().upstreams().upstreams,
   flush: ({ tenant }) => operations().ledger.flush(tenant),
   ledger: ({ days, tenant }) => operations().ledger.ledger(days, tenant),
   tenants: ({ operation, given }) => {
@@ -152,14 +151,7 @@ async function drainAndExit(): Promise<void> {
   process.exit(0);
 }
 
-/** As the primary read it, with what is a worker's share of it. */
-function readHere(
-  { source, workers }: Start,
-  files: ReadFiles,
-): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] } {
-  const read = readConfiguration(source, { env: process.env, files: new FilesAsRead(files) });
-  if (!read.ok) return read;
-  const { config } = read;
-  const maxInFlight = Math.ceil(config.server.maxInFlight / workers);
-  return { ok: true, config: { ...config, server: { ...config.server, maxInFlight } } };
+/** As the primary read it. */
+function readHere({ source }: Start, files: ReadFiles) {
+  return readConfiguration(source, { env: process.env, files: new FilesAsRead(files) });
 }

@@ -105,9 +105,23 @@ describe('a file of results', () => {
     assert.deepEqual(readResults(JSON.stringify(results)), results);
   });
 
-  it('of another version of the bench is refused', () => {
-    assert.throws(() => readResults('{"loads":[]}'), /another version/);
-  });
+  const WRONG: readonly (readonly [what: string, json: string, why: RegExp])[] = [
+    ['of another version of the bench', '{"format":1,"loads":[]}', /another version/],
+    ['of something else', '{"loads":[]}', /no figures of the bench/],
+    ['that holds nothing', 'null', /no figures of the bench/],
+    ['that is empty', '', /not whole/],
+    ['that was cut off', '{"format":2,"measured":[', /not whole/],
+    ['without its figures', '{"format":2}', /cannot be read/],
+    ['with figures of nobody', '{"format":2,"measured":[{"part":"plain"}]}', /cannot be read/],
+    [
+      'with figures in words',
+      '{"format":2,"measured":[{"part":"plain","row":"http","figures":{"cpu":["4"]}}]}',
+      /cannot be read/,
+    ],
+  ];
+  for (const [what, json, why] of WRONG) {
+    it(`${what} is refused`, () => assert.throws(() => readResults(json), why));
+  }
 });
 
 describe('the report', () => {

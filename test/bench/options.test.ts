@@ -54,11 +54,22 @@ describe('what is measured', () => {
 
 describe('the command line', () => {
   it('is refused where it makes no sense, with the word that was wrong', () => {
-    assert.throws(() => readOptions(['--only', 'plain,fast']), /fast/);
+    assert.throws(
+      () => readOptions(['--only', 'plain,fast,faster']),
+      /no fast, faster: rows are .*fastify.*parts are plain/,
+    );
+    for (const nothing of [',', '', ' , '])
+      assert.throws(() => readOptions(['--only', nothing]), /names nothing: rows are .*parts are plain/);
     assert.throws(() => readOptions(['before.json']), /before\.json/);
     assert.throws(() => readOptions(['--profile', 'spillway:plain']), /directory/);
     assert.throws(() => readOptions(['--profile', 'spillway:open', 'd']), /spillway:open/);
     assert.throws(() => readOptions(['--unknown']));
+  });
+
+  it('names rows and parts with commas or spaces between them', () => {
+    for (const text of ['http,plain', 'http, plain', ' http plain,'])
+      assert.deepEqual(readOptions(['--only', text])?.only, ['http', 'plain']);
+    assert.deepEqual(readOptions([])?.only, []);
   });
 
   it('names a row and a part to profile', () => {

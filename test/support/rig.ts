@@ -82,6 +82,9 @@ export async function startRig(t: TestContext, options: RigOptions = {}): Promis
         if (asked === 100) throw new Error('spillway_in_flight does not come to be 0');
       }
       for (const { in_flight } of await gateway.upstreams()) assert.equal(in_flight, 0);
+      for (const line of (await gateway.metrics()).match(/^spillway_upstream_(connections|waiting)\{.*$/gm) ??
+        [])
+        assert.match(line, / 0$/);
       assert.equal(clock.pending, 0);
     },
   };

@@ -1,6 +1,7 @@
 /** Several workers on one Redis: what is counted and kept is counted and kept once. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { onFreePorts } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { chatAnswer, Gate, pauseUntil } from '../support/upstream.ts';
 import { type Gateway, shortly, start } from './kit.ts';
@@ -25,9 +26,39 @@ describe('several workers on one Redis', () => {
     const seen = await Promise.all(asked);
     assert.equal(seen.filter(({ status }) => status === 200).length, 20);
     assert.equal(seen.filter(({ status }) => status === 429).length, 30);
-    assert.equal(new Set(seen.filter(({ status }) => status === 200).map(({ worker }) => worker)).size, 2);
+    assert.equal(new Set(seen.map(({ worker }) => worker)).size, 2);
     const { total } = JSON.parse((await gateway.operator('GET', '/admin/usage')).text);
     assert.equal(total.requests, 20);
+  });
+
+  it('tell what all have used, one that has died since included, and nothing where one does not answer', async (t) => {
+    const gateway = await startOnRedis(t, [ACME]);
+    const usage = () => gateway.operator('GET', '/admin/usage');
+    for (let i = 0; i < 4; i++) assert.equal((await gateway.chat({}, bearer(KEY))).status, 200);
+    assert.equal(JSON.parse((await usage()).text).total.requests, 4);
+    const [pid = 0] = gateway.workers();
+    process.kill(pid, 'SIGSTOP');
+    const unanswered = await usage();
+    assert.deepEqual(shortly(unanswered), [503, 'state_unavailable']);
+    assert.match(unanswered.text, /Worker [12] does not answer/);
+    const asked = usage();
+    process.kill(pid, 'SIGKILL');
+    assert.equal(JSON.parse((await asked).text).total.requests, 4);
+  });
+
+  it('hold to quotas as the file now has them, with what was used before', async (t) => {
+    const of = (limit: number) => [{ ...ACME, quotas: [{ limit, of: 'requests', per: 'day' }] }];
+    const gateway = await startOnRedis(t, of(2));
+    const statuses = async (count: number) => {
+      const seen: number[] = [];
+      for (let i = 0; i < count; i++) seen.push((await gateway.chat({}, bearer(KEY))).status);
+      return seen;
+    };
+    assert.deepEqual(await statuses(4), [200, 200, 429, 429]);
+    gateway.process.writeConfig(onFreePorts({ ...gateway.config, tenants: of(5) }));
+    gateway.process.child.kill('SIGHUP');
+    await gateway.process.line('reloaded');
+    assert.deepEqual(await statuses(5), [200, 200, 200, 429, 429]);
   });
 
   it('all know of a tenant, and of the end of its key, when the answer comes that says so', async (t) => {

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { temporaryDirectory } from '../support/process.ts';
 import { until } from '../support/redis.ts';
 import { silence } from '../support/upstream.ts';
-import { type Gateway, lives, start } from './kit.ts';
+import { type Gateway, lives, shortly, start } from './kit.ts';
 
 const ENDED = 'a worker ended: another takes its place';
 const AGAIN = 'a worker accepts requests again';
+const SILENT = 'a worker does not answer';
 
 /** Asks for the list of models on a connection that is kept. Null: the connection broke. */
 function ask(gateway: Gateway, agent: Agent): Promise<number | null> {
@@ -27,6 +30,13 @@ async function kill(gateway: Gateway, pid: number): Promise<void> {
   const before = gateway.said(ENDED).length;
   process.kill(pid, 'SIGKILL');
   await until(() => gateway.said(ENDED).length > before, 'its end to be said');
+}
+
+/** Resolves to the worker's number when the log says that it is silent. */
+async function silent(gateway: Gateway, pid: number): Promise<number> {
+  const line = await gateway.process.line(SILENT);
+  assert.deepEqual([line.level, line['pid']], [40, pid]);
+  return Number(line['worker']);
 }
 
 describe('a worker that dies', () => {
@@ -118,6 +128,23 @@ describe('a worker that dies', () => {
     assert.equal((await gateway.operator('POST', '/admin/reload')).status, 422);
   });
 
+  it('while it begins is said once to have died', async (t) => {
+    const marker = join(temporaryDirectory(t), 'no-more');
+    const module = `import fs from "node:fs"; import cluster from "node:cluster"; if (cluster.isWorker && fs.existsSync(${JSON.stringify(marker)})) { fs.rmSync(${JSON.stringify(marker)}); process.exit(9); }`;
+    const gateway = await start(t, { nodeArgs: ['--import', `data:text/javascript,${module}`] });
+    writeFileSync(marker, '');
+    await kill(gateway, gateway.workers()[0] ?? 0);
+    await gateway.process.line(AGAIN);
+    const errors = gateway.process.lines.filter(({ level }) => level >= 50);
+    assert.deepEqual(
+      errors.map(({ msg, code }) => [msg, code]),
+      [
+        [ENDED, null],
+        [ENDED, 9],
+      ],
+    );
+  });
+
   it('because of a mistake says so in the log before', async (t) => {
     const module = 'process.on("SIGUSR2", () => { throw new Error("out of order"); });';
     const gateway = await start(t, { nodeArgs: ['--import', `data:text/javascript,${module}`] });
@@ -141,16 +168,49 @@ describe('a worker that hangs', () => {
     t.after(async () => void (lives(pid) && process.kill(pid, 'SIGCONT')));
     assert.equal((await gateway.operator('GET', '/readyz')).status, 200);
     assert.equal((await gateway.operator('GET', '/livez')).status, 200);
-    assert.equal(await gateway.metric(count), 4);
-    assert.equal(await gateway.metric('spillway_workers'), 2);
-    const { text } = await gateway.operator('GET', '/admin/upstreams');
-    assert.equal(JSON.parse(text).upstreams.length, 1);
+    const lines = (await gateway.metrics()).split('\n');
+    assert.ok(lines.includes(`${count} 4`) && lines.includes('spillway_workers 1'));
+    const number = await silent(gateway, pid);
+    const rows = JSON.parse((await gateway.operator('GET', '/admin/upstreams')).text);
+    assert.equal(rows.upstreams.length, 1);
+    assert.deepEqual(rows.missing_workers, [number]);
+    // What is billed from is all or nothing.
+    const usage = await gateway.operator('GET', '/admin/usage');
+    assert.deepEqual(shortly(usage), [503, 'state_unavailable']);
+    assert.ok(usage.text.includes(`Worker ${number} does not answer`), usage.text);
+    // What any of them can do, another one does.
+    assert.equal((await gateway.operator('GET', '/admin/tenants')).status, 200);
     // A configuration that it has not looked at is taken over by nobody.
     const { status, text: refusal } = await gateway.operator('POST', '/admin/reload');
     assert.equal(status, 422);
     assert.match(refusal, /did not answer/);
     process.kill(pid, 'SIGCONT');
+    await gateway.process.line('a worker answers again');
     assert.equal((await gateway.operator('POST', '/admin/reload')).status, 200);
+    assert.equal(await gateway.metric('spillway_workers'), 2);
+    const { text } = await gateway.operator('GET', '/admin/upstreams');
+    assert.deepEqual(Object.keys(JSON.parse(text)), ['upstreams']);
+    const { total } = JSON.parse((await gateway.operator('GET', '/admin/usage')).text);
+    assert.equal(total.requests, 4);
+    assert.equal(gateway.said(SILENT).length, 1);
+  });
+
+  it('and dies while it is asked is missed in what is billed from, and that is said', async (t) => {
+    const gateway = await start(t);
+    for (let i = 0; i < 4; i++) await gateway.chat();
+    const [pid = 0] = gateway.workers();
+    process.kill(pid, 'SIGSTOP');
+    const asked = gateway.operator('GET', '/admin/usage');
+    // Waits for it for half a second: by then it was asked for the other, too, which takes longer.
+    await gateway.operator('GET', '/readyz');
+    process.kill(pid, 'SIGKILL');
+    const usage = await asked;
+    assert.deepEqual(shortly(usage), [503, 'state_unavailable']);
+    assert.match(usage.text, /Worker [12] ended while it was asked/);
+    // From then on it is lost.
+    await gateway.process.line(AGAIN);
+    const { total } = JSON.parse((await gateway.operator('GET', '/admin/usage')).text);
+    assert.equal(total.requests, 2);
   });
 
   it('for long is killed and replaced', { timeout: 120_000 }, async (t) => {

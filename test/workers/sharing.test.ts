@@ -6,7 +6,7 @@ import { connect } from 'node:tls';
 import { AUTHORITY, SERVER_FILES } from '../support/certificates.ts';
 import { startProcess } from '../support/process.ts';
 import { chatAnswer, Gate, pauseUntil } from '../support/upstream.ts';
-import { shortly, start, startWithout } from './kit.ts';
+import { type Seen, shortly, start, startWithout } from './kit.ts';
 
 /** By their whole paths: the configuration stands elsewhere. */
 const CERTIFICATE = {
@@ -76,18 +76,20 @@ describe('several workers', () => {
     for (const line of lines) assert.ok(String(line['prompt']).includes(content));
   });
 
-  it('take together as many requests at a time as the gateway may have', async (t) => {
+  it('may have as many requests at a time as is said, each of them', async (t) => {
     const gateway = await start(t, { server: { max_in_flight: 2 } });
     const gate = new Gate();
     const held = [pauseUntil(gate), chatAnswer()];
-    gateway.upstream.enqueue(held, held);
-    const first = gateway.chat();
-    await gateway.upstream.waitFor(1);
-    const second = gateway.chat();
-    await gateway.upstream.waitFor(2);
-    assert.deepEqual(shortly(await gateway.chat()), [503, 'server_is_overloaded']);
+    gateway.upstream.enqueue(held, held, held, held);
+    const asked: Promise<Seen>[] = [];
+    for (let count = 1; count <= 4; count++) {
+      asked.push(gateway.chat());
+      await gateway.upstream.waitFor(count);
+    }
+    for (let i = 0; i < 2; i++)
+      assert.deepEqual(shortly(await gateway.chat()), [503, 'server_is_overloaded']);
     gate.open();
-    await Promise.all([first, second]);
+    for (const { status } of await Promise.all(asked)) assert.equal(status, 200);
   });
 });
 
