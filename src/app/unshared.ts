@@ -14,9 +14,8 @@ export function replayInOneOfSeveral(clock: Clock): Replay {
     claims: {
       claim: (wanted) => replay.claims.claim(wanted),
       close: () => replay.claims.close(),
-      wanted: () => {
-        throw refused('Idempotency-Key', 'that a request with an `Idempotency-Key` runs once');
-      },
+      wanted: onceRefused,
+      wantedOfLarge: async () => onceRefused(),
     },
     streams: {
       // None is there: whoever asks is told so.
@@ -28,6 +27,10 @@ export function replayInOneOfSeveral(clock: Clock): Replay {
       },
     },
   };
+}
+
+function onceRefused(): never {
+  throw refused('Idempotency-Key', 'that a request with an `Idempotency-Key` runs once');
 }
 
 /** Tenants of the file alone. */

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type CancelListener, Cancellation, type CancelReason } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
+import { isLarge } from '../core/turns.ts';
 import type { LogReading } from '../replay/answer-log.ts';
 import {
   type AnswerCache,
@@ -9,7 +10,7 @@ import {
   EVERYONE,
   MOST_BYTES,
 } from '../replay/cache.ts';
-import { cacheKey } from '../replay/cache-key.ts';
+import { cacheKey, cacheKeyOfLarge, type KeyParts } from '../replay/cache-key.ts';
 import { Audience, type Flight, type Flights, type Follower } from '../replay/flights.ts';
 import type { CachedNode } from '../routing/tree.ts';
 import type { Target } from '../upstream/registry.ts';
@@ -18,6 +19,7 @@ import { type Reach, reachOf } from './cache-node.ts';
 import { dialectHeaders } from './dialect-headers.ts';
 import type { Exchange, Headers, ResponseStream } from './exchange.ts';
 import { requestFacts } from './facts.ts';
+import { headerIn, keptHeaders } from './header-list.ts';
 import type { Job } from './job.ts';
 import { WrappedExchange } from './wrapped-exchange.ts';
 
@@ -80,7 +82,7 @@ export class CacheLookups implements CancelListener {
   constructor(options: CacheOptions) {
     this.#options = options;
     this.exchange = new SharedExchange(options.exchange, this.#work, {
-      headers: () => this.#headers(),
+      isMiss: () => options.job.entry.cache !== undefined,
       flight: () => this.#current?.flight ?? null,
       reads: (reading) => {
         this.#ownReading = reading;
@@ -109,7 +111,13 @@ export class CacheLookups implements CancelListener {
     const { mayLook, mayKeep } = this.#control;
     if (!mayKeep) return null;
     const reach = reachOf(node, () => this.#facts());
-    const place = this.#placeOf(node, reach);
+    const scope = node.cache.shared ? EVERYONE : job.principal.tenant.id;
+    const parts = this.#keyParts(node, reach, scope);
+    const { body } = job.request;
+    const place = {
+      scope,
+      key: isLarge(body.bytes) ? await cacheKeyOfLarge(parts, body) : cacheKey(parts, body),
+    };
     if (!mayLook) {
       this.#lead(place, reach, false);
       return null;
@@ -169,25 +177,20 @@ export class CacheLookups implements CancelListener {
     }
   }
 
-  #headers(): Headers {
-    return this.#options.job.entry.cache === undefined ? {} : { 'x-spillway-cache': 'miss' };
-  }
-
   #facts() {
     const { exchange, job } = this.#options;
     return requestFacts(job.principal, job.request.body.value, exchange.header('x-spillway-metadata'));
   }
 
-  #placeOf(node: CachedNode<Target>, reach: Reach): CachePlace {
+  #keyParts(node: CachedNode<Target>, reach: Reach, scope: string): KeyParts {
     const { job, exchange, forwardHeaders } = this.#options;
-    const { request, model, principal } = job;
-    const scope = node.cache.shared ? EVERYONE : principal.tenant.id;
+    const { request, model } = job;
     const headers = [...dialectHeaders(exchange, request.dialect)];
     for (const name of forwardHeaders) {
       const value = exchange.header(name);
       if (value !== undefined) headers.push(name, value);
     }
-    const parts = {
+    return {
       scope,
       dialect: request.dialect,
       model: model.name,
@@ -196,7 +199,6 @@ export class CacheLookups implements CancelListener {
       streaming: request.streaming,
       headers,
     };
-    return { scope, key: cacheKey(parts, request.body) };
   }
 
   #hit(answer: CachedAnswer | null): Found | null {
@@ -251,8 +253,8 @@ function mayBeKept({ dialect, body }: Job['request']): boolean {
 const OF_THE_ANSWER = /^(content-type|cache-control|x-accel-buffering|x-spillway-.*)$/;
 
 interface Sharing {
-  /** What an answer that was not found is to say of that. */
-  headers(): Headers;
+  /** It was looked for, and is to say that it was not found. */
+  isMiss(): boolean;
   /** What is to be told of the answer; null: nobody wants to know. */
   flight(): Flight | null;
   /** The client reads the answer by this. */
@@ -271,20 +273,22 @@ class SharedExchange extends WrappedExchange {
   override send(status: number, headers: Headers, body: Buffer | string): void {
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     if (status === 200) this.#sharing.flight()?.begin(headOf(headers, false), bytes);
-    super.send(status, { ...headers, ...this.#sharing.headers() }, bytes);
+    this.#sayMiss(headers);
+    super.send(status, headers, bytes);
   }
 
   override stream(headers: Headers, onDrain: () => void): ResponseStream {
-    const all = { ...headers, ...this.#sharing.headers() };
     const flight = this.#sharing.flight();
-    if (flight === null) return super.stream(all, onDrain);
+    const head = flight === null ? null : headOf(headers, true);
+    this.#sayMiss(headers);
+    if (flight === null || head === null) return super.stream(headers, onDrain);
     const { log } = flight;
     flight.onReady = onDrain;
     // One that has left holds nothing up.
     if (this.inner.cancellation.reason !== 'client_gone') {
       const reading = log.read(true);
       if (reading === null) throw new Error('an answer was begun twice');
-      const response = super.stream(all, () => reading.resume());
+      const response = super.stream(headers, () => reading.resume());
       reading.start({
         write: (bytes) => response.write(bytes),
         end: () => response.end(),
@@ -293,13 +297,16 @@ class SharedExchange extends WrappedExchange {
       });
       this.#sharing.reads(reading);
     }
-    flight.begin(headOf(headers, true), null);
+    flight.begin(head, null);
     return { write: (bytes) => log.append(bytes), end: () => log.end() };
+  }
+
+  #sayMiss(headers: Headers): void {
+    if (this.#sharing.isMiss()) headers.push('x-spillway-cache', 'miss');
   }
 }
 
 function headOf(headers: Headers, streamed: boolean) {
-  const kept = Object.entries(headers).filter(([name]) => OF_THE_ANSWER.test(name));
-  const target = headers['x-spillway-target'] ?? null;
-  return { status: 200, headers: Object.fromEntries(kept), streamed, target };
+  const kept = keptHeaders(headers, (name) => OF_THE_ANSWER.test(name));
+  return { status: 200, headers: kept, streamed, target: headerIn(headers, 'x-spillway-target') };
 }

@@ -2,12 +2,14 @@ import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
 import { ApiError } from '../core/errors.ts';
+import { isLarge } from '../core/turns.ts';
 import type { Claim, Claimed, Claims, Running, Wanted } from '../replay/claims.ts';
 import type { KeptAnswer } from '../replay/kept-answer.ts';
 import type { IdempotencySettings } from '../replay/settings.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
-import { idHeaders } from './errors.ts';
+import { firstHeaders } from './errors.ts';
 import type { Exchange } from './exchange.ts';
+import { addHeaders } from './header-list.ts';
 import { RecordedExchange } from './recorded-exchange.ts';
 
 export const IDEMPOTENCY_HEADER = 'idempotency-key';
@@ -48,7 +50,11 @@ export async function once(
   execute: (exchange: Exchange) => Promise<void>,
 ): Promise<void> {
   const { claims, tenant, clock, waitFor, draining, entry } = context;
-  const wanted = claims.wanted(tenant, keyOf(exchange), [exchange.dialect, exchange.body]);
+  const key = keyOf(exchange);
+  const what = [exchange.dialect, exchange.body];
+  const wanted = isLarge(exchange.body)
+    ? await claims.wantedOfLarge(tenant, key, what)
+    : claims.wanted(tenant, key, what);
   const deadline = exchange.readAt + waitFor;
   let wait = POLL.first;
   let elsewhere: number | undefined;
@@ -144,7 +150,9 @@ function replay(exchange: Exchange, answer: KeptAnswer, entry: RequestEntry): vo
   entry.status = status;
   entry.outcome = status < 400 ? 'ok' : 'invalid_request';
   entry.target = target;
-  const headers = { ...answer.headers, ...idHeaders(exchange), 'x-spillway-replayed': 'true' };
+  const headers = firstHeaders(exchange, answer.headers['content-type']);
+  addHeaders(headers, answer.headers, (name) => name !== 'content-type');
+  headers.push('x-spillway-replayed', 'true');
   if (!streamed) {
     exchange.send(status, headers, body);
     return;

@@ -1,12 +1,7 @@
 import { lookOverAhead } from '../core/json-body.ts';
+import { othersTurn } from '../core/turns.ts';
 
-/** Up to here, all that is done with a body before it is sent takes a few milliseconds. Bytes. */
-const LARGE = 1024 * 1024;
-
-/** What is done with a large body is done in steps, between which others have their turn: none of them takes longer than parsing it. */
-export function isLarge(body: Buffer): boolean {
-  return body.length > LARGE;
-}
+export { isLarge, othersTurn } from '../core/turns.ts';
 
 /** The first step: what `read` would find out before it parses. What is wrong with the body, `read` says. */
 export function lookOverLarge(body: Buffer): Promise<void> {
@@ -16,11 +11,4 @@ export function lookOverLarge(body: Buffer): Promise<void> {
     // `read` comes upon it again, and knows how to tell the client.
   }
   return othersTurn();
-}
-
-/** Resolves when all that has come meanwhile has been dealt with. */
-export function othersTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

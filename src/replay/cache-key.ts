@@ -1,6 +1,8 @@
-import { hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
-import { endOfString, type JsonBody } from '../core/json-body.ts';
+import type { JsonBody } from '../core/json-body.ts';
+import { endOfString } from '../core/json-members.ts';
+import { othersTurn } from '../core/turns.ts';
 
 /** What decides about an answer besides the client's body. */
 export interface KeyParts {
@@ -57,10 +59,41 @@ export function isVolatile(name: string): boolean {
 
 /** The same text for requests that mean the same, and for no others: SHA-256 of their canonical form. */
 export function cacheKey(parts: KeyParts, body: JsonBody): string {
+  const steps = keySteps(parts, body);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same of a large body, in steps between which others have their turn. */
+export async function cacheKeyOfLarge(parts: KeyParts, body: JsonBody): Promise<string> {
+  const steps = keySteps(parts, body);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    await othersTurn();
+  }
+}
+
+/**
+ * About the body: the names of each object sorted, numbers and white space as we print them, and without what does not matter. `model` and
+ * `stream` are left out: `KeyParts` says what they come to. Where two texts that are read differently may look the same so, as with names
+ * that stand twice, the bytes themselves belong to it.
+ */
+function* keySteps(parts: KeyParts, { bytes, value }: JsonBody): Generator<undefined, string> {
   const { scope, dialect, model, node, targets, streaming, headers } = parts;
   const asked = headersAsked(headers);
-  const about = JSON.stringify([FORM, scope, dialect, model, node, targets, streaming, asked]);
-  return hash('sha256', `${about}\n${canonicalBody(body)}`, 'base64url');
+  const whole = createHash('sha256');
+  whole.update(`${JSON.stringify([FORM, scope, dialect, model, node, targets, streaming, asked])}\n`);
+  const form = new CanonicalForm(whole);
+  yield* form.top(value);
+  const names = namesIn(bytes);
+  if (!form.isExact || names.anyEscaped || names.count !== form.members) {
+    yield;
+    whole.update(`\n${hash('sha256', bytes, 'base64url')}`);
+  }
+  return whole.digest('base64url');
 }
 
 function headersAsked(headers: readonly string[]): string[] {
@@ -72,50 +105,76 @@ function headersAsked(headers: readonly string[]): string[] {
   return pairs.sort();
 }
 
-/**
- * The body with the names of each object sorted, numbers and white space as we print them, and without what does not matter. `model` and
- * `stream` are left out: `KeyParts` says what they come to. Where two texts that are read differently may look the same so, as with names
- * that stand twice, the bytes themselves belong to it.
- */
-export function canonicalBody({ bytes, value }: JsonBody): string {
-  const form = new CanonicalForm();
-  const text = form.top(value);
-  const names = namesIn(bytes);
-  const isSure = form.isExact && !names.anyEscaped && names.count === form.members;
-  return isSure ? text : `${text}\n${hash('sha256', bytes, 'base64url')}`;
-}
+/** What is printed of a body before it is hashed, and others have their turn. Characters. */
+const STEP = 512 * 1024;
 
+type IsLeftOut = (name: string, value: Json) => boolean;
+
+/** Yields after each step. */
 class CanonicalForm {
   /** Members of all objects, also of those left out. */
   members = 0;
   /** No number was read for another one. */
   isExact = true;
+  readonly #hash: Hash;
+  /** Not hashed yet. */
+  #text = '';
 
-  top(body: JsonObject): string {
-    return this.#object(body, (name, value) => {
-      if (isLeftOut(name, value, true)) return null;
-      if (name !== 'metadata' || !isJsonObject(value)) return this.#print(value);
-      return this.#object(value, (inner, one) => (isLeftOut(inner, one, false) ? null : this.#print(one)));
-    });
+  constructor(to: Hash) {
+    this.#hash = to;
   }
 
-  #print(value: Json): string {
-    if (typeof value === 'string') return printText(value);
-    if (typeof value === 'number') return this.#number(value);
-    if (Array.isArray(value)) return `[${value.map((one) => this.#print(one)).join()}]`;
-    if (value === null || typeof value === 'boolean') return String(value);
-    return this.#object(value, (_, one) => this.#print(one));
+  *top(body: JsonObject): Generator<undefined> {
+    yield* this.#object(body, isLeftOutAtTop, true);
+    this.#flush();
+    yield;
   }
 
-  /** `print` gives null for what is left out. */
-  #object(object: JsonObject, print: (name: string, value: Json) => string | null): string {
-    const printed: string[] = [];
+  *#value(value: Json): Generator<undefined> {
+    if (Array.isArray(value)) yield* this.#array(value);
+    else if (isJsonObject(value)) yield* this.#object(value, NEVER, false);
+    else if (this.#simple(value)) yield;
+  }
+
+  *#array(values: readonly Json[]): Generator<undefined> {
+    this.#text += '[';
+    let separator = '';
+    for (const value of values) {
+      this.#text += separator;
+      separator = ',';
+      if (typeof value === 'object') yield* this.#value(value);
+      else if (this.#simple(value)) yield;
+    }
+    this.#text += ']';
+  }
+
+  *#object(object: JsonObject, leavesOut: IsLeftOut, isTop: boolean): Generator<undefined> {
+    this.#text += '{';
+    let separator = '';
     for (const name of Object.keys(object).sort()) {
       this.members++;
-      const text = print(name, object[name] as Json);
-      if (text !== null) printed.push(`${JSON.stringify(name)}:${text}`);
+      const value = object[name] as Json;
+      if (leavesOut(name, value)) continue;
+      this.#text += `${separator}${JSON.stringify(name)}:`;
+      separator = ',';
+      if (isTop && name === 'metadata' && isJsonObject(value)) yield* this.#object(value, isLeftOut, false);
+      else if (typeof value === 'object') yield* this.#value(value);
+      else if (this.#simple(value)) yield;
     }
-    return `{${printed.join()}}`;
+    this.#text += '}';
+  }
+
+  /** True: this is enough for one step. */
+  #simple(value: string | number | boolean | null): boolean {
+    this.#text += typeof value === 'number' ? this.#number(value) : printSimple(value);
+    if (this.#text.length < STEP) return false;
+    this.#flush();
+    return true;
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#text);
+    this.#text = '';
   }
 
   /** Beyond 2^53 several whole numbers are read as the same, and not every upstream reads as we do. */
@@ -129,13 +188,19 @@ class CanonicalForm {
 /** A longer text, such as a picture, stands there as its hash: quoted, it would be copied several times. Characters. */
 const LONG = 64 * 1024;
 
-function printText(text: string): string {
+function printSimple(value: string | boolean | null): string {
   // As UTF-8, halves of characters would all be the same.
-  return text.length < LONG || !text.isWellFormed() ? JSON.stringify(text) : `#${hash('sha256', text)}`;
+  if (typeof value !== 'string' || value.length < LONG || !value.isWellFormed()) return JSON.stringify(value);
+  return `#${hash('sha256', value)}`;
 }
 
-function isLeftOut(name: string, value: Json, atTop: boolean): boolean {
-  return isSimple(value) && (isVolatile(name) || (atTop && NOT_ASKED.has(name)));
+const NEVER: IsLeftOut = () => false;
+
+const isLeftOutAtTop: IsLeftOut = (name, value) =>
+  isLeftOut(name, value) || (isSimple(value) && NOT_ASKED.has(name));
+
+function isLeftOut(name: string, value: Json): boolean {
+  return isSimple(value) && isVolatile(name);
 }
 
 /** What has parts is no id and no time. */
@@ -149,6 +214,7 @@ const COLON = 0x3a;
 
 /** How many names there are in a text that is JSON, and whether one of them is written with an escape, which V8 may misread (see `JsonBody`). */
 function namesIn(bytes: Buffer): { count: number; anyEscaped: boolean } {
+  const text = bytes.toString('latin1');
   let count = 0;
   let anyEscaped = false;
   let start = 0;
@@ -157,7 +223,7 @@ function namesIn(bytes: Buffer): { count: number; anyEscaped: boolean } {
     const byte = bytes[at];
     if (byte === QUOTE) {
       start = at;
-      end = endOfString(bytes, at);
+      end = endOfString(bytes, text, at);
       if (end < 0) break;
       at = end - 1;
     } else if (byte === COLON) {

@@ -20,6 +20,17 @@ export function wantedOf(
   return { tenant, name: seal.mark('name', tenant, key), mark: seal.mark('what', tenant, key, ...what) };
 }
 
+/** The same, of a large request. */
+export async function wantedOfLarge(
+  seal: Seal,
+  tenant: string,
+  key: string,
+  what: readonly (string | Buffer)[],
+): Promise<Wanted> {
+  const mark = await seal.markInSteps('what', tenant, key, ...what);
+  return { tenant, name: seal.mark('name', tenant, key), mark };
+}
+
 export type Claimed =
   /** It is the caller's, who runs it and says how it ended. */
   | { kind: 'claimed'; claim: Claim }
@@ -52,6 +63,8 @@ export interface Claim {
  */
 export interface Claims {
   wanted(tenant: string, key: string, what: readonly (string | Buffer)[]): Wanted;
+  /** The same for a large request, in steps between which others have their turn. */
+  wantedOfLarge(tenant: string, key: string, what: readonly (string | Buffer)[]): Promise<Wanted>;
   /**
    * The first one to ask has it; the others are told how it stands, and may ask again. `elsewhere`: until when one that ran elsewhere has
    * it surely, as they were told; should Redis be away now, it is not given to anybody before. Rejects with StateUnavailable where

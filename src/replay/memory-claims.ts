@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { type Claim, type Claimed, type Claims, type Wanted, wantedOf } from './claims.ts';
+import { type Claim, type Claimed, type Claims, type Wanted, wantedOf, wantedOfLarge } from './claims.ts';
 import { KnownClaims } from './known-claims.ts';
 import { Seal } from './seal.ts';
 
@@ -20,6 +20,10 @@ export class MemoryClaims implements Claims {
 
   wanted(tenant: string, key: string, what: readonly (string | Buffer)[]): Wanted {
     return wantedOf(this.#seal, tenant, key, what);
+  }
+
+  wantedOfLarge(tenant: string, key: string, what: readonly (string | Buffer)[]): Promise<Wanted> {
+    return wantedOfLarge(this.#seal, tenant, key, what);
   }
 
   async claim(wanted: Wanted): Promise<Claimed> {

@@ -3,7 +3,7 @@ import type { StateClient } from '../state/client.ts';
 import type { StateSettings } from '../state/settings.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
 import { SCRIPTS } from './claim-scripts.ts';
-import { type Claim, type Claimed, type Claims, type Wanted, wantedOf } from './claims.ts';
+import { type Claim, type Claimed, type Claims, type Wanted, wantedOf, wantedOfLarge } from './claims.ts';
 import { type KeptAnswer, readKept, writeKept } from './kept-answer.ts';
 import { type Here, KnownClaims } from './known-claims.ts';
 import { knownTo } from './memory-claims.ts';
@@ -73,6 +73,10 @@ export class RedisClaims implements Claims {
 
   wanted(tenant: string, key: string, what: readonly (string | Buffer)[]): Wanted {
     return wantedOf(this.#options.seal, tenant, key, what);
+  }
+
+  wantedOfLarge(tenant: string, key: string, what: readonly (string | Buffer)[]): Promise<Wanted> {
+    return wantedOfLarge(this.#options.seal, tenant, key, what);
   }
 
   async claim(wanted: Wanted, elsewhere = Number.NEGATIVE_INFINITY): Promise<Claimed> {

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { updateInSteps } from './hash-in-steps.ts';
 
 /** Of AES-256-GCM, in bytes. */
 const KEY_LENGTH = 32;
@@ -8,6 +9,11 @@ const TAG_LENGTH = 16;
 /** Begins a text that is sealed; what is kept as it is begins with another letter. */
 const SEALED = 's';
 const OPEN = 'o';
+
+/** Goes before each part, so that none can reach into the next. */
+function lengthOf(part: string | Buffer): string {
+  return `${Buffer.byteLength(part)}:`;
+}
 
 /** Seals what is kept of answers outside of this process, where there is a key to do it with. */
 export class Seal {
@@ -31,8 +37,18 @@ export class Seal {
    */
   mark(...parts: readonly (string | Buffer)[]): string {
     const hash = createHmac('sha256', this.#marks);
-    // With their lengths, so that none can reach into the next.
-    for (const part of parts) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+    for (const part of parts) hash.update(lengthOf(part)).update(part);
+    return hash.digest('base64url');
+  }
+
+  /** The same, of parts of which some may be large: others have their turn in between. */
+  async markInSteps(...parts: readonly (string | Buffer)[]): Promise<string> {
+    const hash = createHmac('sha256', this.#marks);
+    for (const part of parts) {
+      hash.update(lengthOf(part));
+      if (typeof part === 'string') hash.update(part);
+      else await updateInSteps(hash, part);
+    }
     return hash.digest('base64url');
   }
 

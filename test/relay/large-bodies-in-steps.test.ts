@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { Cancellation } from '../../src/core/cancellation.ts';
 import { JsonBody, lookOverAhead } from '../../src/core/json-body.ts';
+import { Printing } from '../../src/core/json-print.ts';
+import { type Prepared, Unsupported } from '../../src/providers/adapter.ts';
+import { cacheKey, cacheKeyOfLarge } from '../../src/replay/cache-key.ts';
+import { wantedOf, wantedOfLarge } from '../../src/replay/claims.ts';
+import { Seal } from '../../src/replay/seal.ts';
+import { printLarge } from '../../src/upstream/print-large.ts';
 import { FINISH, ROLE, startRig, text } from '../support/rig.ts';
 import { stream } from '../support/upstream.ts';
 
@@ -87,5 +94,70 @@ describe('a large body', () => {
     const { tokens } = (await rig.line()) as unknown as { tokens: { input: number; estimated?: boolean } };
     assert.equal(tokens.estimated, true);
     assert.ok(tokens.input > 100_000, `${tokens.input} tokens`);
+  });
+});
+
+describe('a large body in the words of another provider', () => {
+  for (const provider of [
+    { adapter: 'anthropic' },
+    { adapter: 'gemini' },
+    { adapter: 'bedrock', region: 'us-east-1' },
+  ]) {
+    it(`is sent whole: ${provider.adapter}`, async (t) => {
+      const rig = await startRig(t, { provider });
+      // Half of it without escapes, half with them.
+      const asked = [TEXT, 'a "line"\n🙂 '.repeat(100_000)];
+      const messages = asked.map((content, index) => ({
+        role: index === 0 ? 'system' : 'user',
+        content,
+      }));
+      await (await rig.gateway.chat({ messages })).text();
+      const sent = JSON.stringify(rig.upstream.requests[0]?.json());
+      for (const text of asked) assert.ok(sent.includes(JSON.stringify(text.trimEnd()).slice(1, -1)));
+      await rig.nothingLeft();
+    });
+  }
+
+  it('is not printed for a client that has left', async () => {
+    const cancellation = new Cancellation();
+    const printing = new Printing({ text: TEXT });
+    const prepared = { body: printing.parts, printing } as unknown as Prepared;
+    const printed = printLarge({ prepared }, cancellation);
+    cancellation.cancel('client_gone');
+    await assert.rejects(printed, Unsupported);
+    assert.equal(printing.parts.length, 0);
+  });
+});
+
+describe('what a large body is known by', () => {
+  it('is what it would be in one step', async () => {
+    const body = JsonBody.parse(Buffer.from(JSON.stringify({ model: 'm', messages: MESSAGES, n: [1, 2.5] })));
+    const headers = ['a', 'b'];
+    const parts = {
+      scope: 's',
+      dialect: 'chat',
+      model: 'm',
+      node: '',
+      targets: 't',
+      streaming: true,
+      headers,
+    };
+    assert.equal(await cacheKeyOfLarge(parts, body), cacheKey(parts, body));
+    const seal = new Seal('secret');
+    const what = ['chat', body.bytes];
+    assert.deepEqual(await wantedOfLarge(seal, 'acme', 'key', what), wantedOf(seal, 'acme', 'key', what));
+  });
+
+  it('lets others have their turn meanwhile', async () => {
+    let turns = 0;
+    let over = false;
+    const count = () => {
+      turns++;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    await wantedOfLarge(new Seal(null), 'acme', 'key', [Buffer.alloc(8 * MB)]);
+    over = true;
+    assert.ok(turns >= 7, `${turns} turns`);
   });
 });

@@ -1,4 +1,5 @@
 import type { Adapter, Ask, Prepared } from '../adapter.ts';
+import { printedBody } from '../printed-body.ts';
 import { chatAnswer } from './chat-answer.ts';
 import { relayedRequest } from './relay.ts';
 import { countAnswer, relayedAnswer } from './relayed-answer.ts';
@@ -33,7 +34,7 @@ function prepare(ask: Ask): Prepared {
       return { ...common, ...relayedRequest(ask), answer: countAnswer };
     default: {
       const { body, dropped } = messagesRequest(ask);
-      return { ...common, body: [Buffer.from(JSON.stringify(body))], dropped, answer: chatAnswer };
+      return { ...common, ...printedBody(ask, body), dropped, answer: chatAnswer };
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Conversation, UserTurn } from '../../chat/conversation.ts';
 import { readConversation } from '../../chat/read-conversation.ts';
 import { isJsonObject, type JsonObject } from '../../core/json.ts';
 import { type Ask, asked, Drops, type Prepared, Unsupported } from '../adapter.ts';
+import { printedBody } from '../printed-body.ts';
 import { ConverseAnswer } from './answer.ts';
 import { settleCachePoints } from './cache-points.ts';
 import { Blocks } from './content.ts';
@@ -48,7 +49,7 @@ function prepared(ask: Ask): Prepared {
       'accept',
       streaming ? 'application/vnd.amazon.eventstream' : 'application/json',
     ],
-    body: [Buffer.from(JSON.stringify(body))],
+    ...printedBody(ask, body),
     dropped: inOrderOf(request, target.drops.names),
     answer: (facts) => new ConverseAnswer(facts, originOf(target)),
   };

@@ -8,7 +8,7 @@ import type { Fault } from './candidate.ts';
 import { ResponseReader } from './response.ts';
 
 /** How the answer to a chat is read. `body`: of the call; `choices`: how many were asked for. */
-export function chatAnswer(facts: AnswerFacts, body: Buffer, choices: number): AnswerReader {
+export function chatAnswer(facts: AnswerFacts, body: readonly Buffer[], choices: number): AnswerReader {
   const writer = new CompletionWriter(facts);
   const reader = new ResponseReader(writer, choices, body);
   return {
@@ -49,7 +49,7 @@ class Translator implements StreamTranslator {
   readonly #writer: ChunkWriter;
   readonly #reader: ResponseReader;
 
-  constructor(facts: AnswerFacts, body: Buffer, choices: number) {
+  constructor(facts: AnswerFacts, body: readonly Buffer[], choices: number) {
     this.#writer = new ChunkWriter(facts, NOWHERE);
     this.#reader = new ResponseReader(this.#writer, choices, body);
   }

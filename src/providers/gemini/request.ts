@@ -3,6 +3,7 @@ import { readConversation } from '../../chat/read-conversation.ts';
 import { Unsupported } from '../../chat/unsupported.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Ask, asked, Drops, type Prepared } from '../adapter.ts';
+import { printedBody } from '../printed-body.ts';
 import { chatAnswer } from './answer.ts';
 import { contentsOf } from './contents.ts';
 import { generationConfig } from './generation-config.ts';
@@ -26,15 +27,15 @@ export function prepareChat(ask: Ask, home: Home): Prepared {
     ...(tier !== null && home.tierHeader === null ? { serviceTier: tier } : {}),
   };
   noteOthers(conversation, limits.drops);
-  const body = print(sent);
+  const printed = printChat(ask, sent);
   const method = ask.streaming ? 'streamGenerateContent?alt=sse' : 'generateContent';
   return {
     path: `${home.modelPath(ask.model, ask.provider)}:${method}`,
     // What is standard there is what nobody asks for.
     headers: tier === null || tier === 'standard' || home.tierHeader === null ? [] : [home.tierHeader, tier],
-    body: [body],
+    ...printed,
     dropped: inOrder(limits.drops.names, request),
-    answer: (facts) => chatAnswer(facts, body, conversation.n),
+    answer: (facts) => chatAnswer(facts, printed.body, conversation.n),
   };
 }
 
@@ -54,8 +55,20 @@ export function print(value: JsonObject): Buffer {
   try {
     return Buffer.from(JSON.stringify(value));
   } catch {
-    throw new Unsupported('messages', 'They hold something that is nested too deeply.');
+    throw tooDeep();
   }
+}
+
+function printChat(ask: Ask, value: JsonObject): ReturnType<typeof printedBody> {
+  try {
+    return printedBody(ask, value);
+  } catch {
+    throw tooDeep();
+  }
+}
+
+function tooDeep(): Unsupported {
+  return new Unsupported('messages', 'They hold something that is nested too deeply.');
 }
 
 /** What was dropped, in the order of the request; what is not a member of it by itself comes last. */

@@ -24,7 +24,7 @@ const KNOWN = [
 export class ResponseReader {
   readonly #writer: AnswerWriter;
   readonly #choices: number;
-  readonly #body: Buffer;
+  readonly #body: readonly Buffer[];
   readonly #candidates = new Map<number, CandidateReader>();
   #usage = new UsageReader();
   /** Of the calls before this one. */
@@ -34,7 +34,7 @@ export class ResponseReader {
   #wentOnFrom: string | null = null;
 
   /** `choices`: how many were asked for. `body`: the call's. */
-  constructor(writer: AnswerWriter, choices: number, body: Buffer) {
+  constructor(writer: AnswerWriter, choices: number, body: readonly Buffer[]) {
     this.#writer = writer;
     this.#choices = choices;
     this.#body = body;
@@ -79,7 +79,8 @@ export class ResponseReader {
       this.#usage = new UsageReader();
       candidate.goOn();
       const member = `,"continuationToken":${JSON.stringify(token)}}`;
-      return [this.#body.subarray(0, -1), Buffer.from(member)];
+      const last = this.#body.at(-1) as Buffer;
+      return [...this.#body.slice(0, -1), last.subarray(0, -1), Buffer.from(member)];
     }
     for (const one of this.#candidates.values()) one.giveUp();
     return null;

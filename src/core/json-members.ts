@@ -1,0 +1,113 @@
+/** Where one member of the top-level object lies in the bytes. */
+export interface Span {
+  /** Of the key's opening quote. */
+  start: number;
+  /** One past the key's closing quote. */
+  keyEnd: number;
+  /** Of the value's first byte. */
+  valueStart: number;
+  /** One past the value's last byte. */
+  end: number;
+}
+
+/** Levels of arrays and objects within each other. Parsing goes deeper; printing again, and many an upstream, does not. */
+const DEEPEST = 512;
+/** Strings, arrays, objects and what stands between commas: each takes many times its own bytes in memory, and 30 MB of `[],` seconds. */
+const MOST_VALUES = 500_000;
+/** A string's first bytes, and those after a quote within it, are looked at one by one: a native search takes about as long to begin. */
+const SHORT = 16;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+
+/**
+ * Finds the members of the top-level object. `text`: the same with a character for each byte, which native searches are quickest in. Throws
+ * a RangeError for a body that would cost far more to parse than its length says. Only brackets, colons, commas and quotes matter, and the
+ * inside of a string is skipped from quote to quote. What is not JSON is left to the parser to find: then the spans mean nothing.
+ */
+export function findMembers(bytes: Buffer, text: string): Span[] {
+  const spans: Span[] = [];
+  let member: Span | null = null;
+  let depth = 0;
+  let values = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case QUOTE: {
+        values++;
+        const end = endOfString(bytes, text, at);
+        if (end < 0) return spans;
+        if (depth === 1 && member === null) {
+          member = { start: at, keyEnd: end, valueStart: -1, end: -1 };
+          spans.push(member);
+        }
+        at = end - 1;
+        break;
+      }
+      case COLON:
+        if (depth === 1 && member !== null) member.valueStart = skipSpace(bytes, at + 1);
+        break;
+      case 0x7b:
+      case 0x5b:
+        values++;
+        if (++depth > DEEPEST) throw new RangeError(`it is nested deeper than ${DEEPEST} levels`);
+        break;
+      case 0x7d:
+      case 0x5d:
+        if (--depth === 0 && member !== null) {
+          member.end = endWithoutSpace(bytes, at);
+          member = null;
+        }
+        break;
+      case COMMA:
+        values++;
+        if (depth === 1 && member !== null) {
+          member.end = endWithoutSpace(bytes, at);
+          member = null;
+        }
+    }
+    if (values > MOST_VALUES) throw new RangeError(`it holds more than ${MOST_VALUES} values`);
+  }
+  return spans;
+}
+
+/** From an opening quote to one past the closing one; -1 if there is none. `text`: the same with a character for each byte. */
+export function endOfString(bytes: Buffer, text: string, at: number): number {
+  let from = at + 1;
+  for (;;) {
+    const near = Math.min(from + SHORT, bytes.length);
+    while (from < near) {
+      const byte = bytes[from];
+      if (byte === QUOTE) return from + 1;
+      from += byte === BACKSLASH ? 2 : 1;
+    }
+    const quote = text.indexOf('"', from);
+    if (quote < 0) return -1;
+    let backslashes = 0;
+    while (quote - backslashes > from && bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
+    from = quote + 1;
+  }
+}
+
+/** The bytes with a character for each: the text that they were decoded to, if they are all ASCII. */
+export function characterEach(bytes: Buffer, text: string): string {
+  return text.length === bytes.length ? text : bytes.toString('latin1');
+}
+
+function skipSpace(bytes: Buffer, start: number): number {
+  let at = start;
+  while (isSpace(bytes[at])) at++;
+  return at;
+}
+
+function endWithoutSpace(bytes: Buffer, end: number): number {
+  let at = end;
+  while (isSpace(bytes[at - 1])) at--;
+  return at;
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
