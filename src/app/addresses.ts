@@ -2,9 +2,12 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Address } from '../server/settings.ts';
 
+/** So many clients may have connected and not been let in yet: Node lets in one each time round. */
+const BACKLOG = 1024;
+
 /** For `localhost`, fastify would open a second server beside the one that we know. */
-export function boundTo({ host, port }: Address): Address {
-  return { host: host === 'localhost' ? '127.0.0.1' : host, port };
+export function boundTo({ host, port }: Address): Address & { backlog: number } {
+  return { host: host === 'localhost' ? '127.0.0.1' : host, port, backlog: BACKLOG };
 }
 
 /** Where it listens, with the real port. */

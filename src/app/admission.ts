@@ -11,9 +11,10 @@ import { Gate } from '../overload/gate.ts';
 import { InFlightShares, placesWithReserve } from '../overload/in-flight-shares.ts';
 import { LoopDelay } from '../overload/loop-delay.ts';
 import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
+import { RefusalPace } from '../overload/refusal-pace.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import { HELD_AT_FIRST } from '../server/body-reader.ts';
-import type { AdmittedExchange, ClientAdmission } from '../server/client.ts';
+import type { AdmittedExchange, ClientAdmission } from '../server/client-handlers.ts';
 import type { ServerSettings } from '../server/settings.ts';
 
 /** What bodies may take of the memory: parsed, and made into what is sent on, each is there two or three times more. */
@@ -33,6 +34,8 @@ export interface AdmissionOptions {
   bodyBytes: number;
   /** Must not throw. */
   begin(exchange: Exchange): void;
+  /** Answers with the refusal, and closes the book. `isAddedUp`: its line in the log is one for many. Must not throw. */
+  refuse(exchange: Exchange, error: ApiError, isAddedUp: boolean): void;
   inFlight(): number;
   /** How many of them each tenant has. */
   inFlightByTenant(): Map<string, number>;
@@ -46,17 +49,22 @@ export class Admission implements ClientAdmission {
   readonly #shares: InFlightShares;
   readonly #delay: LoopDelay;
   readonly #refusals: Refusals;
+  readonly #pace: RefusalPace;
   readonly #lines: RefusalLines;
 
   constructor(options: AdmissionOptions) {
     const { loop, metrics } = options;
     this.#options = options;
-    this.#gate = new Gate<AdmittedExchange>(loop, options.begin);
     this.#bodies = new BodyRoom(options.bodyBytes);
     this.#shares = new InFlightShares(options.inFlightByTenant);
+    this.#gate = new Gate<AdmittedExchange>(loop, options.begin, (tenant) =>
+      this.#shares.hasLittle(tenant, options.inFlight()),
+    );
+    this.#pace = new RefusalPace(loop.clock);
     this.#delay = new LoopDelay(loop.clock, (lateMs) => {
       metrics.loopDelay.observe(lateMs / 1000);
       this.#gate.measured(lateMs);
+      this.#pace.move();
     });
     this.#refusals = new Refusals(options.chance);
     this.#lines = new RefusalLines(options.clock, options.log);
@@ -76,6 +84,7 @@ export class Admission implements ClientAdmission {
 
   stop(): void {
     this.#delay.stop();
+    this.#pace.flush();
     this.#lines.flush();
   }
 
@@ -124,10 +133,33 @@ export class Admission implements ClientAdmission {
     exchange.heldBytes = 0;
   }
 
-  /** A request is refused, for whatever reason. Does it have a line of its own in the log? */
-  refused(exchange: Exchange, error: ApiError): boolean {
+  /** A client has connected. */
+  connected(): void {
+    this.#gate.connected();
+  }
+
+  /** Refuses a request, for whatever reason: at once, unless its client was refused just now and did not heed it. */
+  refuse(exchange: AdmittedExchange, error: ApiError): void {
+    const isOverload = error.code === 'server_is_overloaded';
+    if (!isOverload || !this.#pace.hasToWait(exchange.connection) || !exchange.standAside()) {
+      this.#refuse(exchange, error, isOverload);
+      return;
+    }
+    this.over(exchange);
+    this.#pace.wait(() => {
+      // It is no time that the gateway needed.
+      exchange.readAt = this.#options.clock.now();
+      this.#refuse(exchange, error, isOverload);
+    });
+  }
+
+  #refuse(exchange: AdmittedExchange, error: ApiError, isOverload: boolean): void {
     this.#gate.refused(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
-    if (error.code !== 'server_is_overloaded') return true;
+    this.#options.refuse(exchange, error, isOverload && !this.#hasItsLine(exchange, error));
+  }
+
+  /** Counts a refusal that the load is the reason for. Does it have a line of its own in the log? */
+  #hasItsLine(exchange: Exchange, error: ApiError): boolean {
     const tenant = tenantOf(exchange);
     const reason: OverloadReason = error instanceof Overloaded ? error.reason : 'in_flight';
     this.#options.metrics.overloadRefusals.with({ tenant, reason }).value++;

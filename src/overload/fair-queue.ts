@@ -1,14 +1,18 @@
+import { Fifo } from './fifo.ts';
+
 /** What each tenant gets before it is the next one's turn. Milliseconds of work: a few small requests. */
 const QUANTUM = 0.1;
 
 /**
  * Waiting lines, one for each tenant, served in turn (deficit round robin): while several wait, each gets the same time, not the same number
- * of requests. Who has been given more than its turn, by a request that took long, is passed over until that is made up for; when
- * nobody waits any more, all is forgotten. Holds no more tenants than have waited since then.
+ * of requests. Who had nothing waiting comes first, for one turn. Who has been given more than its turn, by a request that took long, is
+ * passed over until that is made up for; when nobody waits any more, all is forgotten. Holds no more tenants than have waited since then.
  */
 export class FairQueue<T> {
   readonly #lines = new Map<string, Line<T>>();
-  /** All lines, the one whose turn it is first. */
+  /** Lines that have not had their first turn. */
+  #fresh = new Fifo<Line<T>>();
+  /** All other lines, the one whose turn it is first. */
   #turns = new Fifo<Line<T>>();
   #length = 0;
   /** Whose request was taken last. */
@@ -21,7 +25,7 @@ export class FairQueue<T> {
 
   /** That have a line. */
   get tenants(): number {
-    return this.#turns.length;
+    return this.#lines.size;
   }
 
   waitingOf(tenant: string): number {
@@ -33,7 +37,7 @@ export class FairQueue<T> {
     if (line === undefined) {
       line = { tenant, credit: QUANTUM, items: new Fifo() };
       this.#lines.set(tenant, line);
-      this.#turns.push(line);
+      this.#fresh.push(line);
     }
     line.items.push(item);
     this.#length++;
@@ -46,14 +50,17 @@ export class FairQueue<T> {
       return null;
     }
     for (;;) {
-      const line = this.#turns.first as Line<T>;
+      const isFresh = this.#fresh.length > 0;
+      const lines = isFresh ? this.#fresh : this.#turns;
+      const line = lines.first as Line<T>;
       if (line.credit > 0 && line.items.length > 0) {
         this.#served = line;
         this.#length--;
         return line.items.shift();
       }
-      this.#turns.shift();
-      if (line.credit >= 0 && line.items.length === 0) this.#lines.delete(line.tenant);
+      lines.shift();
+      // One that was fresh is to come round once before it can be fresh again.
+      if (!isFresh && line.credit >= 0 && line.items.length === 0) this.#lines.delete(line.tenant);
       else {
         line.credit += QUANTUM;
         this.#turns.push(line);
@@ -68,8 +75,9 @@ export class FairQueue<T> {
   }
 
   #forget(): void {
-    if (this.#turns.length === 0) return;
+    if (this.#lines.size === 0) return;
     this.#lines.clear();
+    this.#fresh = new Fifo();
     this.#turns = new Fifo();
   }
 }
@@ -79,36 +87,4 @@ interface Line<T> {
   /** Milliseconds of work that it may still be given in this turn; below 0: was given too much. */
   credit: number;
   readonly items: Fifo<T>;
-}
-
-/** First in, first out, without moving all the others up each time. */
-class Fifo<T> {
-  #items: (T | undefined)[] = [];
-  /** Where the first that is still there stands. */
-  #start = 0;
-
-  get length(): number {
-    return this.#items.length - this.#start;
-  }
-
-  get first(): T | undefined {
-    return this.#items[this.#start];
-  }
-
-  push(item: T): void {
-    this.#items.push(item);
-  }
-
-  /** It must not be empty. */
-  shift(): T {
-    const item = this.#items[this.#start] as T;
-    // Else it would be kept in memory, with all that it holds, until the others are moved up.
-    this.#items[this.#start++] = undefined;
-    // So seldom that each is moved up once on the average.
-    if (this.#start > 64 && this.#start * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#start);
-      this.#start = 0;
-    }
-    return item;
-  }
 }

@@ -7,9 +7,13 @@ const LATE = 3;
 const STAYS_LATE = 500;
 
 /** Given to beginning requests in each turn of the loop, at least; what was begun before goes on in between. Milliseconds. */
-const TURN = 1;
+const TURN = 0.25;
 /** But no less than this part of the time since the last turn: of a loop that does nothing but refuse, something is left for the others. */
 const SHARE = 0.1;
+/** Node takes on one new connection each time that it looks at its sockets: so often it looks again in a turn, if one has come. */
+const LOOKS = 8;
+/** A request is charged with no less: where the system counts a thread's work in steps, most would be charged with nothing. Milliseconds. */
+const LEAST_CHARGE = 0.01;
 /** About what a refusal takes, Node's reading of HTTP included. Milliseconds. */
 const REFUSAL = 0.02;
 /** And besides, for each byte of a body that is read over. Milliseconds. */
@@ -17,7 +21,7 @@ const REFUSED_BYTE = 1e-6;
 
 /** How long a request may have to wait while many come at once, which is soon over. Milliseconds. */
 const BURST_WAIT = 500;
-/** And once it has been too much without a break for `STANDING`: more waiting would answer no more requests. Milliseconds. */
+/** And once it has been too much for longer than `STANDING`: more waiting would answer no more requests. Milliseconds. */
 const STANDING_WAIT = 100;
 const STANDING = 1000;
 
@@ -25,6 +29,8 @@ const STANDING = 1000;
 const MEASURED_OVER = 250;
 /** Nor by a single long piece of work: one counts for so much at most. Milliseconds. */
 const MOST_AT_ONCE = 25;
+/** The delay of the loop counts so many times: everybody waits for it again and again, with each answer and each event of a stream. */
+const DELAY_WEIGHT = 3;
 /** As many may wait in any case, or it would never be known that there is time for more again. */
 const LEAST_ROOM = 4;
 
@@ -39,23 +45,29 @@ const LEAST_ROOM = 4;
 export class Gate<T> {
   readonly #loop: EventLoop;
   readonly #begin: (item: T) => void;
+  readonly #hasLittle: (tenant: string) => boolean;
   readonly #queue = new FairQueue<T>();
   #isLate = false;
   /** The next turn is asked for, or under way. */
   #turning = false;
   #turnedAt = 0;
   #turnEnds = 0;
+  /** In this turn; and whether a connection has come since it was last looked. */
+  #looks = 0;
+  #hasConnected = false;
+  /** When the request whose beginning is under way was begun, on the clock and in work; NaN: there is none. */
   #beganAt = Number.NaN;
+  #beganWork = 0;
   /** Since the last measurement. */
   #begun = 0;
   /** Milliseconds that refusals took since then. */
   #refusing = 0;
 
-  /** When it was last measured, and how much the loop had worked by then. */
+  /** When it was last measured, and how much the loop had worked by then; NaN: nobody asked, for it was on time. */
   #measuredAt: number;
-  #worked: number;
-  /** When there was last not too much to do, and when too much. On the clock's time. */
-  #easyAt: number;
+  #worked = Number.NaN;
+  /** Since when it is too much, with breaks that are shorter than `STAYS_LATE`, and when it last was. On the clock's time. */
+  #lateSince = 0;
   #hardAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds of work, while there was too much, that `#rate` and `#delay` come from; up to `MEASURED_OVER`. */
   #known = 0;
@@ -63,13 +75,12 @@ export class Gate<T> {
   #rate = 0;
   #delay = 0;
 
-  /** `begin` must not throw. */
-  constructor(loop: EventLoop, begin: (item: T) => void) {
+  /** `begin` must not throw. `hasLittle`: of all that is under way, with the request that is asked about; asked only where there is no room. */
+  constructor(loop: EventLoop, begin: (item: T) => void, hasLittle: (tenant: string) => boolean) {
     this.#loop = loop;
     this.#begin = begin;
+    this.#hasLittle = hasLittle;
     this.#measuredAt = loop.clock.now();
-    this.#worked = loop.worked();
-    this.#easyAt = this.#measuredAt;
   }
 
   /** That wait to be begun. */
@@ -99,7 +110,13 @@ export class Gate<T> {
     if (!this.#isLate || this.#known < MEASURED_OVER) return true;
     const room = this.#room();
     const { length, tenants } = this.#queue;
-    return length < room || this.#queue.waitingOf(tenant) * (tenants + 1) < room;
+    if (length < room || this.#queue.waitingOf(tenant) * (tenants + 1) < room) return true;
+    return this.#hasLittle(tenant);
+  }
+
+  /** A client has connected: there may be more of them, who have not been let in yet. */
+  connected(): void {
+    this.#hasConnected = true;
   }
 
   /** A request was refused, for whatever reason: that takes time as well. `bytes`: of its body, which are read over. */
@@ -110,15 +127,14 @@ export class Gate<T> {
   /** How late the loop is now. To be called again and again, whether it is or not. */
   measured(lateMs: number): void {
     const now = this.#loop.clock.now();
-    const worked = this.#loop.worked();
-    if (lateMs >= LATE || this.#queue.length > 0) {
+    const isHard = lateMs >= LATE || this.#queue.length > 0;
+    const worked = isHard || this.#isLate ? this.#loop.worked() : Number.NaN;
+    if (isHard) {
+      if (!this.#isLate) this.#lateSince = now;
       this.#isLate = true;
       this.#hardAt = now;
       this.#learn(worked - this.#worked, lateMs);
-    } else {
-      this.#easyAt = now;
-      if (this.#isLate && now - this.#hardAt > STAYS_LATE) this.#isOnTime();
-    }
+    } else if (this.#isLate && now - this.#hardAt > STAYS_LATE) this.#isOnTime();
     this.#measuredAt = now;
     this.#worked = worked;
     this.#begun = 0;
@@ -137,7 +153,7 @@ export class Gate<T> {
    * processor does for others makes everybody wait, but refusals would not bring it back. Nor would they bring back what refusals take.
    */
   #learn(worked: number, lateMs: number): void {
-    if (worked <= 0) return;
+    if (!(worked > 0)) return;
     const counted = Math.min(worked, MOST_AT_ONCE);
     this.#known = Math.min(this.#known + counted, MEASURED_OVER);
     const weight = counted / this.#known;
@@ -148,12 +164,19 @@ export class Gate<T> {
 
   /** How many may wait. */
   #room(): number {
-    const isStanding = this.#measuredAt - this.#easyAt > STANDING;
-    const wait = (isStanding ? STANDING_WAIT : BURST_WAIT) - this.#delay;
+    const isStanding = this.#measuredAt - this.#lateSince > STANDING;
+    const wait = (isStanding ? STANDING_WAIT : BURST_WAIT) - DELAY_WEIGHT * this.#delay;
     return Math.max(LEAST_ROOM, this.#rate * wait);
   }
 
   readonly #turn = (): void => {
+    if (this.#hasConnected && ++this.#looks < LOOKS) {
+      this.#hasConnected = false;
+      this.#loop.nextTurn(this.#turn);
+      return;
+    }
+    this.#looks = 0;
+    this.#hasConnected = false;
     const now = this.#loop.clock.now();
     this.#turnEnds = now + Math.max(TURN, SHARE * (now - this.#turnedAt));
     this.#turnedAt = now;
@@ -163,7 +186,11 @@ export class Gate<T> {
   /** Begins one, and comes back when what it could do at once is done. */
   readonly #next = (): void => {
     const now = this.#loop.clock.now();
-    if (!Number.isNaN(this.#beganAt)) this.#queue.charge(now - this.#beganAt);
+    const work = this.#loop.worked();
+    if (!Number.isNaN(this.#beganAt)) {
+      // A tenant is not to pay for others who had the processor meanwhile.
+      this.#queue.charge(Math.max(LEAST_CHARGE, Math.min(now - this.#beganAt, work - this.#beganWork)));
+    }
     const item = now < this.#turnEnds ? this.#queue.take() : null;
     if (item === null) {
       this.#beganAt = Number.NaN;
@@ -172,6 +199,7 @@ export class Gate<T> {
       return;
     }
     this.#beganAt = now;
+    this.#beganWork = work;
     this.#begun++;
     this.#begin(item);
     this.#loop.settled(this.#next);

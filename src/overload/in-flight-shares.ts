@@ -39,6 +39,15 @@ export class InFlightShares {
     return false;
   }
 
+  /** Has this tenant less than half of an equal share of the requests under way? `taken` are, with the one that is asked about. */
+  hasLittle(tenant: string, taken: number): boolean {
+    const counts = this.#countedWith(tenant, taken);
+    const others = Math.min(counts.get(tenant) ?? 1, taken) - 1;
+    // If it is taken on, it is asked about again.
+    counts.set(tenant, others);
+    return 2 * others * counts.size < taken;
+  }
+
   #countedWith(tenant: string, taken: number): Map<string, number> {
     if (++this.#asked >= taken * COUNTED_AFTER) {
       this.#asked = 0;

@@ -29,6 +29,27 @@ function spent(items: readonly Item[], tenant: string): number {
 }
 
 describe('a fair queue', () => {
+  it('begins with whoever had nothing waiting, however many others have', () => {
+    const queue = new FairQueue<Item>();
+    for (let n = 0; n < 50; n++) fill(queue, `flood${n}`, 100, 0.05);
+    takeFrom(queue, 500);
+    fill(queue, 'quiet', 1, 0.05);
+    assert.equal(takeFrom(queue, 1)[0]?.tenant, 'quiet');
+  });
+
+  it('lets nobody be the first again before all others have had their turn', () => {
+    const queue = new FairQueue<Item>();
+    for (const tenant of ['a', 'b', 'c']) fill(queue, tenant, 100, 0.1);
+    takeFrom(queue, 30);
+    const served: string[] = [];
+    for (let n = 0; n < 40; n++) {
+      if (queue.waitingOf('greedy') === 0) fill(queue, 'greedy', 1, 0.1);
+      served.push(...takeFrom(queue, 1).map(({ tenant }) => tenant));
+    }
+    const greedy = served.filter((tenant) => tenant === 'greedy').length;
+    assert.ok(greedy <= 11, served.join(' '));
+  });
+
   it('gives each tenant its own in the order in which they came', () => {
     const queue = new FairQueue<Item>();
     fill(queue, 'a', 300, 0.01);

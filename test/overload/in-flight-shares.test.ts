@@ -128,3 +128,34 @@ describe('places among the requests under way', () => {
     assert.ok(counted() < 15, `counted ${counted()} times`);
   });
 });
+
+describe('who has little of what is under way', () => {
+  function little(counts: Record<string, number>, tenant: string): boolean {
+    const all = new Map(Object.entries(counts));
+    const taken = [...all.values()].reduce((sum, count) => sum + count);
+    return new InFlightShares(() => new Map(all)).hasLittle(tenant, taken);
+  }
+
+  it('is who has less than half of an equal share, without the one that is asked about', () => {
+    assert.equal(little({ flood: 90, quiet: 10 }, 'quiet'), true);
+    assert.equal(little({ flood: 90, quiet: 10 }, 'flood'), false);
+    assert.equal(little({ flood: 75, quiet: 25 }, 'quiet'), true);
+    assert.equal(little({ flood: 74, quiet: 26 }, 'quiet'), false);
+    assert.equal(little({ a: 20, b: 20, c: 20, d: 20 }, 'a'), false);
+  });
+
+  it('is whoever has nothing else, and nobody who is alone', () => {
+    assert.equal(little({ a: 1, b: 1, c: 1, d: 1 }, 'a'), true);
+    assert.equal(little({ a: 1 }, 'a'), true);
+    assert.equal(little({ a: 2 }, 'a'), false);
+  });
+
+  it('is not what it is for having asked often', () => {
+    const counts = new Map([
+      ['flood', 900],
+      ['quiet', 100],
+    ]);
+    const shares = new InFlightShares(() => new Map(counts));
+    for (let n = 0; n < 50; n++) assert.equal(shares.hasLittle('quiet', 1000), true);
+  });
+});

@@ -1,9 +1,11 @@
 import { Gate } from '../../src/overload/gate.ts';
+import { InFlightShares } from '../../src/overload/in-flight-shares.ts';
 import { LoopDelay } from '../../src/overload/loop-delay.ts';
+import { RefusalPace } from '../../src/overload/refusal-pace.ts';
 import { SimulatedLoop } from './simulated-loop.ts';
 
 /** What the parts of a request take. Milliseconds of the loop's time. */
-export const COST = { reading: 0.015, beginning: 0.035, answering: 0.05, refusing: 0.01 };
+export const COST = { reading: 0.015, beginning: 0.035, answering: 0.05, refusing: 0.01, connecting: 0.06 };
 /** Requests a millisecond that the simulated gateway can carry. */
 export const CAPACITY = 1 / (COST.reading + COST.beginning + COST.answering);
 
@@ -18,6 +20,10 @@ export interface Asking {
   upstream?: number;
   /** What beginning takes, where that is not the usual. */
   beginning?: number;
+  /** Others have the processor for so long while it is begun. */
+  interrupted?: number;
+  /** Each comes on a connection of its own. */
+  anew?: true;
   /** A stream of so many events, one every `upstream` milliseconds. */
   events?: number;
 }
@@ -31,6 +37,8 @@ export interface Seen {
 }
 
 interface Request {
+  /** What it comes on. */
+  connection: object;
   asking: Asking;
   at: number;
 }
@@ -43,15 +51,25 @@ export class SimulatedGateway {
   readonly #start: number;
   readonly #gated: boolean;
   readonly #gate: Gate<Request>;
+  readonly #shares = new InFlightShares(() => new Map(this.#counts));
+  readonly #counts = new Map<string, number>();
+  #underWay = 0;
+  readonly #pace: RefusalPace;
 
   constructor({ gated = true } = {}) {
     const { loop } = this;
     this.#gated = gated;
-    this.#gate = new Gate<Request>(loop, (request) => this.#begin(request));
+    this.#gate = new Gate<Request>(
+      loop,
+      (request) => this.#begin(request),
+      (tenant) => this.#shares.hasLittle(tenant, this.#underWay),
+    );
     this.#start = loop.clock.now();
+    this.#pace = new RefusalPace(loop.clock);
     new LoopDelay(loop.clock, (ms) => {
       this.late.push({ at: this.#now, ms });
       if (gated) this.#gate.measured(ms);
+      this.#pace.move();
     }).start();
   }
 
@@ -63,7 +81,8 @@ export class SimulatedGateway {
     const { rate, from = 0, until } = asking;
     for (let n = 0, at = from; at < until; at = from + ++n / rate) {
       const arrival = at;
-      this.loop.at(this.#start + arrival, () => this.#arrived({ asking, at: arrival }));
+      if (asking.anew) this.#connects(asking, arrival);
+      else this.loop.at(this.#start + arrival, () => this.#arrived({ connection: {}, asking, at: arrival }));
     }
   }
 
@@ -83,20 +102,41 @@ export class SimulatedGateway {
     return this.loop.clock.now() - this.#start;
   }
 
+  /** Its request is there with the next look at the sockets. */
+  #connects(asking: Asking, at: number): void {
+    this.loop.connectAt(this.#start + at, () => {
+      this.loop.work(COST.connecting);
+      if (this.#gated) this.#gate.connected();
+      this.loop.at(this.loop.clock.now(), () => this.#arrived({ connection: {}, asking, at }));
+    });
+  }
+
   #arrived(request: Request): void {
     const { tenant } = request.asking;
     this.loop.work(COST.reading);
+    this.#counted(tenant, 1);
     if (!this.#gated) this.#begin(request);
     else if (!this.#gate.hasRoom(tenant) || !this.#gate.enter(tenant, request)) {
-      this.loop.work(COST.refusing);
-      this.#gate.refused(0);
-      this.#over(request, true);
+      const refuse = () => {
+        this.loop.work(COST.refusing);
+        this.#gate.refused(0);
+        this.#over(request, true);
+      };
+      if (this.#pace.hasToWait(request.connection)) this.#pace.wait(refuse);
+      else refuse();
     }
   }
 
+  #counted(tenant: string, change: 1 | -1): void {
+    this.#underWay += change;
+    this.#counts.set(tenant, (this.#counts.get(tenant) ?? 0) + change);
+    if (this.#counts.get(tenant) === 0) this.#counts.delete(tenant);
+  }
+
   #begin(request: Request): void {
-    const { beginning = COST.beginning, upstream = 0, events = 1 } = request.asking;
+    const { beginning = COST.beginning, interrupted = 0, upstream = 0, events = 1 } = request.asking;
     this.loop.work(beginning);
+    this.loop.standStill(interrupted);
     this.#answers(request, upstream, events);
   }
 
@@ -108,12 +148,15 @@ export class SimulatedGateway {
     });
   }
 
-  #over({ asking, at }: Request, refused: boolean): void {
+  #over({ connection, asking, at }: Request, refused: boolean): void {
+    this.#counted(asking.tenant, -1);
     this.seen.push({ tenant: asking.tenant, at, ms: this.#now - at, refused });
     const again = this.#again.get(asking.tenant);
     if (again !== undefined && this.#now < again.until) {
       const now = this.#now;
-      this.loop.at(this.loop.clock.now() + 0.2, () => this.#arrived({ asking: again, at: now + 0.2 }));
+      this.loop.at(this.loop.clock.now() + 0.2, () =>
+        this.#arrived({ connection, asking: again, at: now + 0.2 }),
+      );
     }
   }
 }

@@ -1,6 +1,9 @@
 import type { Clock, Timer } from '../../src/core/clock.ts';
 import type { EventLoop } from '../../src/overload/event-loop.ts';
 
+/** What it takes to go round once, with nothing to do. Milliseconds. */
+const TURN = 0.005;
+
 interface Due {
   at: number;
   fn: () => void;
@@ -12,10 +15,12 @@ interface Due {
  * due while it works is late, as it would be there.
  */
 export class SimulatedLoop implements EventLoop {
+  turns = 0;
   #now = 1000;
   #worked = 0;
   readonly #timers = new Heap();
   readonly #sockets = new Heap();
+  readonly #connecting = new Heap();
   #putOff: (() => void)[] = [];
   #settled: (() => void)[] = [];
 
@@ -61,15 +66,23 @@ export class SimulatedLoop implements EventLoop {
     this.#sockets.add({ at: time, fn });
   }
 
+  /** A client connects at that time: one is let in each time round, and what is done then is `fn`. */
+  connectAt(time: number, fn: () => void): void {
+    this.#connecting.add({ at: time, fn });
+  }
+
   /** Goes round for so long. */
   run(ms: number): void {
     const end = this.#now + ms;
     while (this.#now < end) {
+      this.turns++;
+      this.work(TURN);
       this.#runDue(this.#timers);
       this.#runDue(this.#sockets);
+      if (this.#connecting.first <= this.#now) this.#run(this.#connecting.take().fn);
       for (const fn of this.#putOff.splice(0)) this.#run(fn);
       if (this.#putOff.length > 0) continue;
-      const next = Math.min(this.#timers.first, this.#sockets.first);
+      const next = Math.min(this.#timers.first, this.#sockets.first, this.#connecting.first);
       this.#now = Math.max(this.#now, Math.min(next, end));
     }
   }

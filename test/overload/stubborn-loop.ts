@@ -47,8 +47,8 @@ export class StubbornLoop implements EventLoop {
     for (let n = 0; n < 60; n++) this.hold(11);
   }
 
-  /** What was put off has its turn. */
+  /** What was put off has its turn, and so has what is put off again by that. */
   turn(): void {
-    for (const fn of this.#putOff.splice(0)) fn();
+    while (this.#putOff.length > 0) for (const fn of this.#putOff.splice(0)) fn();
   }
 }
