@@ -3,16 +3,13 @@ import { parseArgs } from 'node:util';
 import { openLog } from './accounting/log.ts';
 import type { AppOptions } from './app/app.ts';
 import { type ConfigurationSource, readConfiguration } from './app/configuration.ts';
-import { type ConfigFiles, onDisk, RememberedFiles } from './config/files.ts';
+import { endAtFaults, FAULTY, TERMINATED } from './app/exits.ts';
 import { systemClock } from './core/clock.ts';
 import { parseAddress } from './server/schema.ts';
 import type { PrimaryOptions } from './workers/primary.ts';
 
-/** Exit statuses: 1 for a faulty configuration or a fault of the process, 2 for wrong usage. */
-const FAULTY = 1;
+/** Exit status; the others are in `app/exits.ts`. */
 const WRONG_USAGE = 2;
-/** A second SIGTERM or SIGINT: 128 + 15, as a shell has it. */
-const TERMINATED = 143;
 
 const USAGE = `usage: node src/main.ts [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT]`;
 
@@ -53,35 +50,28 @@ interface Gateway {
 async function main(): Promise<void> {
   const source = readArguments();
   const log = openLog('info');
-  const read = (files: ConfigFiles) => {
-    const found = readConfiguration(source, { env: process.env, files });
+  const env = process.env;
+  const read = async () => {
+    const found = await readConfiguration(source, { env, asRead: null });
     if (found.ok) for (const warning of found.warnings) log.warn({ problem: warning }, 'configuration');
     return found;
   };
-  const files = new RememberedFiles();
-  const first = read(files);
+  const first = await read();
   if (!first.ok) {
     process.stderr.write(`${first.problems.join('\n')}\n`);
     log.flush();
     process.exit(FAULTY);
   }
-  const { config } = first;
+  const { config, files } = first;
   log.setLevel(config.log.level);
 
-  const fault = (error: unknown) => {
-    log.fatal({ err: error }, 'uncaught error: the process ends');
-    log.flush();
-    process.exit(FAULTY);
-  };
-  process.on('uncaughtException', fault);
-  process.on('unhandledRejection', fault);
-
+  const fault = endAtFaults(log);
   const surroundings = { log, clock: systemClock, chance: Math.random };
   const count = config.server.workers === 'auto' ? availableParallelism() : config.server.workers;
   const gateway: Gateway =
     count === 1
-      ? await alone({ config, readConfig: () => read(onDisk), ...surroundings })
-      : await several({ count, config, files: files.all, ...surroundings });
+      ? await alone({ config, readConfig: read, ...surroundings })
+      : await several({ count, config, files, ...surroundings });
 
   let stopping = false;
   const stop = (signal: string) => {
@@ -120,7 +110,7 @@ async function main(): Promise<void> {
   /** Each of the two brings in what it needs: where there are workers, this process serves nobody. */
   async function alone(options: Omit<AppOptions, 'fileName' | 'environment'>): Promise<Gateway> {
     const { App } = await import('./app/app.ts');
-    const app = new App({ ...options, fileName: source.file, environment: process.env });
+    const app = new App({ ...options, fileName: source.file, environment: env });
     return {
       listen: () => app.listen(),
       reload: () => app.reload(),

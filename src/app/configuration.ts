@@ -1,5 +1,5 @@
-import type { ConfigFiles } from '../config/files.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadAside } from '../config/aside.ts';
+import type { ReadFiles } from '../config/files.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import { isLoopback } from '../server/schema.ts';
@@ -13,26 +13,36 @@ export interface ConfigurationSource {
   admin: Address | null;
 }
 
-export type Configuration =
-  /** `warnings`: what loads but cannot be what was meant. */
-  { ok: true; config: RuntimeConfig; warnings: string[] } | { ok: false; problems: string[] };
+/** `files`: all that was read for it. */
+export type Configuration = { files: ReadFiles } & (
+  | {
+      ok: true;
+      config: RuntimeConfig;
+      /** What loads but cannot be what was meant. */
+      warnings: string[];
+    }
+  | { ok: false; problems: string[] }
+);
 
-/** Reads the configuration as this process runs it. */
-export function readConfiguration(
+/** Reads the configuration as this process runs it. `asRead`: what is read instead of the disk; null: the disk. */
+export async function readConfiguration(
   { file, listen, admin }: ConfigurationSource,
-  { env, files }: { env: NodeJS.ProcessEnv; files: ConfigFiles },
-): Configuration {
-  const loaded = loadConfig(file, { env, readSecrets: true, files });
-  if (!loaded.ok) return { ok: false, problems: loaded.problems.map(formatProblem) };
+  { env, asRead }: { env: NodeJS.ProcessEnv; asRead: ReadFiles | null },
+): Promise<Configuration> {
+  const loaded = await loadAside({ file, env, asRead });
+  const { files } = loaded;
+  if (!loaded.ok) return { ok: false, files, problems: loaded.problems.map(formatProblem) };
   const { config } = loaded;
   if (admin !== null && !isLoopback(admin.host) && config.admin.token === null) {
     return {
       ok: false,
+      files,
       problems: ['--admin: an address that others can reach needs admin.token in the configuration'],
     };
   }
   return {
     ok: true,
+    files,
     warnings: loaded.warnings.map(formatProblem),
     config: {
       ...config,

@@ -1,7 +1,7 @@
 import { Limits } from '../quota/limits.ts';
 import { hashOfKey } from './key-hash.ts';
 import { SeenKeys } from './seen-keys.ts';
-import type { TenantSettings } from './settings.ts';
+import type { KeySettings, TenantSettings } from './settings.ts';
 
 /** Who a request is made for. */
 export interface Principal {
@@ -37,6 +37,8 @@ const NO_MORE: KeyLookup = { isComplete: true, find: () => null };
  * what is kept is of no use to who reads it.
  */
 export class HashedKeyring implements Keyring {
+  readonly #keys = new Map<string, { tenant: TenantSettings; key: KeySettings }>();
+  /** Of keys that somebody came with: most of thousands never do. */
   readonly #principals = new Map<string, Principal>();
   readonly #more: KeyLookup;
   readonly #seen: SeenKeys;
@@ -50,10 +52,7 @@ export class HashedKeyring implements Keyring {
     this.#more = more;
     this.#seen = seen;
     for (const tenant of tenants) {
-      for (const key of tenant.keys) {
-        const limits = new Limits(tenant.quotas, key);
-        this.#principals.set(key.sha256, { tenant, key: key.id, limits });
-      }
+      for (const key of tenant.keys) this.#keys.set(key.sha256, { tenant, key });
     }
   }
 
@@ -78,7 +77,16 @@ export class HashedKeyring implements Keyring {
   }
 
   #find(sha256: string): Principal | null {
-    return this.#principals.get(sha256) ?? this.#more.find(sha256);
+    return this.#principals.get(sha256) ?? this.#firstOf(sha256) ?? this.#more.find(sha256);
+  }
+
+  #firstOf(sha256: string): Principal | null {
+    const found = this.#keys.get(sha256);
+    if (found === undefined) return null;
+    const { tenant, key } = found;
+    const principal = { tenant, key: key.id, limits: new Limits(tenant.quotas, key) };
+    this.#principals.set(sha256, principal);
+    return principal;
   }
 }
 

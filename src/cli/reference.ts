@@ -26,16 +26,10 @@ function table(): string {
 }
 
 /** The line of one key, and those of the keys below it. */
-function rowsOf(schema: z.ZodType, path: string, later = false): string[] {
+function rowsOf(schema: z.ZodType, path: string): string[] {
   const told = unwrap(schema);
-  const { facets } = told;
-  if (facets.notYet !== undefined) return rowsOf(facets.notYet, path, true);
-  const refused = facets.notYetValues?.length
-    ? ` (${facets.notYetValues.map((word) => `\`${word}\``).join(', ')}: *not supported yet*)`
-    : '';
-  const meaning = `${later ? '*Not supported yet.* ' : ''}${told.description ?? ''}${refused}`;
-  const row = `| \`${path}\` | ${cell(typeOf(told, path))} | ${cell(defaultOf(told))} | ${cell(meaning)} |`;
-  return [row, ...(later ? [] : below(told, path))];
+  const row = `| \`${path}\` | ${cell(typeOf(told, path))} | ${cell(defaultOf(told))} | ${cell(told.description ?? '')} |`;
+  return [row, ...below(told, path)];
 }
 
 function below({ inner, facets }: Unwrapped, path: string): string[] {

@@ -40,23 +40,25 @@ export function compileModels(file: ConfigFile, scope: Scope): CompiledModels {
     const tree = builder.node(node, path, defaults, name, null);
     if (tree !== null) models.set(name, { name, tree });
   }
-  const directModel = (name: string): ModelEntry | null => {
-    const [provider, model] = splitDirect(name);
-    if (!file.direct_models || provider === null || model === null || !scope.names.providers.has(provider))
-      return null;
-    const settings = target(
-      { ...defaults, provider, overrideParams: { ...defaults.overrideParams, model } },
-      model,
-      null,
-    );
-    if (settings === null) return null;
-    return {
-      name,
-      tree: { kind: 'target', label: name, cache: cacheNode(null, defaults), target: settings },
-    };
-  };
+  const directModel = directModels(file.direct_models ? scope.names.providers : new Set(), defaults);
   addAliases(file, models, directModel, scope);
   return { models, directModel, origins: builder.origins };
+}
+
+/** Lives as long as the configuration does, and must not keep all that the file was read to. */
+function directModels(
+  providers: ReadonlySet<string>,
+  defaults: Inheritance,
+): (name: string) => ModelEntry | null {
+  const cache = cacheNode(null, defaults);
+  return (name) => {
+    const [provider, model] = splitDirect(name);
+    if (provider === null || model === null || !providers.has(provider)) return null;
+    const overrideParams = { ...defaults.overrideParams, model };
+    const settings = target({ ...defaults, provider, overrideParams }, model, null);
+    if (settings === null) return null;
+    return { name, tree: { kind: 'target', label: name, cache, target: settings } };
+  };
 }
 
 export function isModelName(name: string): boolean {
@@ -71,6 +73,20 @@ function splitDirect(name: string): [string, string] | [null, null] {
   return [name.slice(0, slash), name.slice(slash + 1)];
 }
 
+/** One result for each object: what thousands of targets inherit, they share. */
+function shared<F extends object, S>(make: (file: F) => S): (file: F) => S {
+  const made = new WeakMap<F, S>();
+  return (file) => {
+    const known = made.get(file) ?? make(file);
+    made.set(file, known);
+    return known;
+  };
+}
+
+const retrySettings = shared(toRetrySettings);
+const timeoutSettings = shared(toTimeoutSettings);
+const breakerSettings = shared(toBreakerSettings);
+
 function target(held: Inheritance, fallbackModel: string, prefill: boolean | null): TargetSettings | null {
   const { model = fallbackModel, ...overrideParams } = held.overrideParams;
   if (held.provider === null || typeof model !== 'string') return null;
@@ -79,9 +95,9 @@ function target(held: Inheritance, fallbackModel: string, prefill: boolean | nul
     provider: held.provider,
     model,
     overrideParams,
-    retry: toRetrySettings(held.retry),
-    timeouts: toTimeoutSettings(held.timeouts),
-    breaker: toBreakerSettings(held.breaker),
+    retry: retrySettings(held.retry),
+    timeouts: timeoutSettings(held.timeouts),
+    breaker: breakerSettings(held.breaker),
     strictParams: held.strictParams,
     cacheMarkers: held.cache.markers === 'auto',
     midStream: held.midStream,

@@ -19,6 +19,8 @@ export interface Compiled {
   config: RuntimeConfig;
   origins: Origins;
   capabilitiesFrom: string | null;
+  /** False: the file of prices is not at hand. */
+  pricesKnown: boolean;
 }
 
 /** Shorter ones can be guessed. Characters. */
@@ -46,9 +48,7 @@ export function compile(file: ConfigFile, scope: Scope): Compiled {
     scope.names.models.has(name) || scope.names.aliases.has(name) || directModel(name) !== null;
   const tenants = compileTenants(file, scope, isModel);
   const prices = compilePrices(file, scope);
-  if (prices !== null) warnOfUnpriced(tenants, models, prices, scope);
   const { capabilities, from: capabilitiesFrom } = compileCapabilities(file, scope);
-  if (capabilitiesFrom !== null) warnOfUnknown(providers, models, capabilities, scope);
   const admin = compileAdmin(file, scope);
   const server = compileServer(file, scope);
   const state = compileState(file, { tenants, providers }, scope);
@@ -72,5 +72,12 @@ export function compile(file: ConfigFile, scope: Scope): Compiled {
     log: { level: file.log.level, requestBodies: file.log.request_bodies },
     secrets: [...scope.secrets],
   };
-  return { config, origins, capabilitiesFrom };
+  return { config, origins, capabilitiesFrom, pricesKnown: prices !== null };
+}
+
+/** Warns of what cannot be meant, by what the parts are to each other. */
+export function lookOver({ config, capabilitiesFrom, pricesKnown }: Compiled, scope: Scope): void {
+  const { tenants, models, prices, providers, capabilities } = config;
+  if (pricesKnown) warnOfUnpriced(tenants, models, prices, scope);
+  if (capabilitiesFrom !== null) warnOfUnknown(providers, models, capabilities, scope);
 }

@@ -11,9 +11,14 @@ export const onDisk: ConfigFiles = { read: (path) => readFileSync(path, 'utf8') 
 /** What was read under each path, or the code of the error that it ended with. Holds secrets: for memory only. */
 export type ReadFiles = readonly (readonly [path: string, found: { text: string } | { code: string }])[];
 
-/** Reads from the disk, and remembers what was there. */
+/** Reads from the disk, or what was read before, and remembers what was there. */
 export class RememberedFiles implements ConfigFiles {
+  readonly #source: ConfigFiles;
   readonly #found = new Map<string, { text: string } | { code: string }>();
+
+  constructor(asRead: ReadFiles | null = null) {
+    this.#source = asRead === null ? onDisk : new FilesAsRead(asRead);
+  }
 
   /** All that was read so far. */
   get all(): ReadFiles {
@@ -22,7 +27,7 @@ export class RememberedFiles implements ConfigFiles {
 
   read(path: string): string {
     try {
-      const text = onDisk.read(path);
+      const text = this.#source.read(path);
       this.#found.set(path, { text });
       return text;
     } catch (error) {

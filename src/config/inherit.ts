@@ -18,10 +18,10 @@ export interface Inheritance {
   origins: JsonObject;
 }
 
-const RETRY = retrySchema.parse({});
-const TIMEOUTS = timeoutsSchema.parse({});
-const BREAKER = breakerSchema.parse({});
-const CACHE = cacheSchema.parse({});
+const RETRY = withoutUndefined(retrySchema.parse({})) as z.output<typeof retrySchema>;
+const TIMEOUTS = withoutUndefined(timeoutsSchema.parse({})) as z.output<typeof timeoutsSchema>;
+const BREAKER = withoutUndefined(breakerSchema.parse({})) as z.output<typeof breakerSchema>;
+const CACHE = withoutUndefined(cacheSchema.parse({})) as z.output<typeof cacheSchema>;
 
 /** What holds where the file says nothing. */
 export const BUILT_IN: Inheritance = {
@@ -34,10 +34,10 @@ export const BUILT_IN: Inheritance = {
   strictParams: false,
   midStream: 'error',
   origins: {
-    retry: label(asJson(RETRY), 'built in'),
-    timeouts: label(asJson(TIMEOUTS), 'built in'),
-    breaker: label(asJson(BREAKER), 'built in'),
-    cache: label(asJson(CACHE), 'built in'),
+    retry: label(RETRY, 'built in'),
+    timeouts: label(TIMEOUTS, 'built in'),
+    breaker: label(BREAKER, 'built in'),
+    cache: label(CACHE, 'built in'),
     strict_params: 'built in',
     mid_stream: 'built in',
     override_params: {},
@@ -69,14 +69,9 @@ export function inherit(above: Inheritance, node: Partial<NodeFile>, path: Path)
   };
 }
 
-/** Parsed settings hold nothing that JSON does not, whatever their types say of keys that are left out. */
-function asJson(settings: object): Json {
-  return withoutUndefined(settings);
-}
-
-/** `merge` keeps the shape of what it merges into. */
+/** The very same object where nothing is said: thousands of targets may inherit it. `merge` keeps the shape of what it merges into. */
 function merged<T extends object>(above: T, nearer: Json | undefined): T {
-  return merge(asJson(above), nearer) as unknown as T;
+  return merge(above as unknown as Json, nearer) as unknown as T;
 }
 
 function merge(above: Json, nearer: Json | undefined): Json {

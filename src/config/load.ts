@@ -1,12 +1,12 @@
 import { dirname, resolve } from 'node:path';
-import { compile } from './compile.ts';
+import { compile, lookOver } from './compile.ts';
 import type { Origins } from './compile-models.ts';
 import { type ConfigFiles, errorCode, onDisk } from './files.ts';
 import { shown } from './issues.ts';
 import { substitutedIn } from './located.ts';
 import { formatPath, type Problem } from './problem.ts';
 import type { RuntimeConfig } from './runtime.ts';
-import { configSchema, VERSION } from './schema.ts';
+import { type ConfigFile, configSchema, VERSION } from './schema.ts';
 import { namesOf, Scope } from './scope.ts';
 import { type Located, readSource, type Source } from './source.ts';
 import { validate } from './validate.ts';
@@ -26,6 +26,8 @@ export type Loaded =
   | {
       ok: true;
       config: RuntimeConfig;
+      /** What stands in the file, `${...}` replaced. */
+      data: ConfigFile;
       /** What loads but cannot be what was meant. */
       warnings: Problem[];
       /** Where each target's settings came from. */
@@ -46,13 +48,15 @@ export function loadConfig(file: string, options: LoadOptions): Loaded {
   try {
     text = (options.files ?? onDisk).read(file);
   } catch (error) {
-    const message =
-      errorCode(error) === 'ENOENT'
-        ? 'there is no such file'
-        : `the file cannot be read (${errorCode(error)})`;
-    return { ok: false, problems: [{ file, line: null, column: null, path: '', message }] };
+    return { ok: false, problems: [unreadable(file, error)] };
   }
   return loadText(file, text, options);
+}
+
+export function unreadable(file: string, error: unknown): Problem {
+  const code = errorCode(error);
+  const message = code === 'ENOENT' ? 'there is no such file' : `the file cannot be read (${code})`;
+  return { file, line: null, column: null, path: '', message };
 }
 
 /** The same for text that is at hand. `file` is what problems call it, and where relative paths begin. */
@@ -81,11 +85,21 @@ export function loadText(file: string, text: string, options: LoadOptions): Load
     damaged,
     position,
   });
-  const { config, origins, capabilitiesFrom } = compile(data, scope);
+  const compiled = compile(data, scope);
+  lookOver(compiled, scope);
   problems.push(...scope.problems);
   if (problems.length > 0) return { ok: false, problems: inOrder(file, problems) };
   const written = new Map(substitutedIn(root).map((scalar) => [formatPath(scalar.path), scalar.written]));
-  return { ok: true, config, origins, capabilitiesFrom, warnings: inOrder(file, scope.warnings), written };
+  const { config, origins, capabilitiesFrom } = compiled;
+  return {
+    ok: true,
+    config,
+    data,
+    origins,
+    capabilitiesFrom,
+    warnings: inOrder(file, scope.warnings),
+    written,
+  };
 }
 
 /** Told apart from the schema's own checks, because nothing else matters if the version is another one. */

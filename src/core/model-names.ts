@@ -6,21 +6,24 @@ const NAME = '{}';
 
 const WILDCARD = /[*#]/;
 
+/** What a name must begin with, end with and hold if it is to fit: told in less time than whether it does. */
+interface Outline {
+  head: string;
+  tail: string;
+  parts: readonly string[];
+}
+
 /** Text before and after the name, the latter from its end: it is looked for from there. */
 interface Spelling {
   before: string;
   after: string;
-  /** What a name must begin and end with, as with patterns. */
-  head: string;
-  tail: string;
+  outline: Outline;
   letters: number;
 }
 
 interface Pattern<T> {
   text: string;
-  /** What a name must begin and end with: told in less time than the whole pattern. */
-  head: string;
-  tail: string;
+  outline: Outline;
   letters: number;
   /** Of the entry: earlier ones win a tie. */
   order: number;
@@ -45,9 +48,8 @@ export class Names<T> {
   constructor(spellings: readonly string[], named: readonly { names: readonly string[]; value: T }[]) {
     this.#spellings = spellings.map((text) => {
       const [before = '', after = ''] = text.split(NAME);
-      const [head = ''] = before.split(WILDCARD);
-      const tail = after.split(WILDCARD).at(-1) ?? '';
-      return { before, after: reversed(after), head, tail, letters: lettersOf(before) + lettersOf(after) };
+      const outline = outlineOf(`${before}*${after}`);
+      return { before, after: reversed(after), outline, letters: lettersOf(before) + lettersOf(after) };
     });
     const patterns: Pattern<T>[] = [];
     for (const [order, { names, value }] of named.entries()) {
@@ -65,9 +67,7 @@ export class Names<T> {
     const exact = this.#exact.get(name);
     if (exact !== undefined) return exact.value;
     const spelt = this.#spelt(name);
-    const pattern = this.#patterns.find(
-      ({ text, head, tail }) => name.startsWith(head) && name.endsWith(tail) && matches(text, name),
-    );
+    const pattern = this.#patterns.find(({ text, outline }) => mayFit(outline, name) && matches(text, name));
     if (spelt === null || pattern === undefined) return spelt?.value ?? pattern?.value ?? null;
     const more = spelt.letters - pattern.letters || pattern.order - spelt.order;
     return more >= 0 ? spelt.value : pattern.value;
@@ -75,12 +75,11 @@ export class Names<T> {
 
   #spelt(name: string): { value: T; order: number; letters: number } | null {
     let best: { value: T; order: number; letters: number } | null = null;
-    const backwards = reversed(name);
-    for (const { before, after, head, tail, letters } of this.#spellings) {
-      if (!name.startsWith(head) || !name.endsWith(tail)) continue;
-      const starts = placesOf(reach(before, name));
+    for (const { before, after, outline, letters } of this.#spellings) {
+      if (!mayFit(outline, name)) continue;
+      const starts = reach(before, name);
       if (starts.length === 0) continue;
-      const ends = placesOf(reach(after, backwards)).map((place) => name.length - place);
+      const ends = reach(after, reversed(name)).map((place) => name.length - place);
       for (const start of starts) {
         for (const end of ends) {
           const found = start < end ? this.#exact.get(name.slice(start, end)) : undefined;
@@ -97,8 +96,16 @@ export class Names<T> {
 }
 
 function patternOf<T>(text: string, order: number, value: T): Pattern<T> {
-  const parts = text.split(WILDCARD);
-  return { text, head: parts[0] ?? '', tail: parts.at(-1) ?? '', letters: lettersOf(text), order, value };
+  return { text, outline: outlineOf(text), letters: lettersOf(text), order, value };
+}
+
+function outlineOf(pattern: string): Outline {
+  const parts = pattern.split(WILDCARD);
+  return { head: parts[0] ?? '', tail: parts.at(-1) ?? '', parts: parts.filter((part) => part !== '') };
+}
+
+function mayFit({ head, tail, parts }: Outline, name: string): boolean {
+  return name.startsWith(head) && name.endsWith(tail) && parts.every((part) => name.includes(part));
 }
 
 /** `*` says nothing. */
@@ -107,30 +114,29 @@ function lettersOf(pattern: string): number {
 }
 
 export function matches(pattern: string, text: string): boolean {
-  return reach(pattern, text)[text.length] === true;
+  return reach(pattern, text).at(-1) === text.length;
 }
 
-/** How far a pattern gets: true at each place of the text that it may end at. No pattern takes longer than its length times the text's. */
-function reach(pattern: string, text: string): boolean[] {
-  let places = Array.from({ length: text.length + 1 }, (_, place) => place === 0);
-  for (const sign of pattern.split('')) {
-    const first = places.indexOf(true);
-    if (first === -1) return places;
+/** The places of the text that a pattern may end at, in order. No pattern takes longer than its length times the text's. */
+function reach(pattern: string, text: string): number[] {
+  let places = [0];
+  for (let at = 0; at < pattern.length; at++) {
+    const [first] = places;
+    if (first === undefined) return places;
+    const sign = pattern[at] ?? '';
     if (sign === '*') {
-      places = places.map((_, place) => place >= first);
+      places = Array.from({ length: text.length + 1 - first }, (_, index) => first + index);
     } else {
-      places = places.map((_, place) => places[place - 1] === true && fits(sign, text[place - 1] ?? ''));
+      places = places.flatMap((place) => (fits(sign, text[place]) ? [place + 1] : []));
     }
   }
   return places;
 }
 
-function fits(sign: string, letter: string): boolean {
+/** No letter is none that anything fits. */
+function fits(sign: string, letter: string | undefined): boolean {
+  if (letter === undefined) return false;
   return sign === '#' ? letter >= '0' && letter <= '9' : sign === letter;
-}
-
-function placesOf(reached: readonly boolean[]): number[] {
-  return reached.flatMap((is, place) => (is ? [place] : []));
 }
 
 function reversed(text: string): string {

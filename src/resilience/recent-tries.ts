@@ -7,8 +7,8 @@ export class RecentTries {
   /** Since the last success, however long ago they were. */
   failuresInARow = 0;
   readonly #slotMs: number;
-  readonly #totals = new Float64Array(SLOTS);
-  readonly #failures = new Float64Array(SLOTS);
+  readonly #totals = none();
+  readonly #failures = none();
   /** Number of the slot being counted, since the clock's start. */
   #current: number;
 
@@ -31,7 +31,7 @@ export class RecentTries {
     this.failuresInARow += 1;
   }
 
-  #count(now: number, counts: Float64Array): void {
+  #count(now: number, counts: number[]): void {
     const current = Math.floor(now / this.#slotMs);
     if (current > this.#current) this.#moveTo(current);
     const slot = this.#current % SLOTS;
@@ -49,4 +49,9 @@ export class RecentTries {
     }
     this.#current = current;
   }
+}
+
+/** There may be thousands of these: an array of so few weighs a quarter of a typed one. */
+function none(): number[] {
+  return Array.from({ length: SLOTS }, () => 0);
 }

@@ -18,8 +18,8 @@ export class RetryBudget {
   readonly #minPerSecond: number;
   readonly #clock: Clock;
   /** One count a second, written round and round; the sums beside them spare adding them up. */
-  readonly #requests = new Float64Array(SLOTS);
-  readonly #retries = new Float64Array(SLOTS);
+  readonly #requests = none();
+  readonly #retries = none();
   #requestsSum = 0;
   #retriesSum = 0;
   /** The second that is being counted, and its place in the rings. */
@@ -73,6 +73,11 @@ export class RetryBudget {
 }
 
 /** The count at an index known to be within the ring. */
-function at(counts: Float64Array, index: number): number {
+function at(counts: readonly number[], index: number): number {
   return counts[index] ?? 0;
+}
+
+/** There may be thousands of these: an array of so few weighs a quarter of a typed one. */
+function none(): number[] {
+  return Array.from({ length: SLOTS }, () => 0);
 }

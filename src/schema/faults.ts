@@ -31,22 +31,11 @@ export function faultsOf(root: z.ZodType, issue: z.core.$ZodIssue, found: Standi
   }
   const schema = schemaAt(root, path);
   const facets = schema === null ? {} : unwrap(schema).facets;
-  if (facets.notYet !== undefined)
-    return [{ path, message: 'not supported yet; leave the key out', atKey: true }];
   if (issue.code === 'invalid_key') {
     return [{ path, message: issue.issues[0]?.message ?? 'expected another key', atKey: true }];
   }
   const text = found?.text ?? null;
   if (issue.code === 'invalid_value' && found !== null && text !== null) {
-    if (facets.notYetValues?.includes(text)) {
-      return [
-        {
-          path,
-          message: `${found.shown(false)} is not supported yet; expected ${oneOf(issue)}`,
-          atKey: false,
-        },
-      ];
-    }
     const meant = nearest(text, issue.values.map(String));
     const hint = meant === null ? '' : `; did you mean ${meant}?`;
     return [{ path, message: `expected ${oneOf(issue)}, found ${found.shown(false)}${hint}`, atKey: false }];
@@ -61,12 +50,8 @@ export function faultsOf(root: z.ZodType, issue: z.core.$ZodIssue, found: Standi
 
 function unknownKey(root: z.ZodType, path: Path, key: string): string {
   const known = knownKeys(root, path);
-  const works = known.filter((name) => {
-    const schema = schemaAt(root, [...path, name]);
-    return schema !== null && unwrap(schema).facets.notYet === undefined;
-  });
-  const meant = nearest(key, works);
-  return `unknown key; ${meant === null ? `known here: ${works.join(', ')}` : `did you mean ${meant}?`}`;
+  const meant = nearest(key, known);
+  return `unknown key; ${meant === null ? `known here: ${known.join(', ')}` : `did you mean ${meant}?`}`;
 }
 
 const KINDS: Readonly<Record<string, string>> = {

@@ -20,10 +20,6 @@ export interface Facets {
   form?: string;
   /** Its value is never shown. */
   secret?: true;
-  /** The key is known but does nothing yet, so it is refused. Holds what it will be. */
-  notYet?: z.ZodType;
-  /** Values of a choice that are known but do nothing yet. */
-  notYetValues?: readonly string[];
   /** The whole of a section whose keys are all optional here, because they are inherited. */
   whole?: z.ZodObject;
 }
@@ -41,18 +37,10 @@ export function facetsOf(schema: z.core.$ZodType): Facets {
   return { ...(parent === undefined ? {} : facetsOf(parent)), ...known.get(schema) };
 }
 
-/**
- * A key that is known but not supported yet: any value is refused with a problem that says so. To switch the key on,
- * take this wrapper away.
- */
-export function notYet(schema: z.ZodType) {
-  return mark(z.undefined().optional(), { notYet: schema });
-}
-
-/** One of some words. Those of `notYetWords` are refused as not supported yet: to switch one on, move it to `words`. */
-export function choice<const W extends readonly string[]>(words: W, notYetWords: readonly string[] = []) {
+/** One of some words. */
+export function choice<const W extends readonly string[]>(words: W) {
   const form = words.map((word) => `\`${word}\``).join(', ');
-  return mark(z.enum(words), { form, notYetValues: notYetWords });
+  return mark(z.enum(words), { form });
 }
 
 /** Text that is never shown, neither in a problem nor anywhere else. */

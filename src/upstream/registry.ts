@@ -208,11 +208,10 @@ export class UpstreamRegistry {
   ): Target {
     const provider = this.#providers.get(settings.provider);
     if (provider === undefined) throw new Error(`no provider ${settings.provider}`);
-    const url = new URL(provider.baseUrl);
-    const adapter = ADAPTERS[provider.adapter as AdapterName];
+    const { adapter, origin, basePath, keys } = wayTo(provider);
     const options: PoolOptions = {
       provider: provider.id,
-      origin: url.origin,
+      origin,
       connections: provider.connections,
       connectTimeout: settings.timeouts.connect,
       ca: provider.ca,
@@ -220,11 +219,10 @@ export class UpstreamRegistry {
     };
     pools.push(options);
     const { dispatcher, sockets } = this.#pools.get(options);
-    const lanes = provider.apiKeys.map((secret) => {
+    const lanes = keys.map(({ secret, headers }) => {
       const upstream = this.#upstream(provider, settings.model, secret, modelLabel, known);
       upstream.pace(provider.adaptive);
       const guard = upstream.guard(settings.breaker, settings.retry.budget);
-      const headers = requestHeaders(adapter, secret, provider.headers);
       const credentials = secret === null ? (this.#knowledge.credentials.get(provider.id) ?? null) : null;
       return { upstream, guard, headers, credentials };
     });
@@ -234,8 +232,8 @@ export class UpstreamRegistry {
       nextLane: 0,
       dispatcher,
       sockets,
-      origin: url.origin,
-      basePath: url.pathname.replace(/\/+$/, ''),
+      origin,
+      basePath,
       adapter,
       provider,
       capabilities: capabilitiesOf(settings, this.#knowledge),
@@ -319,6 +317,30 @@ function identityOfKey(provider: ProviderSettings, secret: string | null): strin
 /** What makes an upstream another one. */
 function identityOf(key: string, model: string): string {
   return `${key} ${model}`;
+}
+
+/** What all targets of a provider have in common. */
+interface Way {
+  adapter: Adapter;
+  origin: string;
+  basePath: string;
+  keys: readonly { secret: string | null; headers: readonly string[] }[];
+}
+
+const ways = new WeakMap<ProviderSettings, Way>();
+
+function wayTo(provider: ProviderSettings): Way {
+  const known = ways.get(provider);
+  if (known !== undefined) return known;
+  const { origin, pathname } = new URL(provider.baseUrl);
+  const adapter = ADAPTERS[provider.adapter as AdapterName];
+  const keys = provider.apiKeys.map((secret) => ({
+    secret,
+    headers: requestHeaders(adapter, secret, provider.headers),
+  }));
+  const way = { adapter, origin, basePath: pathname.replace(/\/+$/, ''), keys };
+  ways.set(provider, way);
+  return way;
 }
 
 /** The headers of every call: name, value, name, value … The provider's own `headers` win. */

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { ProcessLog } from '../accounting/log.ts';
 import type { Chance, Clock } from '../core/clock.ts';
+import { outputIsFile } from './output.ts';
 import type { Kind, Questions, Start } from './questions.ts';
 import { Slot } from './slot.ts';
 import { WorkerProcess } from './worker-process.ts';
@@ -36,8 +37,9 @@ export class Fleet {
     this.#options = options;
     this.#port = options.port;
     cluster.schedulingPolicy = cluster.SCHED_RR;
-    // What they write comes through this process: lines that several write to one pipe would get mixed up.
-    cluster.setupPrimary({ exec: WORKER, args: [], stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+    // Lines that would get mixed up come through this process.
+    const output = outputIsFile() ? 'inherit' : 'pipe';
+    cluster.setupPrimary({ exec: WORKER, args: [], stdio: ['ignore', output, 'inherit', 'ipc'] });
     const { clock, chance, log, died } = options;
     this.#slots = Array.from({ length: options.count }, (_, i) => {
       const accepts = (url: string) => this.#accepts(url);

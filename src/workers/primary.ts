@@ -3,7 +3,7 @@ import { boundTo, urlOf } from '../app/addresses.ts';
 import { type ConfigurationSource, readConfiguration } from '../app/configuration.ts';
 import { newIds } from '../app/ids.ts';
 import { needsRestart } from '../app/restart.ts';
-import { type ReadFiles, RememberedFiles } from '../config/files.ts';
+import type { ReadFiles } from '../config/files.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { adminListener } from '../server/admin.ts';
@@ -104,21 +104,20 @@ export class Primary {
 
   async #reload(workers: readonly WorkerProcess[]): Promise<ReloadEnd> {
     const { source, log } = this.#options;
-    const files = new RememberedFiles();
-    const read = readConfiguration(source, { env: process.env, files });
+    const read = await readConfiguration(source, { env: process.env, asRead: null });
     const problems = read.ok ? needsRestart(read.config, this.#config) : read.problems;
     if (!read.ok || problems.length > 0) return this.#refused(problems);
     for (const warning of read.warnings) log.warn({ problem: warning }, 'configuration');
-    const objections = await Promise.all(workers.map((worker) => objectionsOf(worker, files.all)));
+    const objections = await Promise.all(workers.map((worker) => objectionsOf(worker, read.files)));
     if (objections.flat().length > 0) return this.#refused([...new Set(objections.flat())]);
-    const { config } = read;
+    const { config, files } = read;
     let taken = false;
     for (const worker of workers) {
       const found = await worker.ask('take', null, TAKE_LIMIT).catch(() => null);
       if (found?.length === 0) {
         // From now on whoever begins begins with it.
         this.#config = config;
-        this.#files = files.all;
+        this.#files = files;
         taken = true;
       } else if (found !== null && !taken) return this.#refused(found);
       // Nobody knows which one it has, or the others have another: what takes its place has the one in force.

@@ -34,7 +34,7 @@ export class WorkerProcess {
   #questions = 0;
   #gone = false;
 
-  /** `write` is given what it writes to its standard output, in whole lines. */
+  /** `write` is given what it writes to its standard output, in whole lines, where that is this process's to read. */
   constructor(worker: Worker, number: number, clock: Clock, write: (lines: string) => void) {
     this.#worker = worker;
     this.#clock = clock;

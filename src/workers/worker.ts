@@ -3,14 +3,11 @@ import cluster from 'node:cluster';
 import { openLog } from '../accounting/log.ts';
 import { App, type Prepared } from '../app/app.ts';
 import { readConfiguration } from '../app/configuration.ts';
-import { FilesAsRead, type ReadFiles } from '../config/files.ts';
+import { endAtFaults, TERMINATED } from '../app/exits.ts';
 import { systemClock } from '../core/clock.ts';
 import { sent } from './errors.ts';
+import { outputIsFile } from './output.ts';
 import type { Answer, Kind, Question, Questions, Start } from './questions.ts';
-
-/** Exit statuses, as in `main.ts`. */
-const FAULTY = 1;
-const TERMINATED = 143;
 
 type Answers = {
   readonly [K in Kind]: (
@@ -19,14 +16,7 @@ type Answers = {
 };
 
 const log = openLog('info');
-
-const fault = (error: unknown) => {
-  log.fatal({ err: error }, 'uncaught error: the process ends');
-  log.flush();
-  process.exit(FAULTY);
-};
-process.on('uncaughtException', fault);
-process.on('unhandledRejection', fault);
+const fault = endAtFaults(log);
 
 // A terminal, or whoever stops a container, may tell the whole group. What is to be done, the primary says.
 let orphaned = false;
@@ -45,7 +35,7 @@ let prepared: Extract<Prepared, { ok: true }> | null = null;
 const answers: Answers = {
   start: async (start) => {
     log.setWorker(start.number);
-    const read = readHere(start, start.files);
+    const read = await readConfiguration(start.source, { env: process.env, asRead: start.files });
     if (!read.ok) throw new Error(read.problems.join('\n'));
     log.setLevel(read.config.log.level);
     const app = new App({
@@ -65,7 +55,7 @@ const answers: Answers = {
   prepare: async (files) => {
     prepared = null;
     const { app, start } = begun();
-    const read = readHere(start, files);
+    const read = await readConfiguration(start.source, { env: process.env, asRead: files });
     if (!read.ok) return read.problems;
     const found = await app.prepare(read.config);
     if (!found.ok) return found.problems;
@@ -117,8 +107,8 @@ process.on('message', (question: Question) => {
 if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
 process.on('disconnect', () => {
   orphaned = true;
-  // What is written went to the primary.
-  log.unread();
+  // The primary alone read it.
+  if (!outputIsFile()) log.unread();
   end().catch(fault);
 });
 
@@ -149,9 +139,4 @@ async function drainAndExit(): Promise<void> {
   await running?.app.drain();
   log.flush();
   process.exit(0);
-}
-
-/** As the primary read it. */
-function readHere({ source }: Start, files: ReadFiles) {
-  return readConfiguration(source, { env: process.env, files: new FilesAsRead(files) });
 }

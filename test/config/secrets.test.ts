@@ -24,7 +24,7 @@ const PLACES = {
   'a tenant key beside a hash': (s: string) =>
     `tenants: [{ id: t, keys: [{ id: k, sha256: ${s}, key: ${s} }] }]`,
   'an unknown key': (s: string) => `providers: { a: { adapter: vllm, api_kye: ${s} } }`,
-  'a key that is not supported yet': (s: string) => `idempotency: { encryption_key: ${s} }`,
+  'a key that what is kept is encrypted with': (s: string) => `idempotency: { encryption_key: ${s} }`,
 };
 
 for (const [name, text] of Object.entries(PLACES)) {

@@ -1,6 +1,6 @@
 /** The gateway as its users run it: a process of its own, told to do things by signals, and heard by what it writes. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,11 +19,16 @@ export interface ProcessOptions {
   cwd?: string;
   /** In a process group of its own, as a shell starts it. */
   ownGroup?: boolean;
+  /** Where its standard output goes; a pipe unless said. Heard either way. */
+  outputTo?: 'file';
 }
 
 interface CleansUp {
   after(cleanUp: () => Promise<void>): void;
 }
+
+/** At a file that is written to. Milliseconds. */
+const LOOK_EVERY = 20;
 
 /** A directory of its own, gone after the test. */
 export function temporaryDirectory(t: CleansUp): string {
@@ -45,21 +50,23 @@ export class GatewayProcess {
   #over = false;
   #waiting: (() => void)[] = [];
 
-  constructor(child: ChildProcess, file: string) {
+  /** `output`: the file that it writes to, where that is no pipe. */
+  constructor(child: ChildProcess, file: string, output: string | null) {
     this.child = child;
     this.file = file;
-    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text;
-      const complete = this.stdout.split('\n').slice(this.lines.length, -1);
-      for (const line of complete) this.lines.push(JSON.parse(line) as LogLine);
-      this.#wake();
-    });
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#heard(text));
+    const look = () => {
+      if (output !== null) this.#heard(readFileSync(output, 'utf8').slice(this.stdout.length));
+    };
+    const looking = setInterval(look, LOOK_EVERY);
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
       this.#wake();
     });
     this.ended = new Promise((resolve) => {
       child.on('close', (code, signal) => {
+        clearInterval(looking);
+        look();
         this.#over = true;
         this.#wake();
         resolve({ code, signal });
@@ -87,6 +94,13 @@ export class GatewayProcess {
 
   writeConfig(config: object): void {
     writeFileSync(this.file, JSON.stringify(config, null, 2));
+  }
+
+  #heard(text: string): void {
+    this.stdout += text;
+    const complete = this.stdout.split('\n').slice(this.lines.length, -1);
+    for (const line of complete) this.lines.push(JSON.parse(line) as LogLine);
+    this.#wake();
   }
 
   async #until<T>(look: () => T | undefined): Promise<T> {
@@ -118,6 +132,7 @@ export function startProcess(
   const file = join(directory, 'spillway.yaml');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(onFreePorts(config), null, 2));
   const { args = ['--config', 'CONFIG'], env = {}, nodeArgs = [], cwd = ROOT, ownGroup = false } = options;
+  const output = options.outputTo === 'file' ? join(directory, 'output') : null;
   const main = join(ROOT, 'src/main.ts');
   const child = spawn(
     process.execPath,
@@ -125,11 +140,11 @@ export function startProcess(
     {
       cwd,
       env: { PATH: process.env['PATH'] ?? '', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', output === null ? 'pipe' : openSync(output, 'w'), 'pipe'],
       detached: ownGroup,
     },
   );
-  const gateway = new GatewayProcess(child, file);
+  const gateway = new GatewayProcess(child, file, output);
   t.after(async () => {
     child.kill('SIGKILL');
     await gateway.ended;
