@@ -36,6 +36,11 @@ export interface EventReader {
   readonly finishedAllBegun: boolean;
   /** A tool call has begun whose choice has not finished: a lost event would be a lost piece of its arguments. */
   readonly callingTool: boolean;
+  /**
+   * Takes the data of an event that differs from one before in nothing but its text: it is `content`, and only its `output` is known then, no
+   * `value`. False: it is to be read.
+   */
+  readAlike?(bytes: Buffer, start: number, end: number): boolean;
   /** One event: its data, and its event field or ''. */
   read(data: string, eventType: string): ChunkKind;
 }

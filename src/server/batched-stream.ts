@@ -25,6 +25,7 @@ export class BatchedStream implements ResponseStream {
   #batched = 0;
   /** The writer has been told to wait. */
   #full = false;
+  #begun = false;
 
   constructor(response: ServerResponse, told: StreamTold) {
     this.#response = response;
@@ -52,7 +53,17 @@ export class BatchedStream implements ResponseStream {
     const response = this.#response;
     const bytes = this.#take();
     if (bytes === null || response.destroyed) return;
-    if (!response.write(bytes)) this.#told.backlog();
+    const { socket } = response;
+    // By itself Node would gather what is written in this tick, and there is nothing more.
+    socket?.cork();
+    if (!this.#begun) {
+      this.#begun = true;
+      // Node keeps them as long as the stream: written by themselves they are one string then, not the fifty that they were put together from.
+      response.flushHeaders();
+    }
+    const taken = response.write(bytes);
+    socket?.uncork();
+    if (!taken) this.#told.backlog();
     else if (this.#full) {
       this.#full = false;
       this.#told.room();

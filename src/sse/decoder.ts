@@ -7,6 +7,11 @@ export interface SseSink {
    * UTF-8, so that they can be passed on as they are; else null. It may be a view of the chunk that was pushed: whoever keeps it keeps the chunk.
    */
   event(data: string, type: string, raw: Buffer | null): void;
+  /**
+   * Asked before `event` of those that have nothing but one line of data, which begins at `data` and ends before two line feeds; the event
+   * begins at `start`. True: it has been taken as the bytes that it is.
+   */
+  take?(bytes: Buffer, start: number, data: number, end: number): boolean;
   /** A comment line: a sign of life without content. */
   comment?(): void;
 }
@@ -259,7 +264,9 @@ export class SseDecoder {
   /** `data: ` at `start`, no line end before the two LFs at `lf`. */
   #plainEvent(bytes: Buffer, start: number, lf: number): void {
     this.#checkSize(undefined, lf - start);
-    const data = bytes.toString('utf8', start + PLAIN_PREFIX.length, lf);
+    const from = start + PLAIN_PREFIX.length;
+    if (this.#sink.take?.(bytes, start, from, lf) === true) return;
+    const data = bytes.toString('utf8', from, lf);
     const end = lf + 2;
     // Clients decode strictly and fail on bytes that are not UTF-8, which are U+FFFD by now.
     const valid = !data.includes('\uFFFD');

@@ -11,7 +11,9 @@ import type { Output } from '../providers/openai/output.ts';
 import { SseDecoder, type SseSink } from '../sse/decoder.ts';
 import { encodeData } from '../sse/encoder.ts';
 import type { Continuation } from './continuing/continuation.ts';
-import { encodeAnew, encodeChunk, isPiece, isWithin, malformed } from './stream-events.ts';
+import { HeldBack } from './held-back.ts';
+import { PassingRun } from './passing-run.ts';
+import { encodeAnew, encodeChunk, isPiece, malformed } from './stream-events.ts';
 import type { BegunStream, Price, StreamOwner, StreamSink, StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 
@@ -20,6 +22,9 @@ const MAX_EVENT = 16 * 1024 * 1024;
 
 /** What comes before the first content is kept back up to this. Bytes. */
 const MAX_HELD = 1024 * 1024;
+
+/** From here on, what has begun comes no further before there is a reader, who is hardly ever further away than the end of a read. Bytes. */
+const ENOUGH_HELD = 64 * 1024;
 
 const NOTHING: Output = { characters: 0, reasoning: 0 };
 
@@ -44,7 +49,7 @@ export class AnswerStream implements BegunStream, SseSink {
   readonly #passed: Output = { characters: 0, reasoning: 0 };
   /** What a translator knows before it tells it to the client. */
   #usageKnown: Usage | null = null;
-  /** Of a relayed stream: the event that was passed on last. */
+  /** Of a relayed stream of named events: the one that was passed on last. */
   lastEvent: JsonObject | null = null;
   #begun = false;
   #heard = false;
@@ -54,13 +59,10 @@ export class AnswerStream implements BegunStream, SseSink {
   #told = false;
   #sink: StreamSink | null = null;
   /** Before there is a sink: what it will get. */
-  #held: Buffer[] = [];
-  #heldChunks: JsonObject[] = [];
-  #heldBytes = 0;
-  #heldEnd: { failure: Failure | null } | null = null;
-  /** The bytes at hand, and the run of them that can pass as they are. */
-  #run: { start: number; end: number } | null = null;
-  #bytes: Buffer | null = null;
+  #held: HeldBack | null = new HeldBack();
+  readonly #run = new PassingRun();
+  /** Nobody but the reader wants to know what the events say. */
+  readonly #passesUnread: boolean;
 
   constructor(format: StreamFormat, wishes: StreamWishes, owner: StreamOwner, redact: Redact) {
     this.#format = format;
@@ -76,6 +78,7 @@ export class AnswerStream implements BegunStream, SseSink {
     this.#present = wishes.present ?? null;
     this.transcript = wishes.transcript ?? null;
     this.continuation = wishes.continuation ?? null;
+    this.#passesUnread = this.#present === null && this.transcript === null && this.continuation === null;
   }
 
   /** Where a translator puts what it makes. */
@@ -118,21 +121,14 @@ export class AnswerStream implements BegunStream, SseSink {
   /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
   flow(sink: StreamSink): void {
     const held = this.#held;
-    this.#held = [];
+    this.#held = null;
+    const end = held?.end ?? null;
     // What nobody is there to take has not passed.
-    const gone = this.#heldEnd?.failure?.kind === 'client_gone';
-    let ready = true;
-    if (!gone) {
-      this.#sink = sink;
-      for (const bytes of held) ready = sink.write(bytes);
-      for (const chunk of this.#heldChunks) {
-        const bytes = this.#present?.(chunk) ?? null;
-        if (bytes !== null) ready = sink.write(bytes);
-      }
-      this.#heldChunks = [];
-    }
-    if (this.#heldEnd !== null) sink.end(this.#heldEnd.failure);
+    if (end?.failure?.kind !== 'client_gone') this.#sink = sink;
+    const ready = held === null || this.#sink === null || held.writeTo(sink, this.#present);
+    if (end !== null) sink.end(end.failure);
     else if (ready) this.#owner.resume();
+    else this.#owner.pause();
   }
 
   /** The reader can take more. */
@@ -142,14 +138,14 @@ export class AnswerStream implements BegunStream, SseSink {
 
   /** Bytes of the body. */
   push(chunk: Buffer): void {
-    this.#bytes = chunk;
+    this.#run.over(chunk);
     try {
       this.#decoder.push(chunk);
     } catch (error) {
       this.#break(malformed(error));
     }
     this.#flush();
-    this.#bytes = null;
+    this.#run.over(null);
   }
 
   /** The body has ended as it should, by the rules of HTTP. */
@@ -179,7 +175,17 @@ export class AnswerStream implements BegunStream, SseSink {
     if (this.#told) return;
     this.#told = true;
     if (this.#sink !== null) this.#sink.end(failure);
-    else this.#heldEnd = { failure };
+    else if (this.#held !== null) this.#held.end = { failure };
+  }
+
+  /** Of a relayed stream: an event that says nothing new but its text passes without a look at the rest. */
+  take(bytes: Buffer, start: number, data: number, end: number): boolean {
+    if (this.#over || !this.#begun || !this.#passesUnread || !this.#run.isOver(bytes)) return false;
+    if (this.#reader.readAlike?.(bytes, data, end) !== true) return false;
+    this.#count(this.#reader.output);
+    this.#runOn(start, end + 2);
+    this.#hasPassed('content');
+    return true;
   }
 
   event(data: string, type: string, raw: Buffer | null): void {
@@ -199,7 +205,7 @@ export class AnswerStream implements BegunStream, SseSink {
       this.#goOn(this.#reader.mended ?? this.#reader.value, kind, this.continuation);
       return;
     }
-    this.lastEvent = this.#reader.value;
+    if (this.#named) this.lastEvent = this.#reader.value;
     this.#count(this.#reader.output);
     if (this.#reader.value !== null) this.transcript?.note(this.#reader.value);
     if (this.#present !== null)
@@ -242,7 +248,7 @@ export class AnswerStream implements BegunStream, SseSink {
       if (this.#present === null) this.#write(encodeData(JSON.stringify(told)));
       else if (this.#sink !== null) this.#writePresented(told, this.#present);
       // Whoever speaks for all of the answer must not be told what may not become a part of it.
-      else this.#heldChunks.push(told);
+      else this.#held?.addChunk(told);
     }
     if (told !== null || kind === 'usage') this.#hasPassed(kind);
   }
@@ -315,7 +321,6 @@ export class AnswerStream implements BegunStream, SseSink {
 
   /** The event goes on: as its own bytes where they lie in the bytes at hand, else written anew. */
   #pass(data: string, type: string, raw: Buffer | null): void {
-    const bytes = this.#bytes;
     const reader = this.#reader;
     const price = reader.reportsUsage && this.#wantsUsage ? this.#price : null;
     if (raw === null || reader.mended !== null || price !== null) {
@@ -323,18 +328,18 @@ export class AnswerStream implements BegunStream, SseSink {
       this.#write(encodeAnew({ data, type: this.#named ? type : '' }, reader, price));
       return;
     }
-    if (bytes === null || !isWithin(raw, bytes)) {
-      this.#flush();
-      this.#write(raw);
-      return;
-    }
-    const start = raw.byteOffset - bytes.byteOffset;
-    const run = this.#run;
-    if (run !== null && run.end === start) run.end = start + raw.length;
+    const start = this.#run.placeOf(raw);
+    if (start >= 0) this.#runOn(start, start + raw.length);
     else {
       this.#flush();
-      this.#run = { start, end: start + raw.length };
+      this.#write(raw);
     }
+  }
+
+  #runOn(start: number, end: number): void {
+    if (this.#run.add(start, end)) return;
+    this.#flush();
+    this.#run.add(start, end);
   }
 
   #writeChunk(chunk: JsonObject): void {
@@ -348,24 +353,19 @@ export class AnswerStream implements BegunStream, SseSink {
 
   /** Writes the run of passed events. */
   #flush(): void {
-    const run = this.#run;
-    if (run === null || this.#bytes === null) return;
-    this.#run = null;
-    this.#write(
-      run.start === 0 && run.end === this.#bytes.length
-        ? this.#bytes
-        : this.#bytes.subarray(run.start, run.end),
-    );
+    const bytes = this.#run.take();
+    if (bytes !== null) this.#write(bytes);
   }
 
   #write(bytes: Buffer): void {
     if (this.#sink !== null) {
       if (!this.#sink.write(bytes)) this.#owner.pause();
-      return;
+    } else if (this.#held !== null) {
+      this.#held.add(bytes);
+      if (this.#begun) {
+        if (this.#held.size > ENOUGH_HELD) this.#owner.pause();
+      } else if (this.#held.size > MAX_HELD) this.#break('too much came before the first content');
     }
-    this.#held.push(bytes);
-    this.#heldBytes += bytes.length;
-    if (!this.#begun && this.#heldBytes > MAX_HELD) this.#break('too much came before the first content');
   }
 
   #complete(): void {

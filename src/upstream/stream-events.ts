@@ -37,15 +37,6 @@ export function isPiece(type: string): boolean {
   return type === 'ping' || type === '' || type.endsWith('delta');
 }
 
-/** Small buffers share their memory with others that have nothing to do with them. */
-export function isWithin(inner: Buffer, outer: Buffer): boolean {
-  return (
-    inner.buffer === outer.buffer &&
-    inner.byteOffset >= outer.byteOffset &&
-    inner.byteOffset + inner.length <= outer.byteOffset + outer.length
-  );
-}
-
 /** In words, what was wrong with the bytes. */
 export function malformed(error: unknown): string {
   return `malformed stream: ${error instanceof Error ? error.message : String(error)}`;

@@ -228,6 +228,57 @@ describe('SseDecoder', () => {
   });
 });
 
+describe('a sink that takes events as their bytes', () => {
+  class Taker extends Recorder {
+    readonly offered: { event: string; data: string }[] = [];
+    readonly #takes: string;
+
+    constructor(takes: string) {
+      super();
+      this.#takes = takes;
+    }
+
+    take(bytes: Buffer, start: number, data: number, end: number): boolean {
+      const text = bytes.toString('utf8', data, end);
+      this.offered.push({ event: bytes.toString('utf8', start, end + 2), data: text });
+      return text === this.#takes;
+    }
+  }
+
+  it('is given the others as events, in their order', () => {
+    const sink = new Taker('two');
+    new SseDecoder(sink, 1000).push(Buffer.from('data: one\n\ndata: two\n\ndata: three\n\n'));
+    assert.deepEqual(
+      sink.offered,
+      ['one', 'two', 'three'].map((data) => ({ event: `data: ${data}\n\n`, data })),
+    );
+    assert.deepEqual(sink.data, ['one', 'three']);
+  });
+
+  it('is asked of those that came in pieces as well', () => {
+    const sink = new Taker('one');
+    const decoder = new SseDecoder(sink, 1000);
+    for (const byte of Buffer.from('data: one\n\n')) decoder.push(Buffer.from([byte]));
+    assert.deepEqual(sink.offered, [{ event: 'data: one\n\n', data: 'one' }]);
+    assert.deepEqual(sink.data, []);
+  });
+
+  it('is not asked of events with other lines or line ends', () => {
+    const sink = new Taker('one');
+    const text = 'data: one\r\n\r\nevent: a\ndata: one\n\ndata: one\ndata: one\n\ndata:one\n\n';
+    new SseDecoder(sink, 1000).push(Buffer.from(text));
+    assert.deepEqual(sink.offered, []);
+    assert.deepEqual(sink.data, ['one', 'one', 'one\none', 'one']);
+  });
+
+  it('is not asked of one that is too large', () => {
+    const sink = new Taker('one');
+    const decoder = new SseDecoder(sink, 8);
+    assert.throws(() => decoder.push(Buffer.from('data: one\n\n')), SseOverflowError);
+    assert.deepEqual(sink.offered, []);
+  });
+});
+
 describe('the end of a stream', () => {
   it('is clean after a blank line', () => {
     for (const text of ['', 'data: a\n\n', 'data: a\r\n\r', 'data: a\n\n: ping\n', '\uFEFF']) {

@@ -221,6 +221,19 @@ describe('a try', () => {
     assert.deepEqual(scene.did, ['pause'], 'it stays as it was');
   });
 
+  it('takes no more than 64 KB of what has begun before it has a reader', async () => {
+    const scene = new Scene();
+    scene.headers();
+    const events = [ROLE, text('a'), text('b'.repeat(60_000)), text('c'.repeat(10_000))];
+    scene.events(...events.slice(0, 3));
+    assert.deepEqual(scene.did, []);
+    scene.events(...events.slice(3));
+    assert.deepEqual(scene.did, ['pause']);
+    await scene.read();
+    assert.equal(scene.written.join(''), encoded(...events).toString());
+    assert.deepEqual(scene.did, ['pause', 'resume']);
+  });
+
   for (const [encoding, pack] of Object.entries(PACKERS)) {
     it(`unpacks all that had come before its connection broke off: ${encoding}`, async () => {
       const scene = new Scene();

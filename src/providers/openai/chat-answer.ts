@@ -5,11 +5,18 @@ import { outputOf } from './output.ts';
 
 /** The answer to a chat that goes to the client as it came. `choices`: how many were asked for. */
 export function chatAnswer(choices: number): AnswerReader {
+  return choices === 1 ? OF_ONE_CHOICE : readerOf(choices);
+}
+
+/** By itself it remembers nothing. */
+function readerOf(choices: number): AnswerReader {
   return {
     plain: readCompletion,
     stream: () => ({ kind: 'relayed', reader: new ChunkReader(choices) }),
   };
 }
+
+const OF_ONE_CHOICE = readerOf(1);
 
 /** A whole chat completion, or what only looks like one. */
 function readCompletion(value: JsonObject, bytes: Buffer): PlainReading {

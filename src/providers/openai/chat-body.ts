@@ -16,20 +16,19 @@ export interface FittedBody {
 /** What a request says of a parameter once the target's overrides are in. */
 export type ReadParam = (name: string) => Json | undefined;
 
-/** Reads a parameter: the target's word where it has one, else the client's. Null and undefined: there is none. */
-export function paramsOf({ body, overrideParams }: Pick<Ask, 'body' | 'overrideParams'>): ReadParam {
-  return (name) =>
-    Object.hasOwn(overrideParams, name)
-      ? overrideParams[name]
-      : Object.hasOwn(body.value, name)
-        ? body.value[name]
-        : undefined;
+/** A parameter: the target's word where it has one, else the client's. Null and undefined: there is none. */
+export function paramOf(
+  { body, overrideParams }: Pick<Ask, 'body' | 'overrideParams'>,
+  name: string,
+): Json | undefined {
+  if (Object.hasOwn(overrideParams, name)) return overrideParams[name];
+  return Object.hasOwn(body.value, name) ? body.value[name] : undefined;
 }
 
 /** The client's body, changed only where the target, its host or its model wants it otherwise; all else stays byte for byte. */
 export function fitChat(ask: Ask, quirks: HostQuirks): FittedBody {
   const { body, streaming, model, overrideParams, capabilities } = ask;
-  const param = paramsOf(ask);
+  const param = (name: string) => paramOf(ask, name);
   const changes = chatChanges(body, streaming, { model, overrideParams, quirks });
   const drops = new Drops(ask.strict);
   const messages = param('messages');

@@ -1,10 +1,14 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { ChunkKind, EventReader } from '../event-reader.ts';
+import { ChunkFrame } from './chunk-frame.ts';
 import { bringsSomething, type Output } from './output.ts';
 
 /** Hundreds of times what a model can take or give: a report of more is a mistake. */
 const MOST_TOKENS = 1e9;
+
+/** A stream of which so many frames in a row fitted no second chunk has chunks of other kinds: no more are made. */
+const MOST_IN_VAIN = 4;
 
 /** What chunks say of the answer that they are of. */
 const HEAD = ['id', 'object', 'created', 'model'];
@@ -41,6 +45,12 @@ export class ChunkReader implements EventReader {
   #tools: ToolCalls | null = null;
   /** An event was damaged, so that something is missing. */
   #damaged = false;
+  /** Of a chunk that was read: others are known by it. */
+  #frame: ChunkFrame | null = null;
+  /** The next chunk that is read is to give a frame. */
+  #wantsFrame = false;
+  /** How many frames in a row, up to this one, have fitted nothing. */
+  #inVain = 0;
 
   /** `expected`: how many choices were asked for (`n`). */
   constructor(expected: number) {
@@ -72,7 +82,32 @@ export class ChunkReader implements EventReader {
       return this.#readText(data.trim(), eventType);
     }
     if (!isJsonObject(chunk)) return eventType === 'error' ? this.#failed({ error: data }) : 'invalid';
-    return this.#readObject(chunk, eventType);
+    const kind = this.#readObject(chunk, eventType);
+    if (this.#wantsFrame && kind === 'content') this.#takeFrame(data, chunk);
+    return kind;
+  }
+
+  /** What a chunk does that has been read, it does not do anew when it comes again: so only its text counts. */
+  readAlike(bytes: Buffer, start: number, end: number): boolean {
+    const length = this.#frame === null ? 0 : this.#frame.contentIn(bytes, start, end);
+    if (length === 0) {
+      this.#wantsFrame = this.#inVain < MOST_IN_VAIN;
+      return false;
+    }
+    this.#inVain = 0;
+    this.#forget();
+    this.output.characters = length;
+    return true;
+  }
+
+  #takeFrame(data: string, chunk: JsonObject): void {
+    this.#wantsFrame = false;
+    // What was mended, or counted as usage, would be anew each time.
+    if (this.mended !== null || this.reportsUsage) return;
+    const frame = ChunkFrame.of(data, chunk);
+    if (frame === null) return;
+    this.#frame = frame;
+    this.#inVain++;
   }
 
   /** One chunk that is parsed already, such as a translator's. */

@@ -13,13 +13,21 @@ export function fitMessages(given: readonly Json[], quirks: HostQuirks, recall: 
   const messages = fitted ?? given;
   for (let at = 0; at < messages.length; at++) {
     const message = messages[at] as Json;
-    if (!isJsonObject(message)) continue;
+    if (!isJsonObject(message) || isPlainText(message)) continue;
     const changed = fitMessage(message, quirks, mustReason, recall);
     if (changed === message) continue;
     fitted ??= [...messages];
     fitted[at] = changed;
   }
   return fitted;
+}
+
+/** What most messages are, and every host takes as it is. */
+function isPlainText(message: JsonObject): boolean {
+  const role = message['role'];
+  if ((role !== 'user' && role !== 'system') || typeof message['content'] !== 'string') return false;
+  for (const name in message) if (name !== 'role' && name !== 'content') return false;
+  return true;
 }
 
 /** Tools without what the host does not take; null where nothing needs to change. */

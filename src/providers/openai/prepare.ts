@@ -1,7 +1,7 @@
-import { type Ask, type Prepared, Unsupported } from '../adapter.ts';
+import { type AnswerReader, type Ask, type Prepared, Unsupported } from '../adapter.ts';
 import type { HostQuirks } from '../presets.ts';
 import { chatAnswer } from './chat-answer.ts';
-import { fitChat, paramsOf } from './chat-body.ts';
+import { fitChat, paramOf } from './chat-body.ts';
 import { embeddingsAnswer, fitEmbeddings } from './embeddings.ts';
 import { fitResponses, responsesAnswer } from './responses.ts';
 
@@ -19,7 +19,7 @@ export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
         body: fitted.body,
         dropped: fitted.dropped,
         echoes: ask.goesOn === true && quirks.echoes === true,
-        answer: () => chatAnswer(choices),
+        answer: choices === 1 ? answerOfOne : answerOf(choices),
       };
     }
     case 'responses':
@@ -31,6 +31,13 @@ export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
   }
 }
 
+function answerOf(choices: number): () => AnswerReader {
+  const reader = chatAnswer(choices);
+  return () => reader;
+}
+
+const answerOfOne = answerOf(1);
+
 function pathOf({ goesOn, provider }: Ask, { goesOnAt }: HostQuirks): string {
   const path = '/chat/completions';
   if (goesOn !== true || goesOnAt === undefined) return path;
@@ -39,6 +46,6 @@ function pathOf({ goesOn, provider }: Ask, { goesOnAt }: HostQuirks): string {
 }
 
 function choicesAsked(ask: Ask): number {
-  const n = paramsOf(ask)('n');
+  const n = paramOf(ask, 'n');
   return typeof n === 'number' && n > 1 ? n : 1;
 }
