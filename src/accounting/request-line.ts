@@ -1,3 +1,4 @@
+import type { Principal } from '../auth/keyring.ts';
 import type { TryRecord } from '../core/outcome.ts';
 import { type CacheSaved, NANODOLLARS, type PartSpent, type Spent } from '../core/usage.ts';
 import type { RequestEntry } from './request-entry.ts';
@@ -16,23 +17,34 @@ export interface Times {
  * fields that are always there, then those that only some requests have.
  */
 export class RequestLines {
-  readonly #tenants = new Pieces((tenant) => `,"tenant":${tenant},"key":`);
-  readonly #keys = new Pieces((key) => `${key},"model":`);
+  readonly #principals = new WeakMap<Principal, string>();
   readonly #models = new Pieces((model) => `${model},"target":`);
   readonly #targets = new Pieces((target) => `${target},"status":`);
   readonly #answeringTries = new Pieces((target) => `{"target":${target},"outcome":"ok","status":200,"ms":`);
 
   /** With its line end. */
   of(entry: RequestEntry, { wall, ms, gatewayMs }: Times): string {
-    const { principal, model, target, status, outcome, firstTokenMs, spent } = entry;
-    const tenant = this.#tenants.of(principal === null ? null : principal.tenant.id);
-    const key = this.#keys.of(principal === null ? null : principal.key);
-    const who = `${JSON.stringify(entry.id)}${tenant}${key}${this.#models.of(model)}`;
-    const how = `${this.#targets.of(target)}${status},"outcome":"${outcome}","stream":${entry.stream}`;
-    const firstToken = firstTokenMs === null ? 'null' : millisecondsOf(firstTokenMs);
-    const times = `${firstToken},"ms":${millisecondsOf(ms)},"gateway_ms":${millisecondsOf(gatewayMs)}`;
+    const { principal, model, target, status, outcome, stream, firstTokenMs, spent } = entry;
+    const who = principal === null ? NOBODY : this.#who(principal);
+    const how =
+      status === 200 && outcome === 'ok' && !stream
+        ? WELL
+        : `${status},"outcome":"${outcome}","stream":${stream},"tries":[`;
+    const times =
+      firstTokenMs === null
+        ? '],"first_token_ms":null,"ms":'
+        : `],"first_token_ms":${millisecondsOf(firstTokenMs)},"ms":`;
     const took = spent === null ? 'null,"cost_usd":null' : tookOf(spent);
-    return `{"level":30,"time":${wall},"msg":"request","id":${who}${how},"tries":[${this.#tries(entry.tries)}],"first_token_ms":${times},"tokens":${took}${restOf(entry)}}\n`;
+    return `{"level":30,"time":${wall},"msg":"request","id":${JSON.stringify(entry.id)}${who}${this.#models.of(model)}${this.#targets.of(target)}${how}${this.#tries(entry.tries)}${times}${millisecondsOf(ms)},"gateway_ms":${millisecondsOf(gatewayMs)},"tokens":${took}${restOf(entry)}}\n`;
+  }
+
+  #who(principal: Principal): string {
+    let who = this.#principals.get(principal);
+    if (who === undefined) {
+      who = whoIs(principal.tenant.id, principal.key);
+      this.#principals.set(principal, who);
+    }
+    return who;
   }
 
   #tries(tries: readonly TryRecord[]): string {
@@ -48,6 +60,15 @@ export class RequestLines {
     return text;
   }
 }
+
+function whoIs(tenant: string | null, key: string | null): string {
+  return `,"tenant":${JSON.stringify(tenant)},"key":${JSON.stringify(key)},"model":`;
+}
+
+const NOBODY = whoIs(null, null);
+
+/** How most requests end. */
+const WELL = '200,"outcome":"ok","stream":false,"tries":[';
 
 /** `cache_write` stands there only where there were some, `estimated` where they were counted here. */
 function tookOf({ usage, estimated, cost }: Spent): string {

@@ -21,11 +21,17 @@ export interface Left {
   resetsIn: number;
 }
 
-/** What is left of a quota `ms` after it stood so, as far as time alone tells: when all was to be back, all is. */
-export function leftAfter(limit: Limit, standing: Standing, ms: number): Left {
-  const { max } = limit;
-  const { used, reserved, resetsIn, share = max } = standing;
-  const taken = used + reserved;
+/**
+ * What is left of a quota `ms` after it stood so, as far as time alone tells: when all was to be back, all is. `taken`: where more is known of that
+ * than when it stood so.
+ */
+export function leftAfter(
+  { max }: Limit,
+  standing: Standing,
+  ms: number,
+  taken = standing.used + standing.reserved,
+): Left {
+  const { resetsIn, share = max } = standing;
   if (taken <= 0) return { max, remaining: Math.max(0, share - taken), resetsIn: 0 };
   if (resetsIn !== null && ms > 0) {
     if (resetsIn <= ms) return { max, remaining: Math.max(0, share), resetsIn: 0 };
@@ -34,10 +40,10 @@ export function leftAfter(limit: Limit, standing: Standing, ms: number): Left {
   return { max, remaining: Math.max(0, share - taken), resetsIn: resetsIn ?? 0 };
 }
 
-export function writeTrio(into: Record<string, string>, trio: Trio, left: Left): void {
-  into[trio.limit] = `${left.max}`;
-  into[trio.remaining] = `${left.remaining}`;
-  into[trio.reset] = formatReset(left.resetsIn);
+/** Adds them to headers that are a list: a name and its value in turn. */
+export function writeTrio(into: string[], trio: Trio, left: Left): void {
+  into.push(trio.limit, `${left.max}`, trio.remaining, `${left.remaining}`);
+  into.push(trio.reset, formatReset(left.resetsIn));
 }
 
 /** `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of quotas as they stand: each trio from the quota of its kind with the least left. */
@@ -50,7 +56,10 @@ export function rateLimitHeaders(counted: readonly Counted[]): Record<string, st
       const left = leftAfter(limit, standing, 0);
       if (least === null || left.remaining < least.remaining) least = left;
     }
-    if (least !== null) writeTrio(headers, trio, least);
+    if (least === null) continue;
+    headers[trio.limit] = `${least.max}`;
+    headers[trio.remaining] = `${least.remaining}`;
+    headers[trio.reset] = formatReset(least.resetsIn);
   }
   return headers;
 }

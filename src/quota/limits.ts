@@ -1,4 +1,4 @@
-import { DIMENSIONS, type Dimension, type DimensionRule } from './dimensions.ts';
+import { type Consumption, DIMENSIONS, type Dimension, type DimensionRule } from './dimensions.ts';
 import type { Period } from './periods.ts';
 import type { QuotaSettings } from './settings.ts';
 import { TRIOS, type Trio } from './trios.ts';
@@ -19,6 +19,12 @@ export interface Limit {
   max: number;
 }
 
+/** What a request asks of a limit. */
+export interface Demand {
+  limit: Limit;
+  amount: number;
+}
+
 /** Quotas that hold together for a request, with what follows from them: found out once, not at each request. */
 export class LimitSet {
   readonly limits: readonly Limit[];
@@ -32,6 +38,8 @@ export class LimitSet {
   readonly needsPrices: boolean;
   /** The places in `limits` of those that are told in headers, by the trio. */
   readonly told: readonly { trio: Trio; places: readonly number[] }[];
+  /** What every request asks of those that its tokens and money are nothing to; null in the places of the others. */
+  readonly #fixed: readonly (Demand | null)[];
 
   constructor(limits: readonly Limit[]) {
     this.limits = limits;
@@ -44,8 +52,21 @@ export class LimitSet {
       trio,
       places: [...limits.keys()].filter((place) => this.rules[place]?.header === trio.kind),
     })).filter(({ places }) => places.length > 0);
+    this.#fixed = limits.map((limit, place) => {
+      const rule = this.rules[place] as DimensionRule;
+      return rule.booking === 'reserve' ? null : { limit, amount: rule.amount(NOTHING) };
+    });
+  }
+
+  /** What a request that may take `most` asks of each. */
+  demands(most: Consumption): Demand[] {
+    return this.limits.map((limit, place) => {
+      return this.#fixed[place] ?? { limit, amount: (this.rules[place] as DimensionRule).amount(most) };
+    });
   }
 }
+
+const NOTHING: Consumption = { input: 0, output: 0, cost: 0 };
 
 /** The quotas of a tenant and one of its keys, ready to be looked up for each request. */
 export class Limits {

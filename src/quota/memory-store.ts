@@ -3,7 +3,7 @@ import { DIMENSIONS } from './dimensions.ts';
 import type { LedgerRow } from './ledger.ts';
 import type { Limit } from './limits.ts';
 import { MemoryLedger } from './memory-ledger.ts';
-import type { Admission, Demand, QuotaStore, Settlement, Standing, Ticket, Verdict } from './store.ts';
+import type { Admission, Demand, QuotaStore, Settlement, Standing, Verdict } from './store.ts';
 
 /** Of one tenant, by the limit's id. */
 type Counters = Map<string, Counter>;
@@ -27,11 +27,7 @@ export class MemoryStore implements QuotaStore {
   readonly #wall: () => number;
   /** By tenant. */
   readonly #accounts = new Map<string, Counters>();
-  /** By the request's id: admitted here and not yet settled. */
-  readonly #held = new Map<string, Ticket>();
   readonly #ledger: MemoryLedger;
-  /** Tickets of others that have been booked. */
-  readonly #booked = new WeakSet<Ticket>();
   readonly #tidier: Iterator<'next' | 'round', never>;
   /** How many are to be looked at. */
   #toTidy = 0;
@@ -47,30 +43,24 @@ export class MemoryStore implements QuotaStore {
   admit({ tenant, id, demands }: Admission): Verdict {
     this.#tidy();
     const account = this.#accountOf(tenant);
-    const counters: Counter[] = [];
+    const counters = demands.map(({ limit }) => this.#counterOf(account, limit));
     // One time for all of them, so that the ticket's is the one that each amount was booked by.
     let at = this.#wall();
-    for (const { limit } of demands) {
-      const counter = this.#counterOf(account, limit);
-      counters.push(counter);
-      at = counter.timeAt(at);
-    }
-    const known = this.#held.get(id);
-    if (known !== undefined) return { kind: 'admitted', standings: allOf(counters, at), ticket: known };
+    for (const counter of counters) at = counter.timeAt(at);
     if (!fits(counters, demands, at)) return { kind: 'refused', standings: allOf(counters, at, demands) };
     for (let i = 0; i < demands.length; i++) {
       const { limit, amount } = demands[i] as Demand;
       if (DIMENSIONS[limit.of].booking === 'count') counters[i]?.charge(amount, at);
       else counters[i]?.reserve(amount, at);
     }
-    const ticket: Ticket = { tenant, id, at, demands, held: true };
-    this.#held.set(id, ticket);
+    const ticket = { tenant, id, at, demands, held: true, settled: false };
     return { kind: 'admitted', standings: allOf(counters, at), ticket };
   }
 
   settle({ ticket, used, ledger }: Settlement): void {
     this.#tidy();
-    if (!this.#isFirst(ticket)) return;
+    if (ticket.settled === true) return;
+    ticket.settled = true;
     const now = this.#wall();
     const { demands } = ticket;
     const account = this.#accountOf(ticket.tenant);
@@ -125,7 +115,6 @@ export class MemoryStore implements QuotaStore {
 
   async close(): Promise<void> {
     this.#accounts.clear();
-    this.#held.clear();
   }
 
   /** Counters kept, empty ones that are yet to be dropped included. */
@@ -133,14 +122,6 @@ export class MemoryStore implements QuotaStore {
     let size = 0;
     for (const counters of this.#accounts.values()) size += counters.size;
     return size;
-  }
-
-  /** Settles a ticket as far as its being settled twice goes. False for the second time. */
-  #isFirst(ticket: Ticket): boolean {
-    if (ticket.held) return this.#held.delete(ticket.id);
-    if (this.#booked.has(ticket)) return false;
-    this.#booked.add(ticket);
-    return true;
   }
 
   #accountOf(tenant: string): Counters {
@@ -197,14 +178,11 @@ function fits(counters: readonly Counter[], demands: readonly Demand[], now: num
 
 /** `refused`: the demands that there was no room for. */
 function allOf(counters: readonly Counter[], now: number, refused: readonly Demand[] = []): Standing[] {
-  const standings: Standing[] = [];
-  for (let i = 0; i < counters.length; i++) {
-    const counter = counters[i] as Counter;
-    const demand = refused[i];
+  return counters.map((counter, place) => {
+    const demand = refused[place];
     const roomIn = demand === undefined ? 0 : counter.roomIn(demand.amount, demand.limit.max, now);
-    standings.push(standingOf(counter, roomIn, now));
-  }
-  return standings;
+    return standingOf(counter, roomIn, now);
+  });
 }
 
 function standingOf(counter: Counter, roomIn: number | null, now: number): Standing {

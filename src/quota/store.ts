@@ -1,5 +1,7 @@
 import type { LedgerEntry, LedgerRow } from './ledger.ts';
-import type { Limit } from './limits.ts';
+import type { Demand, Limit } from './limits.ts';
+
+export type { Demand } from './limits.ts';
 
 /**
  * Where quotas are counted: in this process, or in Redis for all gateways. Both keep this contract and pass one test suite.
@@ -10,12 +12,14 @@ import type { Limit } from './limits.ts';
 export interface QuotaStore {
   /**
    * Takes all demands or none, in one atomic step. Taken means: `used` and `reserved` of every counter and the amount together are
-   * within the limit. Doing it twice with the same id does it once. A store that need not wait for anybody answers at once. Rejects with StateUnavailable (src/state/unavailable.ts) where the store cannot be reached.
+   * within the limit. Each id is asked for once; a store whose answers may get lost on the way asks again by itself, and takes it once.
+   * One that need not wait for anybody answers at once. Rejects with StateUnavailable (src/state/unavailable.ts) where the store cannot be reached.
    */
   admit(admission: Admission): Verdict | Promise<Verdict>;
   /**
-   * Books what was used, and gives back what was held. Once for each ticket; done in the background, in order, again and again until
-   * the store has it, and applied once.
+   * Books what was used, and gives back what was held. A ticket goes back to the store that gave it, or whose place was taken while it
+   * was away; settled again, nothing more happens. Done in the background, in order, again and again until the store has it, and applied
+   * once.
    */
   settle(settlement: Settlement): void;
   /** Counters as they stand. Rejects with StateUnavailable. */
@@ -26,11 +30,6 @@ export interface QuotaStore {
   flush(tenant: string | null): Promise<boolean>;
   /** Ends its work. What is not yet applied is lost. */
   close(): Promise<void>;
-}
-
-export interface Demand {
-  limit: Limit;
-  amount: number;
 }
 
 export interface Admission {
@@ -67,6 +66,8 @@ export interface Ticket {
   demands: readonly Demand[];
   /** Does the store hold it? False where it was let in while the store was away: then everything is still to be booked. */
   held: boolean;
+  /** The store's own note, that it has been settled: where nothing gets lost, that is all there is to be known of a ticket. Left out: no. */
+  settled?: boolean;
 }
 
 export interface Settlement {

@@ -56,6 +56,29 @@ describe('limits', () => {
     assert.equal(limits.forModel('a', 'b'), limits.forModel('c', 'd'));
   });
 
+  it('ask of a request its tokens and its money, and one of what is counted or held, in their order', () => {
+    const limits = new Limits(
+      [
+        quota(),
+        quota({ of: 'requests' }),
+        quota({ of: 'usd' }),
+        quota({ of: 'concurrent', per: null }),
+        quota({ of: 'input_tokens' }),
+        quota({ of: 'output_tokens' }),
+      ],
+      null,
+    );
+    const demands = limits.forModel('m', 'm').demands({ input: 30, output: 12, cost: 7 });
+    assert.deepEqual(
+      demands.map(({ amount }) => amount),
+      [42, 1, 7, 1, 30, 12],
+    );
+    assert.deepEqual(
+      demands.map(({ limit }) => limit),
+      limits.all,
+    );
+  });
+
   it('are found out once for the names that some are narrowed to, and once for all that clients make up', () => {
     const limits = new Limits([quota(), quota({ models: ['smart'] })], null);
     assert.equal(limits.forModel('smart', 'a'), limits.forModel('smart', 'b'));

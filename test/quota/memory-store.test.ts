@@ -149,17 +149,6 @@ describe('the store in memory, by itself', () => {
     );
   });
 
-  it('does nothing with a ticket that another store holds', async () => {
-    const desk = new Desk(setUp());
-    const [tokens, requests] = [limit('tokens/minute', 9), limit('requests/minute', 9)];
-    const foreign = await new Desk(setUp()).take([tokens, 5], [requests, 1]);
-    await desk.take([tokens, 4], [requests, 1]);
-    await desk.settle(foreign, [3, 0], [entry(1)]);
-    assert.deepEqual(await desk.taken(tokens), [0, 4]);
-    assert.deepEqual(await desk.taken(requests), [1, 0]);
-    assert.deepEqual(await desk.store.ledger(['2026-11-22'], null), []);
-  });
-
   it('does not follow the clock of another store into the future', async () => {
     const desk = new Desk(setUp());
     const of = limit('tokens/minute', 9);

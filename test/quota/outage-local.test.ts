@@ -284,13 +284,4 @@ describe('on_outage: local', () => {
     gateway.line.cut();
     await assert.rejects(gateway.store.ledger(['2026-11-22'], null), StateUnavailable);
   });
-
-  it('answers a request that is repeated as it did before, and takes nothing more', async () => {
-    const gateway = new Gateway();
-    gateway.line.cut();
-    const admission = { tenant: 'acme', id: 'once', demands: [{ limit: TOKENS, amount: 60 }] };
-    const verdicts = [await gateway.store.admit(admission), await gateway.store.admit(admission)];
-    assert.deepEqual(verdicts[0], verdicts[1]);
-    assert.deepEqual(await gateway.taken(TOKENS), [0, 60]);
-  });
 });

@@ -212,14 +212,15 @@ describe('a clock', () => {
     const desk = deskOf(gateway);
     const [second, minute] = [limit('tokens/second', 100), limit('tokens/minute', 100)];
     const demands = [second, minute].map((of) => ({ limit: of, amount: 5 }));
-    const ahead: Ticket = { tenant: 'acme', id: newId(), at: Date.now() + 3_600_000, demands, held: false };
-    await desk.settle(ahead, [5, 5]);
-    await desk.settle({ ...ahead, at: ahead.at + 600_000 }, [7, 7]);
+    const ahead = Date.now() + 3_600_000;
+    const letIn = (at: number): Ticket => ({ tenant: 'acme', id: newId(), at, demands, held: false });
+    await desk.settle(letIn(ahead), [5, 5]);
+    await desk.settle(letIn(ahead + 600_000), [7, 7]);
     const standings = await gateway.store.standings('acme', [second, minute]);
     assert.equal(standings[1]?.used, 12);
     assert.ok((standings[0]?.resetsIn ?? 0) <= 1_050 && (standings[1].resetsIn ?? 0) <= 63_000);
     const ticket = await desk.take([minute, 1]);
-    assert.ok(ticket.at < ahead.at - 3_000_000);
+    assert.ok(ticket.at < ahead - 3_000_000);
   });
 
   it('by which it is too early to undo anything keeps nothing else waiting', async (t) => {

@@ -116,6 +116,7 @@ export async function openRig(
       for (const node of nodes) await node.call('EVAL', KEEP, 0, prefix, ms, ...ids);
     },
     another: add,
+    isAskedAgain: true,
     async crash(store) {
       await living.get(store)?.die();
     },

@@ -5,4 +5,4 @@ import { storeSuite } from './store-suite.ts';
 
 const redis = await startRedis({ after });
 
-storeSuite('the store in Redis', (t) => openRig(t, [redis], redis.url));
+storeSuite('the store in Redis', (t) => openRig(t, [redis], redis.url), true);

@@ -46,8 +46,6 @@ export class RedisStore implements QuotaStore {
   readonly #accounts = new Map<string, Account>();
   /** Admitted without any demand, and not yet settled: when. */
   readonly #undemanding = new Map<string, number>();
-  /** Tickets of others that have been booked. */
-  readonly #booked = new WeakSet<Ticket>();
   /** Accounts with something to be sent at the end of this turn, together with what else comes in it. */
   readonly #toSend = new Set<Account>();
   #sender: NodeJS.Immediate | null = null;
@@ -159,8 +157,8 @@ export class RedisStore implements QuotaStore {
   #isFirst(ticket: Ticket, account: Account): boolean {
     if (ticket.held)
       return ticket.demands.length > 0 ? account.drops(ticket.id) : this.#undemanding.delete(ticket.id);
-    if (this.#booked.has(ticket)) return false;
-    this.#booked.add(ticket);
+    if (ticket.settled === true) return false;
+    ticket.settled = true;
     return true;
   }
 

@@ -14,6 +14,8 @@ export interface Rig {
   now(): number;
   /** A second gateway on the same state; null for a store that is one process's own. */
   another: (() => Promise<QuotaStore>) | null;
+  /** What it is asked again under the same id it takes once: its answers may get lost. Left out: nobody asks it again. */
+  isAskedAgain?: true;
   /** Ends a gateway without a word. What it had reserved is given back from `leaseMs` later. */
   crash?(store: QuotaStore): Promise<void>;
   leaseMs?: number;
