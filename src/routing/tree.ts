@@ -32,6 +32,13 @@ export function isCached<T>(node: TreeNode<T>): node is CachedNode<T> {
   return node.cache !== null;
 }
 
+/** Children of which a second is asked beside a silent one. */
+export type RacedNode<T> = FallbackNode<T> & { hedge: HedgeSettings };
+
+export function isRaced<T>(node: TreeNode<T>): node is RacedNode<T> {
+  return node.kind === 'fallback' && node.hedge !== null && node.children.length > 1;
+}
+
 export interface TargetNode<T> {
   kind: 'target';
   /** Its `name`, else its place in the tree, such as `models.smart.targets[1]`. */

@@ -1,21 +1,12 @@
 import type { Cancellation } from '../core/cancellation.ts';
-import type { Chance, Clock } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { OUTCOME_RULES } from '../core/outcome.ts';
-import { inOrder } from './balance.ts';
 import type { Hedges } from './hedge.ts';
 import { targetsOf } from './map-tree.ts';
-import type { Measures } from './measures.ts';
-import { type Codes, endAfter, goesOn, type NodeEnd, SUPERSEDED, type WalkFailure } from './node-end.ts';
-import type { Facts } from './query.ts';
+import { goesOn, type NodeEnd, SUPERSEDED, type WalkFailure } from './node-end.ts';
 import { race } from './race.ts';
-import {
-  type CachedNode,
-  type FallbackNode,
-  type HedgeAfter,
-  type HedgeSettings,
-  isCached,
-  type TreeNode,
-} from './tree.ts';
+import { type CachedNode, type HedgeAfter, isCached, type RacedNode, type TreeNode } from './tree.ts';
+import { type Level, type Traveller, Way } from './way.ts';
 
 /** What the walk must know of a call to one target. */
 export type CallResult<A> =
@@ -25,17 +16,10 @@ export type CallResult<A> =
   | { kind: 'skipped'; coolsInMs: number | null };
 
 /** The request that walks, as far as the walk must know it. */
-export interface Walking<T, A> {
-  /** What conditions ask of the request; called where there are conditions. */
-  facts(): Facts;
+export interface Walking<T, A> extends Traveller<T> {
   readonly clock: Clock;
-  readonly chance: Chance;
   /** Of the request. Children that may run beside each other get one of their own each, which ends with it. */
   readonly cancellation: Cancellation;
-  /** Asked for where targets have to be judged. */
-  readonly measures: Measures<T>;
-  /** What keeps to one child, by the name of the header or field; null: the request has none. */
-  stickyValue(name: string): string | null;
   /** Of the process. */
   readonly hedges: Hedges;
   /** Looks for an answer that is kept, where a node says so; null: there is none, the node is visited. `cancellation`: of this part of the walk. */
@@ -60,21 +44,17 @@ interface Cooling<T> {
   target: T;
   /** When it may be asked, on the clock's time: what is asked meanwhile takes time of its own. */
   readyAt: number;
-  /** Of every strategy above it. */
-  above: readonly Codes[];
+  /** The nearest strategy above it. */
+  level: Level<T> | null;
 }
 
 /**
  * Walks a tree until a target answers, a failure ends the request, or nothing is left; then waits for cooldowns, the shortest
  * first, where that is allowed. Returns the answer, or null: why, the caller has seen.
  */
-export async function walk<T, A>(root: TreeNode<T>, request: Walking<T, A>): Promise<A | null> {
+export function walk<T, A>(root: TreeNode<T>, request: Walking<T, A>): Promise<A | null> {
   const walker = new Walker(request);
-  const end = await walker.visit(root, [], request.cancellation);
-  if (end.kind === 'answered') return end.answer;
-  if (end.kind === 'exhausted' && !end.declined) return walker.waitForCooldowns();
-  request.ended?.();
-  return null;
+  return walker.visit(root, null, request.cancellation).then((end) => walker.conclude(end));
 }
 
 /** Nobody asks again sooner whether there is room now. Milliseconds. */
@@ -88,47 +68,42 @@ class Walker<T, A> {
     this.#request = request;
   }
 
-  /** `cancellation`: of this part of the walk. */
-  visit(node: TreeNode<T>, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
-    return isCached(node) ? this.#lookUp(node, above, cancellation) : this.#visit(node, above, cancellation);
+  /** Walks a part of the tree. `outside`: the strategy above it; `cancellation`: of this part of the walk. */
+  async visit(node: TreeNode<T>, outside: Level<T> | null, cancellation: Cancellation): Promise<NodeEnd<A>> {
+    const request = this.#request;
+    const way = new Way<T, A>(node, outside, request);
+    for (let { stop } = way; stop !== null; stop = way.stop) {
+      // Nothing more is begun here when another part of the walk has the answer.
+      if (cancellation.reason === 'superseded') return SUPERSEDED;
+      const { level } = way;
+      if (isCached(stop)) way.ended(await this.#lookUp(stop, level, cancellation));
+      else if (stop.kind === 'fallback') way.ended(await this.#race(stop, level, cancellation));
+      else way.ended(this.#endOf(stop.target, level, await request.call(stop.target, cancellation)));
+    }
+    return way.end;
   }
 
   async #lookUp(
     node: CachedNode<T>,
-    above: readonly Codes[],
+    outside: Level<T> | null,
     cancellation: Cancellation,
   ): Promise<NodeEnd<A>> {
     const answer = await this.#request.lookUp(node, cancellation);
-    if (answer !== null) return { kind: 'answered', answer };
-    return cancellation.reason === 'superseded' ? SUPERSEDED : this.#visit(node, above, cancellation);
+    return answer === null
+      ? this.visit({ ...node, cache: null }, outside, cancellation)
+      : { kind: 'answered', answer };
   }
 
-  #visit(node: TreeNode<T>, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
-    switch (node.kind) {
-      case 'target':
-        return this.#call(node.target, above, cancellation);
-      case 'fallback':
-        return node.hedge === null || node.children.length < 2
-          ? this.#inTurn(node.children, node.onStatusCodes, above, cancellation)
-          : this.#race(node, node.hedge, above, cancellation);
-      case 'loadbalance': {
-        const { measures, chance } = this.#request;
-        const sticky = node.sticky === null ? null : this.#request.stickyValue(node.sticky);
-        const children = inOrder(node, { measures, chance, sticky });
-        return this.#inTurn(children, node.onStatusCodes, above, cancellation);
-      }
-      case 'conditional': {
-        const facts = this.#request.facts();
-        const chosen = node.conditions.find(({ query }) => query.matches(facts))?.child ?? node.default;
-        return chosen === null
-          ? Promise.resolve({ kind: 'exhausted', last: null, declined: false })
-          : this.visit(chosen, above, cancellation);
-      }
-    }
+  /** What comes of the request when all of the tree has ended so. */
+  conclude(end: NodeEnd<A>): A | null | Promise<A | null> {
+    if (end.kind === 'answered') return end.answer;
+    if (end.kind === 'exhausted' && !end.declined) return this.#waitForCooldowns();
+    this.#request.ended?.();
+    return null;
   }
 
   /** When nothing else is left: the targets that were only cooling down, or full, each as soon as it may be asked; again where it then is so once more. */
-  async waitForCooldowns(): Promise<A | null> {
+  async #waitForCooldowns(): Promise<A | null> {
     const request = this.#request;
     const { clock, cancellation } = request;
     const since = clock.now();
@@ -136,27 +111,23 @@ class Walker<T, A> {
     for (;;) {
       const next = cooling.sort((a, b) => a.readyAt - b.readyAt).shift();
       if (next === undefined) return null;
-      const { target, readyAt, above } = next;
+      const { target, readyAt, level } = next;
       const now = clock.now();
       if (!(await request.waitFor(target, Math.max(0, readyAt - now), now - since))) continue;
       const result = await request.call(target, cancellation);
       if (result.kind === 'answered') return result.answer;
-      if (result.kind === 'failed' && !allLetGoOn(result.failure, above)) {
+      if (result.kind === 'failed' && !allLetGoOn(result.failure, level)) {
         request.ended?.();
         return null;
       }
       // Others that waited for the same moment were first.
       if (result.kind === 'skipped' && result.coolsInMs !== null) {
-        cooling.push({ target, readyAt: clock.now() + Math.max(result.coolsInMs, SHORTEST_REST), above });
+        cooling.push({ target, readyAt: clock.now() + Math.max(result.coolsInMs, SHORTEST_REST), level });
       }
     }
   }
 
-  async #call(target: T, above: readonly Codes[], cancellation: Cancellation): Promise<NodeEnd<A>> {
-    return this.#endOf(target, above, await this.#request.call(target, cancellation));
-  }
-
-  #endOf(target: T, above: readonly Codes[], result: CallResult<A>): NodeEnd<A> {
+  #endOf(target: T, level: Level<T> | null, result: CallResult<A>): NodeEnd<A> {
     switch (result.kind) {
       case 'answered':
         return result;
@@ -168,48 +139,22 @@ class Walker<T, A> {
         };
       case 'skipped':
         if (result.coolsInMs !== null) {
-          this.#cooling.push({ target, readyAt: this.#request.clock.now() + result.coolsInMs, above });
+          this.#cooling.push({ target, readyAt: this.#request.clock.now() + result.coolsInMs, level });
         }
         return { kind: 'exhausted', last: null, declined: false };
     }
   }
 
-  async #inTurn(
-    children: Iterable<TreeNode<T>>,
-    onStatusCodes: Codes,
-    above: readonly Codes[],
-    cancellation: Cancellation,
-  ): Promise<NodeEnd<A>> {
-    const inside = [...above, onStatusCodes];
-    let last: WalkFailure | null = null;
-    for (const child of children) {
-      // Nothing more is begun here when another part of the walk has the answer.
-      if (cancellation.reason === 'superseded') return SUPERSEDED;
-      // Most children are targets: a promise less for each.
-      const ended =
-        child.kind === 'target' && child.cache === null
-          ? this.#endOf(child.target, inside, await this.#request.call(child.target, cancellation))
-          : await this.visit(child, inside, cancellation);
-      const end = endAfter(ended, onStatusCodes);
-      if (end !== null) return end;
-      if (ended.kind === 'exhausted') last = ended.last ?? last;
-    }
-    return { kind: 'exhausted', last, declined: false };
-  }
-
-  #race(
-    node: FallbackNode<T>,
-    hedge: HedgeSettings,
-    above: readonly Codes[],
-    cancellation: Cancellation,
-  ): Promise<NodeEnd<A>> {
+  #race(node: RacedNode<T>, above: Level<T> | null, cancellation: Cancellation): Promise<NodeEnd<A>> {
     const request = this.#request;
-    const inside = [...above, node.onStatusCodes];
+    const { onStatusCodes, hedge } = node;
+    // Who is asked when, the race says itself.
+    const level: Level<T> = { above, onStatusCodes, left: [].values(), last: null };
     return race(node, {
       clock: request.clock,
       cancellation,
       budget: request.hedges.of(hedge),
-      visit: async (child, ofChild) => this.visit(child, inside, ofChild),
+      visit: (child, ofChild) => this.visit(child, level, ofChild),
       patience: (child) => this.#patience(child, hedge.after),
       discard: (answer) => request.discard(answer),
       hedged: (what) => request.hedged?.(node.label, what),
@@ -224,12 +169,12 @@ class Walker<T, A> {
   }
 }
 
-/** What the strategies above a target, the root first, would do about its failure, one after the other from the nearest. */
-function allLetGoOn(failure: WalkFailure, above: readonly Codes[]): boolean {
+/** What the strategies above a target would do about its failure, one after the other from the nearest. */
+function allLetGoOn<T>(failure: WalkFailure, nearest: Level<T> | null): boolean {
   let declined = false;
-  for (const codes of above.toReversed()) {
-    declined = !goesOn(failure, codes);
-    if (declined && codes !== null) return false;
+  for (let level = nearest; level !== null; level = level.above) {
+    declined = !goesOn(failure, level.onStatusCodes);
+    if (declined && level.onStatusCodes !== null) return false;
   }
   return !declined;
 }

@@ -8,7 +8,7 @@ import { AnswerStream } from './answer-stream.ts';
 import { BoundsTimer, OVER, type TimerOwner, whatIsOver } from './attempt-bounds.ts';
 import type { AttemptCall, AttemptEnd, AttemptRequest, AttemptState } from './attempt-request.ts';
 import { authorizeRest } from './authorize.ts';
-import { CollectedBody } from './collected-body.ts';
+import { CollectedAnswer } from './collected-answer.ts';
 import { contentCoding, listenTo, MAX_ANSWER, unpackStream } from './decompress.ts';
 import { dispatch } from './dispatch.ts';
 import type { StreamOwner } from './stream-roles.ts';
@@ -19,18 +19,24 @@ import { endOf, readWholeAnswer, saysWhole, unknownCoding } from './whole-answer
 const LAST_WORDS = 1000;
 
 /** Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent. */
-export function attempt(request: AttemptRequest, call: AttemptCall = request): Promise<AttemptEnd> {
-  return new Promise((resolve) => new Attempt(request, call, resolve).start());
+export function attempt(
+  request: AttemptRequest,
+  call: AttemptCall = request,
+  now = request.clock.now(),
+): Promise<AttemptEnd> {
+  return new Promise((resolve) => new Attempt(request, call, now, resolve).start());
 }
 
 /** Before its first byte no stream has fallen silent: what has said nothing yet is late, not stalled. */
 const NO_BYTE = Number.POSITIVE_INFINITY;
 
+type Resolve = (end: AttemptEnd) => void;
+
 /** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
 class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner, TimerOwner {
   readonly #request: AttemptRequest;
   #call: AttemptCall;
-  readonly #resolve: (end: AttemptEnd) => void;
+  readonly #resolve: Resolve;
   readonly #timer: BoundsTimer;
   /** When it was sent, or began to wait for a free connection. */
   #startedAt: number;
@@ -48,9 +54,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #bodyOver = false;
   /** How the body of a packed stream broke off: told when all that had come is unpacked. */
   #brokeOff: Failure | null = null;
-  #status = 0;
-  #headers: WireHeaders = {};
-  readonly #collected = new CollectedBody();
+  #collected: CollectedAnswer | null = null;
   #stream: AnswerStream | null = null;
   /** What is awaited now goes on with an answer of which a part has come. */
   #isRest = false;
@@ -58,22 +62,19 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #heard = false;
   #unpacker: Transform | null = null;
 
-  constructor(request: AttemptRequest, call: AttemptCall, resolve: (end: AttemptEnd) => void) {
-    const { clock } = request;
+  constructor(request: AttemptRequest, call: AttemptCall, now: number, resolve: (end: AttemptEnd) => void) {
     this.#request = request;
     this.#call = call;
     this.#resolve = resolve;
-    this.#timer = new BoundsTimer(clock, this);
-    this.#startedAt = clock.now();
+    this.#timer = new BoundsTimer(request.clock, this);
+    this.#startedAt = now;
   }
 
   start(): void {
-    const { cancellation, timeouts, streaming } = this.#request;
+    const { cancellation, streaming } = this.#request;
     cancellation.add(this);
     if (this.#state === 'over') return;
-    // As soon as silence could be too long, though that does not count yet: so the timer need not be set anew when an answer begins.
-    const first = Math.min(this.#nextDue(), this.#startedAt + timeouts.idle);
-    this.#timer.set(first, this.#startedAt);
+    this.#arm(this.#startedAt);
     // undici keeps it until the answer is over.
     this.#send(streaming === null ? this.#call.body : ownParts(this.#call.body));
   }
@@ -110,23 +111,19 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     const { streaming, reader } = this.#request;
     // The headers of anything but a stream come when it is done.
     this.#lastByteAt = streaming !== null && status < 300 ? NO_BYTE : this.#request.clock.now();
-    this.#status = status;
-    this.#headers = headers;
     this.#request.said?.(headers);
     if (status >= 300 || streaming === null || saysWhole(headers)) {
       this.#state = 'collecting';
+      this.#collected = new CollectedAnswer(status, headers);
     } else {
       this.#state = 'holding';
       this.#stream = new AnswerStream(reader.stream(headers), streaming, this, this.#call.redact);
-      this.#unpackIfPacked();
+      this.#unpackIfPacked(headers);
     }
-    this.#arm();
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const isFirst = this.#lastByteAt === NO_BYTE;
     this.#lastByteAt = this.#request.clock.now();
-    if (isFirst) this.#arm();
     switch (this.#state) {
       case 'collecting':
         this.#collect(chunk);
@@ -142,16 +139,15 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   /** The answer to `again`. */
   #restStarts(status: number, headers: WireHeaders): void {
     this.#lastByteAt = this.#request.clock.now();
-    this.#headers = headers;
     if (status >= 300) this.#fail(plainFailure('broken_body', `the rest was refused with HTTP ${status}`));
-    else this.#unpackIfPacked();
+    else this.#unpackIfPacked(headers);
     if (this.#paused) this.#pauseSource();
   }
 
   /** A stream's bytes, which may come packed though we ask for them as they are. */
-  #unpackIfPacked(): void {
-    const coding = contentCoding(this.#headers);
-    if (coding === 'unknown') this.#fail(unknownCoding(this.#headers, this.#call.redact));
+  #unpackIfPacked(headers: WireHeaders): void {
+    const coding = contentCoding(headers);
+    if (coding === 'unknown') this.#fail(unknownCoding(headers, this.#call.redact));
     if (coding === null || coding === 'unknown') return;
     const unpacker = unpackStream(coding);
     this.#unpacker = unpacker;
@@ -203,7 +199,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     this.#bodyOver = true;
     const failure = transportFailure(error, !this.#awaitsHeaders(), this.#call.redact);
     // Of an error's body enough has come to know the status.
-    if (this.#state === 'collecting' && this.#status >= 300) this.#collectedAll();
+    if (this.#state === 'collecting' && this.#collected?.isError) this.#collectedAll();
     else if (this.#state === 'draining') this.#end();
     else if (this.#unpacker !== null) {
       this.#brokeOff = failure;
@@ -218,24 +214,25 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   }
 
   #collect(chunk: Buffer): void {
-    if (this.#collected.add(chunk, this.#status)) return;
-    if (this.#status >= 300) this.#collectedAll();
+    if (this.#collected?.add(chunk)) return;
+    if (this.#collected?.isError) this.#collectedAll();
     else this.#fail(plainFailure('broken_body', `the answer was larger than ${MAX_ANSWER} bytes`));
   }
 
   /** The body of a plain answer or of an error is there, or as much of it as will come. */
   #collectedAll(): void {
-    if (this.#state !== 'collecting') return;
+    const collected = this.#collected;
+    if (this.#state !== 'collecting' || collected === null) return;
     this.#letGo();
-    const body = this.#collected.take(this.#headers);
-    if (body instanceof Promise) body.then((unpacked) => this.#read(unpacked));
-    else this.#read(body);
+    const body = collected.take();
+    if (body instanceof Promise) body.then((unpacked) => this.#read(collected, unpacked));
+    else this.#read(collected, body);
   }
 
   /** `body` null: it could not be unpacked. */
-  #read(body: Buffer | null): void {
+  #read({ status, headers }: CollectedAnswer, body: Buffer | null): void {
     const { clock, streaming, reader } = this.#request;
-    const answer = { status: this.#status, headers: this.#headers, body, clock };
+    const answer = { status, headers, body, clock };
     const read = readWholeAnswer(answer, reader, this.#call.redact);
     if (read.kind === 'again' && streaming === null) this.#askForRest(read.body);
     else this.#settle(endOf(read));
@@ -251,7 +248,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #askForRest(body: readonly Buffer[]): void {
     const failed = (end: AttemptEnd) => this.#settle(end);
     authorizeRest(this.#request, { ...this.#call, body }, failed, (call) => {
-      const rest = new Attempt(this.#request, call, this.#resolve);
+      const rest = new Attempt(this.#request, call, this.#request.clock.now(), this.#resolve);
       rest.#attemptEndsAt = this.#attemptEnd();
       rest.start();
     });
@@ -266,13 +263,12 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     // It will not be sent again, and the stream may last.
     const { headers, redact } = this.#call;
     this.#call = { headers, redact, body: [] };
-    this.pause();
     this.#resolve({ kind: 'stream', stream: this.#stream as AnswerStream });
   }
 
   finished(): void {
     this.#finishedAt = this.#request.clock.now();
-    this.#arm();
+    this.#arm(this.#finishedAt);
   }
 
   broken(failure: Failure): void {
@@ -299,8 +295,10 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     this.#paused = false;
     // The silence was the reader's, not the upstream's.
     this.#lastByteAt = this.#request.clock.now();
-    if (this.#finishedAt !== null) this.#finishedAt = this.#lastByteAt;
-    this.#arm();
+    if (this.#finishedAt !== null) {
+      this.#finishedAt = this.#lastByteAt;
+      this.#arm(this.#finishedAt);
+    }
     if (this.#unpacker === null) this.#controller?.resume();
     else this.#unpacker.resume();
   }
@@ -330,13 +328,15 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     return this.#state === 'queued' || this.#state === 'sent';
   }
 
-  #arm(): void {
-    if (this.#state !== 'over') this.#timer.set(this.#nextDue());
+  /** For the next bound, or for when silence from now on would be too long: so the timer need not be set anew with what comes. */
+  #arm(now: number): void {
+    const { idle } = this.#request.timeouts;
+    if (this.#state !== 'over') this.#timer.set(Math.min(this.#nextDue(), now + idle), now);
   }
 
   timerWentOff(): void {
     const now = this.#request.clock.now();
-    if (now < this.#nextDue()) this.#arm();
+    if (now < this.#nextDue()) this.#arm(now);
     else if (this.#state === 'draining') this.#end();
     else if (this.#stream?.finished) this.complete();
     else {
@@ -349,7 +349,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   /** Of an error whose body does not end, the status and what came of the body are known. */
   #timedOut(failure: Failure): void {
-    if (this.#state === 'collecting' && this.#status >= 300) this.#collectedAll();
+    if (this.#state === 'collecting' && this.#collected?.isError) this.#collectedAll();
     else this.#fail(failure, this.#paused || this.#state === 'queued');
   }
 
@@ -365,7 +365,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     this.#finishedAt = this.#request.clock.now();
     this.#request.cancellation.remove(this);
     if (this.#bodyOver) this.#end();
-    else this.#arm();
+    else this.#arm(this.#finishedAt);
     this.#request.streamOver(null, false);
     this.#stream?.finish(null);
     // A reader that was slow up to the end must not keep the body's end from us.

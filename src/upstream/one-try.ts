@@ -14,12 +14,10 @@ import { attempt } from './attempt.ts';
 import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
 import { authorize, whileWanted } from './authorize.ts';
 import type { CallContext } from './call.ts';
-import { type Took, tokensOf } from './entry.ts';
+import { type Entered, type Took, tokensOf } from './entry.ts';
 import { Facts } from './facts.ts';
 import type { Call } from './prepare-call.ts';
-import type { Place } from './provider-limits.ts';
 import type { Lane, Target } from './registry.ts';
-import type { SocketShare } from './sockets.ts';
 import type { StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 import { headersOf, type Sending, wishesOf } from './try-request.ts';
@@ -35,10 +33,8 @@ export interface TryOptions {
   call: Call;
   lane: Lane;
   permit: Permit;
-  /** What it holds of its provider's limits; null: there are none. */
-  place: Place | null;
-  /** What it holds one of the sockets of. */
-  socket: SocketShare;
+  /** What it holds of its provider's limits and of the sockets. */
+  entered: Entered;
   /** What chunks are put into words by; null where the answer is relayed. */
   presenter: Presenter | null;
   /** When the whole request is over, on the clock's time. */
@@ -58,12 +54,10 @@ export class OneTry implements Sending, AttemptRequest {
   readonly path: string;
   readonly reader: AnswerReader;
   readonly streaming: StreamWishes | null;
-  readonly #lane: Lane;
+  readonly lane: Lane;
   readonly #upstream: Upstream;
   readonly #permit: Permit;
-  readonly #place: Place | null;
-  readonly #socket: SocketShare;
-  readonly #startedAt: number;
+  readonly #entered: Entered;
   readonly #record: TryRecord;
   readonly #watch: Watch;
   #took: Took | null = null;
@@ -78,12 +72,10 @@ export class OneTry implements Sending, AttemptRequest {
     this.call = call;
     this.presenter = options.presenter;
     this.deadline = options.deadline;
-    this.#lane = lane;
+    this.lane = lane;
     this.#upstream = lane.upstream;
     this.#permit = options.permit;
-    this.#place = options.place;
-    this.#socket = options.socket;
-    this.#startedAt = startedAt;
+    this.#entered = options.entered;
     this.headers = headersOf(lane, call, context, tryId);
     this.path = `${target.basePath}${call.prepared.path}`;
     this.reader = call.prepared.answer(new Facts(settings.model, clock, newId, memory.remember));
@@ -124,8 +116,9 @@ export class OneTry implements Sending, AttemptRequest {
 
   /** Sends it, with what authorizes it. */
   send(): Promise<AttemptEnd> {
-    const { credentials } = this.#lane;
-    const end = credentials === null ? attempt(this) : this.#sendAuthorized(credentials);
+    const { credentials } = this.lane;
+    const { startedAt } = this.#record;
+    const end = credentials === null ? attempt(this, this, startedAt) : this.#sendAuthorized(credentials);
     return this.context.request.streaming ? end.then((ended) => this.#asAsked(ended)) : end;
   }
 
@@ -148,7 +141,7 @@ export class OneTry implements Sending, AttemptRequest {
         this.#took = end.stream;
         const now = context.clock.now();
         this.#watch.answered(now);
-        context.events.firstToken(this.#upstream, now - this.#startedAt);
+        context.events.firstToken(this.#upstream, now - this.#record.startedAt);
         if (call.how !== null) context.events.continued(this.#upstream, call.how);
         // It will not be sent again, and the stream may last.
         this.call = { ...call, prepared: { ...prepared, body: [] } };
@@ -174,7 +167,7 @@ export class OneTry implements Sending, AttemptRequest {
   }
 
   socketFree(): void {
-    this.#socket.giveBack();
+    this.#entered.socket.giveBack();
   }
 
   dropped(): void {
@@ -188,7 +181,7 @@ export class OneTry implements Sending, AttemptRequest {
   }
 
   reauthorize(body: readonly Buffer[]): Promise<Authorized | { failure: Failure }> | null {
-    const { credentials } = this.#lane;
+    const { credentials } = this.lane;
     return credentials === null ? null : this.#authorize(credentials, body);
   }
 
@@ -199,12 +192,18 @@ export class OneTry implements Sending, AttemptRequest {
 
   async #sendAuthorized(credentials: Credentials): Promise<AttemptEnd> {
     const { body, cancellation } = this;
-    const authorized = await whileWanted(this.#authorize(credentials, body), cancellation);
-    if ('failure' in authorized) {
+    try {
+      const authorized = await whileWanted(this.#authorize(credentials, body), cancellation);
+      if (!('failure' in authorized)) return attempt(this, { body, ...authorized });
       this.socketFree();
       return { kind: 'failed', failure: authorized.failure, heldUp: false };
+    } catch (error) {
+      // A mistake, and none of the upstream's: what the try holds is given back all the same.
+      this.socketFree();
+      const failure = plainFailure('connection_failed', 'the call could not be authorized');
+      this.#over(failure, true, this.clock.now());
+      throw error;
     }
-    return attempt(this, { body, ...authorized });
   }
 
   /** To a client that wants a stream, a whole answer is told as one: it was asked for so, or the host has no streams. */
@@ -228,7 +227,7 @@ export class OneTry implements Sending, AttemptRequest {
     const upstream = this.#upstream;
     const record = this.#record;
     upstream.inFlight--;
-    record.ms = now - this.#startedAt;
+    record.ms = now - this.#record.startedAt;
     if (failure === null) {
       this.#permit.success(now);
       upstream.succeeded();
@@ -237,10 +236,10 @@ export class OneTry implements Sending, AttemptRequest {
       const counts = !heldUp && countsAgainst(failure.kind, record.ms, this.timeouts.firstToken);
       if (counts) this.#permit.failure(now);
       else this.#permit.release();
-      if (!heldUp && !isOurEnd(failure)) upstream.failed(failure, this.#startedAt);
+      if (!heldUp && !isOurEnd(failure)) upstream.failed(failure, this.#record.startedAt);
       this.#watch.failed(failure, counts, now);
     }
-    this.#place?.leave(this.#took === null ? null : tokensOf(this.#took, this.context));
+    this.#entered.place?.leave(this.#took === null ? null : tokensOf(this.#took, this.context));
     this.context.events.tried(upstream, record.outcome, failure);
   }
 }

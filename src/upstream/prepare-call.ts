@@ -3,12 +3,13 @@ import type { JsonObject } from '../core/json.ts';
 import { JsonBody } from '../core/json-body.ts';
 import { inlineMedia, needsMedia } from '../media/inline.ts';
 import { MediaError } from '../media/media-error.ts';
-import { type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
+import { type Adapter, type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
 import { withOneLimit } from '../providers/one-limit.ts';
 import type { CallContext, CallRequest } from './call.ts';
 import type { Continuing } from './continuing/continuing.ts';
 import type { ContinueHow } from './continuing/contribution.ts';
 import { isHeldToForm, mayPrefill, prefilled, shortened } from './continuing/prefilled.ts';
+import { printLarge } from './print-large.ts';
 import type { Target } from './registry.ts';
 
 /** A request as it goes to one target. */
@@ -23,10 +24,16 @@ export interface Call {
 }
 
 /**
- * Puts the request into the target's words; a promise only where something must be fetched first. Throws, or rejects with, `Unsupported` for what the target
+ * Puts the request into the target's words; a promise only where something must be fetched first, or takes several steps. Throws, or rejects with, `Unsupported` for what the target
  * cannot take. Nothing of the client's request changes. `whole`: it is known to refuse what was told of an answer as the beginning of its own.
  */
 export function prepareCall(target: Target, context: CallContext, whole = false): Call | Promise<Call> {
+  const call = inItsWords(target, context, whole);
+  if (call instanceof Promise) return call.then((fetched) => printLarge(fetched, context.cancellation));
+  return call.prepared.printing === undefined ? call : printLarge(call, context.cancellation);
+}
+
+function inItsWords(target: Target, context: CallContext, whole: boolean): Call | Promise<Call> {
   const { request, continuing } = context;
   const { adapter, settings } = target;
   const speaks = adapter.speaks.has(request.dialect) && !target.lacks.has(request.dialect);
@@ -37,12 +44,19 @@ export function prepareCall(target: Target, context: CallContext, whole = false)
   }
   const dialect = speaks ? request.dialect : 'chat';
   const body = withMedia(target, context, dialect, speaks ? request.body : request.chat());
-  const prepare = (fetched: JsonBody): Call => ({
-    prepared: ask(target, context, dialect, fetched),
-    relayed: speaks,
-    how: null,
-  });
-  return body instanceof Promise ? body.then(prepare) : prepare(body);
+  return body instanceof Promise
+    ? withFetched(target, context, dialect, speaks, body)
+    : { prepared: ask(target, context, dialect, body), relayed: speaks, how: null };
+}
+
+async function withFetched(
+  target: Target,
+  context: CallContext,
+  dialect: Dialect,
+  relayed: boolean,
+  body: Promise<JsonBody>,
+): Promise<Call> {
+  return { prepared: ask(target, context, dialect, await body), relayed, how: null };
 }
 
 /** What was begun is gone on with as a chat: in other dialects a stream of another host's own would be another answer. */
@@ -166,18 +180,14 @@ function ask(
   };
   if (goingOn !== null) asked.goesOn = true;
   if (dialect === request.dialect) return adapter.prepare(asked);
-  return withDropped(
-    inClientsWords(() => adapter.prepare(asked), request),
-    request.dropped ?? [],
-    asked.strict,
-  );
+  return withDropped(inClientsWords(adapter, asked, request), request.dropped ?? [], asked.strict);
 }
 
 /** What an adapter says of a chat's parameters, by the client's own names; nothing of what the client never sent. */
-function inClientsWords(prepare: () => Prepared, request: CallRequest): Prepared {
+function inClientsWords(adapter: Adapter, asked: Ask, request: CallRequest): Prepared {
   const name = (param: string) => (request.name === undefined ? param : request.name(param));
   try {
-    const prepared = prepare();
+    const prepared = adapter.prepare(asked);
     const dropped = prepared.dropped.map(name).filter((one) => one !== null);
     return { ...prepared, dropped };
   } catch (error) {

@@ -19,7 +19,11 @@ const AS_STREAM = new Map([
 export function prepareFor(target: Target, context: CallContext, again: boolean): Call | Promise<Call> {
   const mayBeWhole = context.request.streaming && context.continuing === null;
   if (!mayBeWhole || context.clock.now() >= target.wholeUntil) return prepareCall(target, context, again);
-  return prepareWhole(target, context).then((call) => call ?? prepareCall(target, context, again));
+  return prepareWholeIfPossible(target, context, again);
+}
+
+async function prepareWholeIfPossible(target: Target, context: CallContext, again: boolean): Promise<Call> {
+  return (await prepareWhole(target, context)) ?? prepareCall(target, context, again);
 }
 
 /** Is it for its being a stream, perhaps, that the call failed? What has begun as a stream goes on as one. */

@@ -19,7 +19,7 @@ export interface Sending {
 export function wishesOf(one: Sending): StreamWishes {
   const { context, presenter } = one;
   const { settings } = one.target;
-  const { request, priceOf } = context;
+  const { request } = context;
   const n = Object.hasOwn(settings.overrideParams, 'n')
     ? settings.overrideParams['n']
     : request.body.value['n'];
@@ -29,7 +29,7 @@ export function wishesOf(one: Sending): StreamWishes {
     wantsUsage: request.wantsUsage,
     named: request.dialect !== 'chat',
     // Only OpenAI's chunks have a place for it.
-    price: request.dialect === 'chat' ? (priceOf?.(settings) ?? null) : null,
+    price: request.dialect === 'chat' ? (context.priceOf?.(settings) ?? null) : null,
     present: presenter === null ? null : (chunk) => presenter.chunk(chunk),
     transcript: choices === 1 ? transcriptOf(one) : null,
     continuation: continuationOf(one),

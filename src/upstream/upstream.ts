@@ -209,20 +209,20 @@ export class Upstream {
 }
 
 /** One of a kind for each set of settings, kept over a reload that asks for the same. */
-class BySettings<S, T> {
+class BySettings<S extends object, T> {
   readonly #make: (settings: S) => T;
   #known = new Map<string, T>();
   /** Of `#known`: asked for with every try. */
   #values: readonly T[] = [];
   /** Those of the configuration before. */
-  #former: ReadonlyMap<string, T> = new Map();
+  #former: ReadonlyMap<string, T> = NONE;
 
   constructor(make: (settings: S) => T) {
     this.#make = make;
   }
 
   get(settings: S): T {
-    const key = JSON.stringify(settings);
+    const key = textOf(settings);
     const found = this.#known.get(key) ?? this.#former.get(key) ?? this.#make(settings);
     this.#know(this.#known.set(key, found));
     return found;
@@ -245,6 +245,18 @@ class BySettings<S, T> {
     this.#known = known;
     this.#values = [...known.values()];
   }
+}
+
+/** Nothing was known before. */
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+
+const texts = new WeakMap<object, string>();
+
+/** One text for each object: what thousands of targets inherit, they share. */
+function textOf(settings: object): string {
+  const text = texts.get(settings) ?? JSON.stringify(settings);
+  texts.set(settings, text);
+  return text;
 }
 
 /** Does this failure count against the upstream? A request that ran out of time does if the try had been silent for long. */

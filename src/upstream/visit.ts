@@ -3,10 +3,9 @@ import { sleep } from '../core/cancellation.ts';
 import { type Failure, OUTCOME_RULES } from '../core/outcome.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
-import type { Permit } from '../resilience/breaker.ts';
 import type { Answer } from './answer.ts';
 import type { CallContext } from './call.ts';
-import { type Entered, type Entry, enter, enterAtOnce, type Full, leave } from './entry.ts';
+import { type Entered, enter, enterAtOnce, type Full, leave } from './entry.ts';
 import { OneTry } from './one-try.ts';
 import type { Call } from './prepare-call.ts';
 import { mayBeFetchedWhole, prepareFor, prepareWhole, WHOLE_FOR } from './prepare-whole.ts';
@@ -60,6 +59,8 @@ class Visitor {
   #tries = 0;
   #lastDelay: number | null = null;
   #call: Call | null = null;
+  /** How the last try failed; null: none has been made. */
+  #last: Failure | null = null;
   /** No stream could be had: this try asks for the whole answer, and is the last. */
   #lastResort = false;
 
@@ -69,65 +70,83 @@ class Visitor {
     this.#deadline = context.startedAt + target.settings.timeouts.total;
   }
 
+  /** Nothing is waited for before the first try is sent where nothing need be. */
   async run(): Promise<Visit> {
-    if (this.#context.clock.now() >= this.#deadline) {
+    const now = this.#context.clock.now();
+    if (now >= this.#deadline) {
       return this.#failed(plainFailure('deadline', 'the time for the whole request was over'));
     }
     let lane = this.#freshLane();
     if (lane === null) return this.#skipped();
-    const prepared = this.#prepare();
-    const unable = prepared instanceof Promise ? await prepared : prepared;
+    const preparing = this.#prepare();
+    const unable = preparing instanceof Promise ? await preparing : preparing;
     if (unable !== null) return unable;
-    let last: Failure | null = null;
     for (;;) {
-      const entered: Entry =
-        enterAtOnce(this.#target, lane, this.#context) ??
-        (await enter(this.#target, lane, this.#context, this.#deadline));
-      if (entered.kind === 'cancelled') return this.#failed(cancelledFailure(this.#context));
-      if (entered.kind === 'full') {
-        this.#context.events.limited(lane.upstream);
-        return last === null ? this.#full(entered) : this.#failed(last);
-      }
-      if (entered.kind === 'cooling') {
-        const other: Lane | null = this.#freshLane();
-        if (other === null) return last === null ? this.#skipped() : this.#failed(last);
-        lane = other;
-        continue;
-      }
-      if (lane.guard.breaker.needsClaim()) await lane.guard.breaker.claim();
-      const permit = lane.guard.breaker.acquire();
-      if (permit === null) {
-        leave(entered);
-        return last === null ? this.#skipped() : this.#failed(last);
-      }
-      const one: OneTry = this.#begin(lane, permit, entered);
+      const one: OneTry | Visit = this.#beginAtOnce(lane) ?? (await this.#beginInTurn(lane));
+      if (!(one instanceof OneTry)) return one;
       const end = one.ended(await one.send());
       if (!('message' in end)) {
         if (this.#lastResort) this.#target.wholeUntil = this.#context.clock.now() + WHOLE_FOR;
         return { kind: 'answered', answer: end };
       }
-      this.#noteUse(lane, end);
-      // Not the dialect was missing, then, but the model or all of the host.
-      if (end.status === 404) this.#target.lacks.clear();
-      if (this.#lastResort && last !== null) return this.#failed(whatWasWrong(last, end));
-      last = end;
-      if (this.#isSpokenInVain(last)) {
-        this.#target.lacks.add(this.#context.request.dialect);
-        const unable = await this.#prepare();
+      const before = this.#last;
+      this.#last = end;
+      this.#noteUse(one.lane, end);
+      if (this.#lastResort && before !== null) return this.#failed(whatWasWrong(before, end));
+      lane = one.lane;
+      const reworded = this.#reword(end);
+      if (reworded !== null) {
+        const unable = await reworded;
         if (unable !== null) return unable;
         continue;
       }
-      if (this.#isPrefillRefused(last)) {
-        const unable = await this.#prepare(true);
-        if (unable !== null) return unable;
-        continue;
-      }
-      const next: Lane | Failure | null =
-        (await this.#next(lane, last)) ?? (await this.#fetchWhole(lane, last));
-      if (next === null) return this.#failed(last);
+      const next: Lane | Failure =
+        (await this.#next(lane, end)) ?? (await this.#fetchWhole(lane, end)) ?? end;
       if ('message' in next) return this.#failed(next);
       lane = next;
     }
+  }
+
+  /** A try that need not wait for anything; null: see `#beginInTurn`. */
+  #beginAtOnce(lane: Lane): OneTry | null {
+    const { breaker } = lane.guard;
+    if (breaker.needsClaim()) return null;
+    const entered = enterAtOnce(this.#target, lane, this.#context);
+    return entered === null ? null : this.#begin(lane, entered);
+  }
+
+  /** A try as soon as there is room for it, or why there is none. */
+  async #beginInTurn(first: Lane): Promise<OneTry | Visit> {
+    for (let lane: Lane | null = first; lane !== null; lane = this.#freshLane()) {
+      const entered = await enter(this.#target, lane, this.#context, this.#deadline);
+      switch (entered.kind) {
+        case 'cancelled':
+          return this.#failed(cancelledFailure(this.#context));
+        case 'full':
+          this.#context.events.limited(lane.upstream);
+          return this.#last === null ? this.#full(entered) : this.#failed(this.#last);
+        case 'entered': {
+          const { breaker } = lane.guard;
+          if (breaker.needsClaim()) await breaker.claim();
+          return this.#begin(lane, entered) ?? this.#nobody();
+        }
+      }
+    }
+    return this.#nobody();
+  }
+
+  /** No key can be used now. */
+  #nobody(): Visit {
+    return this.#last === null ? this.#skipped() : this.#failed(this.#last);
+  }
+
+  /** Where the target may only have been asked in words that it does not know: asks in others, as `#prepare` does. Null: it knew them. */
+  #reword(failure: Failure): Promise<Visit | null> | null {
+    if (this.#isSpokenInVain(failure)) {
+      this.#target.lacks.add(this.#context.request.dialect);
+      return Promise.resolve(this.#prepare());
+    }
+    return this.#isPrefillRefused(failure) ? Promise.resolve(this.#prepare(true)) : null;
   }
 
   /** It cannot go on from the beginning of an answer, but may give all of it. Where others gave another one already, that is not worth asking for. */
@@ -138,13 +157,20 @@ class Visitor {
 
   /** Puts the request into the target's words; null if that went well. `whole`: as `prepareCall` has it. */
   #prepare(whole = false): Visit | null | Promise<Visit | null> {
-    const take = (call: Call) => {
-      this.#call = call;
-      return null;
-    };
     try {
       const call = prepareFor(this.#target, this.#context, whole);
-      return call instanceof Promise ? call.then(take, (error) => this.#unable(error)) : take(call);
+      if (call instanceof Promise) return this.#whenPrepared(call);
+      this.#call = call;
+      return null;
+    } catch (error) {
+      return this.#unable(error);
+    }
+  }
+
+  async #whenPrepared(preparing: Promise<Call>): Promise<Visit | null> {
+    try {
+      this.#call = await preparing;
+      return null;
     } catch (error) {
       return this.#unable(error);
     }
@@ -299,7 +325,13 @@ class Visitor {
     return this.#context.continuing?.presenter ?? this.#context.presenter();
   }
 
-  #begin(lane: Lane, permit: Permit, { place, socket }: Entered): OneTry {
+  /** Null: its breaker lets nobody through, and nothing is held any more. */
+  #begin(lane: Lane, entered: Entered): OneTry | null {
+    const permit = lane.guard.breaker.acquire();
+    if (permit === null) {
+      leave(entered);
+      return null;
+    }
     const context = this.#context;
     const call = this.#call as Call;
     const startedAt = context.clock.now();
@@ -311,8 +343,7 @@ class Visitor {
       call,
       lane,
       permit,
-      place,
-      socket,
+      entered,
       // What a stream that failed has begun to tell is not the beginning of the next one.
       presenter: call.relayed ? null : this.#presenter(),
       deadline: this.#deadline,
@@ -321,7 +352,9 @@ class Visitor {
   }
 
   /** A key that was refused is not asked again by this request. */
-  #noteUse(lane: Lane, { kind, retryAfterMs }: Failure): void {
+  #noteUse(lane: Lane, { kind, status, retryAfterMs }: Failure): void {
+    // Not the dialect was missing, then, but the model or all of the host.
+    if (status === 404) this.#target.lacks.clear();
     this.#used ??= new Map();
     const isRefused = OUTCOME_RULES[kind].cooldown === 'key';
     this.#used.set(lane, isRefused ? Infinity : this.#context.clock.now() + (retryAfterMs ?? 0));

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import type { Dispatcher } from 'undici';
+import { NOTHING_KNOWN } from '../../src/capabilities/capabilities.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { JsonBody } from '../../src/core/json-body.ts';
 import type { OutcomeKind, TryRecord } from '../../src/core/outcome.ts';
+import type { Credentials } from '../../src/credentials/credentials.ts';
 import { MediaFetcher } from '../../src/media/media.ts';
 import type { TargetSettings } from '../../src/routing/target.ts';
 import type { CallContext } from '../../src/upstream/call.ts';
@@ -22,6 +24,7 @@ function open(
   t: TestContext,
   answers: { status: number; afterMs: number }[],
   more: Partial<TargetSettings> = {},
+  credentials: Credentials | null = null,
 ) {
   const clock = new ManualClock(5000);
   const registry = new UpstreamRegistry({
@@ -33,7 +36,12 @@ function open(
   t.after(() => registry.destroy());
   const settings = { ...TARGET, ...more };
   const provider = { ...PROVIDER, baseUrl: 'http://127.0.0.1:9/v1' };
-  const target = registry.load(new Map([['a', provider]]), [settings]).get(settings);
+  const knowledge = {
+    capabilities: () => NOTHING_KNOWN,
+    credentials: new Map(credentials === null ? [] : [['a', credentials]]),
+    limiters: new Map(),
+  };
+  const target = registry.load(new Map([['a', provider]]), [settings], knowledge).get(settings);
   assert.ok(target);
   const controller = { abort: () => {}, pause: () => {}, resume: () => {} };
   const asked: string[][] = [];
@@ -117,6 +125,31 @@ describe('a try', () => {
       ['r-1', 'r-2'],
     );
     assert.equal(upstream.inFlight, 0);
+  });
+});
+
+describe('a try that a mistake of ours ends before it is sent', () => {
+  it('holds nothing any more, and counts for nobody', async (t) => {
+    const breaker = { ...TARGET.breaker, consecutiveFailures: 1, openFor: 1000 };
+    let calls = 0;
+    const credentials = {
+      async authorize() {
+        if (++calls === 2) throw new TypeError('undefined is not an object');
+        return [];
+      },
+    };
+    const rig = open(t, [{ status: 500, afterMs: 0 }], { breaker }, credentials);
+    const { ask, clock, upstream, registry, tries, told } = rig;
+    assert.equal((await ask()).kind, 'failed');
+    clock.advance(1100);
+    await assert.rejects(ask(), TypeError);
+    assert.equal(upstream.inFlight, 0);
+    assert.deepEqual([...registry.connections()], [{ provider: 'a', inUse: 0, waiting: 0 }]);
+    assert.deepEqual(told, ['server_error', 'connection_failed']);
+    assert.equal(tries.at(-1)?.outcome, 'connection_failed');
+    assert.equal(upstream.breakerState, 'half_open', 'it was a probe, which has proved nothing');
+    assert.equal((await ask()).kind, 'answered', 'the next one is a probe again');
+    assert.equal(upstream.breakerState, 'closed');
   });
 });
 
