@@ -1,30 +1,19 @@
 import type { FastifyInstance } from 'fastify';
-import { Book } from '../accounting/book.ts';
 import type { Log } from '../accounting/log.ts';
 import { Metrics } from '../accounting/metrics.ts';
 import { HashedKeyring, OpenKeyring } from '../auth/keyring.ts';
-import { ReasoningMemory } from '../chat/reasoning-memory.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import { Cancellation } from '../core/cancellation.ts';
 import type { Chance, Clock } from '../core/clock.ts';
-import { ApiError } from '../core/errors.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
-import { MediaFetcher, type MediaOptions } from '../media/media.ts';
+import type { MediaOptions } from '../media/media.ts';
 import { type EventLoop, systemLoop } from '../overload/event-loop.ts';
-import { authenticate } from '../pipeline/authenticate.ts';
 import { DetachedWork } from '../pipeline/detached-work.ts';
-import { Estimator } from '../pipeline/estimate.ts';
-import type { Exchange } from '../pipeline/exchange.ts';
 import type { Live } from '../pipeline/live.ts';
-import { models } from '../pipeline/models.ts';
-import { remove, resume } from '../pipeline/resume.ts';
 import { refuseRequest, serve } from '../pipeline/serve.ts';
 import type { Services } from '../pipeline/services.ts';
-import { usage } from '../pipeline/usage.ts';
-import { labelOf } from '../quota/limits.ts';
-import { Hedges } from '../routing/hedge.ts';
 import { adminListener } from '../server/admin.ts';
-import { type AdmittedExchange, type ClientListener, clientListener } from '../server/client.ts';
+import { type ClientListener, clientListener } from '../server/client.ts';
 import { type ListenerLimits, USUAL_LIMITS } from '../server/limits.ts';
 import { TenantAdmin } from '../tenants/admin.ts';
 import { ProviderLimiter } from '../upstream/provider-limits.ts';
@@ -32,13 +21,14 @@ import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { boundTo, urlOf } from './addresses.ts';
 import { Admission, roomForBodies } from './admission.ts';
-import { callEvents } from './call-events.ts';
+import { clientHandlers } from './client-handlers.ts';
 import { fileSettings } from './file-settings.ts';
 import { newIds } from './ids.ts';
 import { bringToLife } from './live.ts';
 import { appOperations, type Operations } from './operations.ts';
 import { ProviderAccess } from './provider-access.ts';
 import { needsRestart } from './restart.ts';
+import { requestServices } from './services.ts';
 import { openSharedState, type SharedState } from './shared-state.ts';
 
 /** What the outside world provides. */
@@ -47,7 +37,7 @@ export interface AppOptions {
   /** Where it stands, for people. */
   fileName: string;
   /** Reads the configuration again, for a reload. */
-  readConfig(): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] };
+  readConfig(): ReadAgain | Promise<ReadAgain>;
   log: Log;
   clock: Clock;
   chance: Chance;
@@ -63,6 +53,8 @@ export interface AppOptions {
   /** One of several processes behind one port: operators talk to another one, and what needs one place and has none is refused. */
   isWorker?: boolean;
 }
+
+type ReadAgain = { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] };
 
 export type ReloadEnd = { ok: true } | { ok: false; problems: string[] };
 
@@ -128,32 +120,21 @@ export class App {
     this.#access = new ProviderAccess();
     this.#live = this.#bringToLife(config);
     const newId = newIds();
-    this.#services = {
+    const failed = (error: unknown) => this.#failed(error);
+    this.#services = requestServices({
       clock,
       chance,
-      redact: (text) => this.#redact(text),
-      book: new Book(this.#metrics, clock, log),
-      events: callEvents(this.#metrics, log, () => this.#config.log.requestBodies),
-      keyring: () => this.#live.keyring,
-      newId,
-      memory: new ReasoningMemory(clock),
-      media: new MediaFetcher(options.media),
-      hedges: new Hedges(),
-      replay: this.#state.replay,
+      log,
+      metrics: this.#metrics,
+      state: this.#state,
+      media: options.media,
       detached: this.#detached,
       draining: this.#draining,
-      hedged: (model, result) => {
-        this.#metrics.hedges.with({ model, result }).value++;
-      },
-      spending: {
-        store: this.#state.store,
-        estimator: new Estimator(),
-        wall: () => clock.wall(),
-        refused: (tenant, limit) => {
-          this.#metrics.quotaRefusals.with({ tenant, quota: labelOf(limit) }).value++;
-        },
-      },
-    };
+      newId,
+      keyring: () => this.#live.keyring,
+      redact: (text) => this.#redact(text),
+      logsBodies: () => this.#config.log.requestBodies,
+    });
     this.#admission = new Admission({
       loop: options.loop ?? systemLoop,
       clock,
@@ -163,17 +144,21 @@ export class App {
       settings: () => this.#config.server,
       bodyBytes: options.bodyBytes ?? roomForBodies(config.server.workers),
       begin: (exchange) => {
-        serve(exchange, exchange.live ?? this.#live, this.#services).catch((error) => this.#failed(error));
+        serve(exchange, exchange.live ?? this.#live, this.#services).catch(failed);
       },
+      refuse: (exchange, error, isAddedUp) => refuseRequest(exchange, this.#services, error, isAddedUp),
       inFlight: () => this.#client.inFlight(),
       inFlightByTenant: () => this.#client.inFlightByTenant(),
     });
     const { limits = USUAL_LIMITS } = options;
-    this.#client = clientListener(() => this.#config.server, this.#clientHandlers(), {
-      clock,
-      newId,
-      limits,
+    const handlers = clientHandlers({
+      admission: this.#admission,
+      services: this.#services,
+      metrics: this.#metrics,
+      live: () => this.#live,
+      failed,
     });
+    this.#client = clientListener(() => this.#config.server, handlers, { clock, newId, limits });
     this.operations = appOperations({
       config: () => this.#config,
       clock,
@@ -184,7 +169,7 @@ export class App {
       tenants: this.#tenants,
       notReady: () => this.#notReady(),
       reload: () => this.reload(),
-      failed: (error) => this.#failed(error),
+      failed,
     });
     this.#admin = isWorker ? null : adminListener(this.operations, newId);
   }
@@ -225,7 +210,7 @@ export class App {
 
   async #reload(): Promise<ReloadEnd> {
     const { log, readConfig } = this.#options;
-    const read = readConfig();
+    const read = await readConfig();
     const prepared = read.ok ? await this.prepare(read.config) : read;
     if (!read.ok || !prepared.ok) {
       const problems = prepared.ok ? [] : prepared.problems;
@@ -327,46 +312,6 @@ export class App {
   /** Requests under way, with those whose clients have gone. */
   #inFlight(): number {
     return this.#client.inFlight() + this.#detached.count;
-  }
-
-  #clientHandlers() {
-    const failed = (error: unknown) => this.#failed(error);
-    return {
-      authenticate: (exchange: Exchange, anyDialect: boolean) => {
-        try {
-          authenticate(exchange, this.#live, { anyDialect });
-          return null;
-        } catch (error) {
-          if (error instanceof ApiError) return error;
-          throw error;
-        }
-      },
-      admission: this.#admission,
-      serve: (exchange: AdmittedExchange) => {
-        const refusal = this.#admission.enter(exchange);
-        if (refusal !== null) this.#refuse(exchange, refusal);
-      },
-      models: (exchange: Exchange, id: string | null) => models(exchange, exchange.live ?? this.#live, id),
-      usage: (exchange: Exchange) => usage(exchange, exchange.live ?? this.#live, this.#services.spending),
-      resume: (exchange: Exchange, id: string, after: string | readonly string[] | null) =>
-        resume(exchange, exchange.live ?? this.#live, { id, after }, this.#streams()),
-      removeStream: (exchange: Exchange, id: string) =>
-        remove(exchange, exchange.live ?? this.#live, id, this.#streams()),
-      refuse: (exchange: Exchange, error: ApiError) => this.#refuse(exchange, error),
-      failed,
-    };
-  }
-
-  #refuse(exchange: Exchange, error: ApiError): void {
-    const hasItsLine = this.#admission.refused(exchange, error);
-    refuseRequest(exchange, this.#services, error, !hasItsLine);
-  }
-
-  #streams() {
-    const resumed = () => {
-      this.#metrics.resumedStreams.value++;
-    };
-    return { streams: this.#state.replay.streams, clock: this.#options.clock, resumed };
   }
 
   #notReady(): string | null {

@@ -14,8 +14,8 @@ export interface CancelListener {
  */
 export class Cancellation implements CancelListener {
   #reason: CancelReason | null = null;
-  /** Hardly ever more than one. */
-  #listeners: CancelListener[] = [];
+  /** Hardly ever more than one: to be added to, an array makes room for many. */
+  #listeners: CancelListener[] | null = null;
 
   /** The reason of the first `cancel`, or null. */
   get reason(): CancelReason | null {
@@ -26,8 +26,8 @@ export class Cancellation implements CancelListener {
   cancel(reason: CancelReason): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = [];
+    const listeners = this.#listeners ?? [];
+    this.#listeners = null;
     for (const listener of listeners) listener.cancelled(reason);
   }
 
@@ -39,13 +39,17 @@ export class Cancellation implements CancelListener {
   /** Registers a listener; called at once if already cancelled. */
   add(listener: CancelListener): void {
     if (this.#reason !== null) listener.cancelled(this.#reason);
+    else if (this.#listeners === null) this.#listeners = [listener];
     else this.#listeners.push(listener);
   }
 
   remove(listener: CancelListener): void {
-    const index = this.#listeners.indexOf(listener);
-    if (index >= 0 && index === this.#listeners.length - 1) this.#listeners.pop();
-    else if (index >= 0) this.#listeners.splice(index, 1);
+    const listeners = this.#listeners;
+    if (listeners === null) return;
+    const index = listeners.indexOf(listener);
+    if (index < 0) return;
+    if (listeners.length === 1) this.#listeners = null;
+    else listeners.splice(index, 1);
   }
 }
 

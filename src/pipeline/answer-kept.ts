@@ -6,8 +6,9 @@ import type { AnswerHead, CachedAnswer } from '../replay/cache.ts';
 import type { Follower } from '../replay/flights.ts';
 import type { Answered } from './answer.ts';
 import type { Found } from './cached.ts';
-import { idHeaders } from './errors.ts';
+import { firstHeaders } from './errors.ts';
 import type { Exchange, Headers } from './exchange.ts';
+import { addHeaders } from './header-list.ts';
 import { lastEventOf, voiceOf } from './last-words.ts';
 import type { Live } from './live.ts';
 
@@ -53,15 +54,16 @@ function begin(
   if (streamed) entry.firstTokenMs = clock.now() - exchange.readAt;
 }
 
+/** What is said of an answer each time that it is given. */
+const SAID_ANEW = /^(content-type|x-spillway-(attempts|cost|cache))$/;
+
 function headersOf(exchange: Exchange, head: AnswerHead, { entry, spending }: Answered): Headers {
-  return {
-    ...head.headers,
-    ...idHeaders(exchange),
-    ...spending.headers('nothing'),
-    'x-spillway-attempts': String(entry.tries.length),
-    'x-spillway-cost': '0',
-    'x-spillway-cache': entry.cache ?? 'hit',
-  };
+  const headers = firstHeaders(exchange, head.headers['content-type']);
+  addHeaders(headers, head.headers, (name) => !SAID_ANEW.test(name));
+  spending.writeHeaders(headers, 'nothing');
+  headers.push('x-spillway-attempts', String(entry.tries.length));
+  headers.push('x-spillway-cost', '0', 'x-spillway-cache', entry.cache ?? 'hit');
+  return headers;
 }
 
 function answerHit(
@@ -75,7 +77,8 @@ function answerHit(
   begin(exchange, head, services, answered);
   kept?.push(body);
   const age = Math.max(0, Math.floor((services.clock.wall() - storedAt) / 1000));
-  const headers = { ...headersOf(exchange, head, answered), age: String(age) };
+  const headers = headersOf(exchange, head, answered);
+  headers.push('age', String(age));
   if (!head.streamed) {
     exchange.send(head.status, headers, body);
     return;

@@ -8,8 +8,8 @@ import { DIALECTS } from '../dialects/dialects.ts';
 import type { Answer } from '../upstream/answer.ts';
 import type { Target } from '../upstream/registry.ts';
 import { type Going, lasting } from './continue-answer.ts';
-import { deliverStream } from './deliver.ts';
-import { errorText, idHeaders, sendError } from './errors.ts';
+import { deliverStream, STREAM_TYPE } from './deliver.ts';
+import { errorText, firstHeaders, sendError } from './errors.ts';
 import type { Exchange, Headers } from './exchange.ts';
 import type { Live } from './live.ts';
 import type { Spending } from './spending.ts';
@@ -26,20 +26,19 @@ export interface Answered {
 const NAME = /^[\w.[\]-]{1,64}$/;
 const MOST_NAMES = 32;
 
-/** The headers of an answer before what is said of quotas; more may be written into them. */
+/** The headers of an answer before what is said of quotas. */
 function answerHeaders(
   exchange: Exchange,
   entry: RequestEntry,
   dropped: readonly string[] = [],
-): Record<string, string> {
-  const headers = {
-    ...idHeaders(exchange),
-    'x-spillway-attempts': String(entry.tries.length),
-  } as Record<string, string>;
-  if (entry.target !== null) headers['x-spillway-target'] = entry.target;
+  type?: string,
+): Headers {
+  const headers = firstHeaders(exchange, type);
+  headers.push('x-spillway-attempts', String(entry.tries.length));
+  if (entry.target !== null) headers.push('x-spillway-target', entry.target);
   if (dropped.length > 0) {
     const names = dropped.filter((name) => NAME.test(name)).slice(0, MOST_NAMES);
-    if (names.length > 0) headers['x-spillway-dropped'] = names.join(', ');
+    if (names.length > 0) headers.push('x-spillway-dropped', names.join(', '));
   }
   return headers;
 }
@@ -60,7 +59,6 @@ export function answerPlain(
     : Buffer.from(JSON.stringify(DIALECTS[request.dialect].answer(answer.value, request, newId())));
   if (live.logBodies) entry.answer = redact(body.toString());
   const headers = answerHeaders(exchange, entry, dropped);
-  headers['content-type'] = 'application/json';
   if (request.dialect === 'count_tokens') {
     spending.writeHeaders(headers, 'nothing');
   } else {
@@ -68,7 +66,7 @@ export function answerPlain(
     entry.spent = spending.spent(target.settings, { reported: usage, surely, passed: output, whole: true });
     const { cost } = entry.spent;
     spending.writeHeaders(headers, entry.spent);
-    headers['x-spillway-cost'] = cost === null ? 'unknown' : dollars(cost);
+    headers.push('x-spillway-cost', cost === null ? 'unknown' : dollars(cost));
   }
   exchange.send(200, headers, body);
 }
@@ -78,11 +76,8 @@ export function answerEstimate(exchange: Exchange, target: Target, { entry, spen
   entry.target = target.settings.id;
   entry.status = 200;
   entry.outcome = 'ok';
-  const headers = {
-    'content-type': 'application/json',
-    ...answerHeaders(exchange, entry),
-    ...spending.headers('nothing'),
-  };
+  const headers = answerHeaders(exchange, entry);
+  spending.writeHeaders(headers, 'nothing');
   exchange.send(200, headers, JSON.stringify({ input_tokens: spending.promptTokens() }));
 }
 
@@ -103,11 +98,9 @@ export async function answerStream(
   entry.firstTokenMs = clock.now() - exchange.readAt;
   const kept: Buffer[] = [];
   const to = live.logBodies ? recorded(exchange, kept) : exchange;
-  const headers = {
-    ...answerHeaders(exchange, entry, dropped),
-    ...spending.headers('unknown'),
-    ...(answer.stream.whole === true ? { 'x-spillway-stream': 'whole' } : {}),
-  };
+  const headers = answerHeaders(exchange, entry, dropped, STREAM_TYPE);
+  spending.writeHeaders(headers, 'unknown');
+  if (answer.stream.whole === true) headers.push('x-spillway-stream', 'whole');
   const relayed = presenter === null;
   const voice =
     presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));
@@ -165,22 +158,21 @@ export function answerWithoutAnswer(
       return;
     case 'own':
       entry.status = verdict.error.status;
-      sendError(exchange, verdict.error, {
-        ...answerHeaders(exchange, entry),
-        ...spending.headers('nothing'),
-      });
+      sendError(exchange, verdict.error, unansweredHeaders(exchange, entry, spending));
       return;
     case 'relayed':
       entry.target = verdict.target;
       entry.status = verdict.failure.status ?? 400;
       entry.outcome = verdict.failure.kind;
-      relayError(
-        exchange,
-        { ...answerHeaders(exchange, entry), ...spending.headers('nothing') },
-        entry.status,
-        verdict.failure,
-      );
+      relayError(exchange, unansweredHeaders(exchange, entry, spending), entry.status, verdict.failure);
   }
+}
+
+/** It has taken nothing. */
+function unansweredHeaders(exchange: Exchange, entry: RequestEntry, spending: Spending): Headers {
+  const headers = answerHeaders(exchange, entry);
+  spending.writeHeaders(headers, 'nothing');
+  return headers;
 }
 
 /** The upstream's own error: its body if that has OpenAI's shape, else its words in that shape. */
@@ -195,6 +187,6 @@ function relayError(exchange: Exchange, headers: Headers, status: number, failur
   };
   const speaksOpenAi = exchange.dialect !== 'messages' && exchange.dialect !== 'count_tokens';
   const body = (speaksOpenAi ? error?.raw : null) ?? errorText(exchange, fields, status);
-  const all = { 'content-type': 'application/json', 'x-should-retry': 'false', ...headers };
-  exchange.send(status, all, body);
+  headers.push('x-should-retry', 'false');
+  exchange.send(status, headers, body);
 }

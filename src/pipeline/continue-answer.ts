@@ -106,8 +106,8 @@ class Search {
     skip: (target: Target) => boolean,
     continuing: Continuing,
   ): Promise<Part | Failure | 'ended' | null> {
-    const { again, cancellation } = this.#going;
-    const answer = await again(skip, continuing);
+    const { cancellation } = this.#going;
+    const answer = await this.#going.again(skip, continuing);
     if (answer !== 'ended' && answer?.kind === 'stream')
       return { stream: answer.stream, target: answer.target };
     if (cancellation.reason !== null) return goneFailure(cancellation.reason);

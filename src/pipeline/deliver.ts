@@ -9,12 +9,10 @@ import type { Exchange, Headers, ResponseStream } from './exchange.ts';
 /** Of an upstream's own words, as much as goes into our error. Characters. */
 const LONGEST_REASON = 1000;
 
-export const STREAM_HEADERS: Headers = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-cache',
-  // nginx holds streams back unless it is told not to.
-  'x-accel-buffering': 'no',
-};
+export const STREAM_TYPE = 'text/event-stream; charset=utf-8';
+
+/** Besides its type. nginx holds streams back unless it is told not to. */
+export const STREAM_HEADERS: readonly string[] = ['cache-control', 'no-cache', 'x-accel-buffering', 'no'];
 
 /** A stream, and who speaks where it has no words of its own. */
 export interface Delivered {
@@ -37,7 +35,8 @@ export function deliverStream(
 ): Promise<Failure | null> {
   return new Promise((resolve) => {
     const delivery = new Delivery({ stream, voice, relayed }, heartbeat, clock, resolve);
-    delivery.begin(exchange.stream({ ...STREAM_HEADERS, ...headers }, () => delivery.drained()));
+    headers.push(...STREAM_HEADERS);
+    delivery.begin(exchange.stream(headers, () => delivery.drained()));
   });
 }
 

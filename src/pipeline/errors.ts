@@ -2,19 +2,24 @@ import type { ApiError } from '../core/errors.ts';
 import type { ErrorFields } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
 import type { Exchange, Headers } from './exchange.ts';
+import { addHeaders } from './header-list.ts';
 
 type Answerable = Pick<Exchange, 'send' | 'dialect' | 'requestId'>;
 
-/** Answers with an error in the shape of the client's dialect. */
+/** Answers with an error in the shape of the client's dialect. `headers`: as `firstHeaders` made them, or more. */
 export function sendError(exchange: Answerable, error: ApiError, headers: Headers): void {
-  const all = { 'content-type': 'application/json', ...headers, ...errorHeaders(error) };
-  exchange.send(error.status, all, errorText(exchange, error, error.status));
+  addHeaders(headers, errorHeaders(error));
+  exchange.send(error.status, headers, errorText(exchange, error, error.status));
 }
 
-/** The id of an exchange, under the names by which SDKs look for it. */
-export function idHeaders({ dialect, requestId }: Pick<Exchange, 'dialect' | 'requestId'>): Headers {
-  const id = { 'x-request-id': requestId };
-  return dialect === 'messages' || dialect === 'count_tokens' ? { ...id, 'request-id': requestId } : id;
+/** What every answer begins with: its type, and the id of its exchange under the names by which SDKs look for it. */
+export function firstHeaders(
+  { dialect, requestId }: Pick<Exchange, 'dialect' | 'requestId'>,
+  type = 'application/json',
+): Headers {
+  const headers = ['content-type', type, 'x-request-id', requestId];
+  if (dialect === 'messages' || dialect === 'count_tokens') headers.push('request-id', requestId);
+  return headers;
 }
 
 /** An error's body, in the client's words. */
@@ -26,7 +31,7 @@ export function errorText(exchange: Answerable, error: ErrorFields, status: numb
 }
 
 /** The headers that an error brings of its own. `retry-after` is whole seconds and never 0: SDKs would be back at once. */
-export function errorHeaders(error: ApiError): Headers {
+export function errorHeaders(error: ApiError): Readonly<Record<string, string>> {
   const headers: Record<string, string> = { ...error.headers };
   if (error.retryAfterMs !== null) {
     headers['retry-after'] = String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)));

@@ -242,6 +242,9 @@ export class Habit {
   }
 }
 
+/** So many are remembered; then all are forgotten, and made again as they are asked for. */
+const MOST_HABITS = 10_000;
+
 /** How far an estimate goes by what others' prompts came to. */
 const OTHERS = { least: 0.5, most: 2 };
 
@@ -252,6 +255,30 @@ const OTHERS = { least: 0.5, most: 2 };
 export class Estimator {
   readonly #input = new Corrections();
   readonly #output = new Corrections();
+  /** By the model, then by the tenant. */
+  readonly #habits = new Map<string, Map<string, Habit>>();
+  #known = 0;
+
+  /** Made once for all requests that go by it. */
+  habit(tenant: string, model: string): Habit {
+    return this.#habits.get(model)?.get(tenant) ?? this.#makeHabit(tenant, model);
+  }
+
+  #makeHabit(tenant: string, model: string): Habit {
+    if (this.#known >= MOST_HABITS) {
+      this.#habits.clear();
+      this.#known = 0;
+    }
+    let ofModel = this.#habits.get(model);
+    if (ofModel === undefined) {
+      ofModel = new Map();
+      this.#habits.set(model, ofModel);
+    }
+    const made = new Habit(tenant, model);
+    ofModel.set(tenant, made);
+    this.#known++;
+    return made;
+  }
 
   /** Tokens of the prompt that `estimateInput` has found. At least one. */
   corrected(habit: Habit, estimated: number): number {

@@ -31,8 +31,11 @@ export interface Exchange {
   stream(headers: Headers, onDrain: () => void): ResponseStream;
 }
 
-/** Names and values. */
-export type Headers = Readonly<Record<string, string>>;
+/**
+ * A name and its value in turn, as Node takes them: names in lower case, and none twice. A list is handed over with its answer: whoever
+ * is given it may add to it, so it is not to be looked at afterwards.
+ */
+export type Headers = string[];
 
 export interface ResponseStream {
   /** False: the client is slow; `onDrain` is called when it has caught up. */

@@ -6,6 +6,8 @@ import type { Spending } from './spending.ts';
 
 /** A request that has been let in. */
 export interface Job {
+  /** Ours, never given twice: what the client calls it may come again. */
+  id: string;
   principal: Principal;
   request: ClientRequest;
   model: LiveModel;

@@ -19,38 +19,42 @@ export interface Booking {
 const NO_TARGET = '-';
 
 /** What a request adds to the ledger: a row for each target that was tried for it. */
-export function ledgerRows({ key, model, spent, answered, tries }: Booking): LedgerEntry[] {
-  const rows = new Rows(key ?? '-', model);
-  for (const { target } of tries) rows.of(target).tries++;
-  const sums = rows.of(answered ?? tries.at(-1)?.target ?? NO_TARGET);
-  sums.requests++;
-  if (spent !== null) {
-    if (spent.parts === undefined) book(sums, spent);
-    else for (const part of spent.parts) book(rows.of(part.target), part);
-  }
-  return rows.entries;
+export function ledgerRows(booking: Booking): LedgerEntry[] {
+  const { spent, answered, tries } = booking;
+  const last = answered ?? tries.at(-1)?.target ?? NO_TARGET;
+  // They are few: mostly there is one.
+  const first = rowOf(last, booking);
+  const rows = [first];
+  for (const { target } of tries) sumsOf(target, rows, booking).tries++;
+  first.sums.requests++;
+  if (spent === null) return rows;
+  if (spent.parts === undefined) book(first.sums, spent);
+  else for (const part of spent.parts) book(sumsOf(part.target, rows, booking), part);
+  return rows;
 }
 
-class Rows {
-  readonly entries: LedgerEntry[] = [];
-  readonly #key: string;
-  readonly #model: Booking['model'];
+/** Of the target's row; there is one from now on. */
+function sumsOf(target: string, rows: LedgerEntry[], booking: Booking): LedgerSums {
+  const name = nameOf(target, booking);
+  for (const row of rows) if (row.target === name) return row.sums;
+  const row = rowOf(target, booking);
+  rows.push(row);
+  return row.sums;
+}
 
-  constructor(key: string, model: Booking['model']) {
-    this.#key = key;
-    this.#model = model;
-  }
+function rowOf(target: string, booking: Booking): LedgerEntry {
+  const { direct, label, name } = booking.model;
+  return {
+    key: booking.key ?? '-',
+    model: direct ? label : name,
+    target: nameOf(target, booking),
+    sums: noSums(),
+  };
+}
 
-  /** They are few: mostly there is one. */
-  of(target: string): LedgerSums {
-    const { direct, label, name } = this.#model;
-    // What clients make up is not a row.
-    const known = direct && target !== NO_TARGET ? label : target;
-    for (const entry of this.entries) if (entry.target === known) return entry.sums;
-    const sums = noSums();
-    this.entries.push({ key: this.#key, model: direct ? label : name, target: known, sums });
-    return sums;
-  }
+/** What clients make up is not a row. */
+function nameOf(target: string, { model: { direct, label } }: Booking): string {
+  return direct && target !== NO_TARGET ? label : target;
 }
 
 function book(sums: LedgerSums, { usage, cost }: Pick<Spent, 'usage' | 'cost'>): void {

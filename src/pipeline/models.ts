@@ -1,7 +1,7 @@
 import type { Principal } from '../auth/keyring.ts';
 import { ApiError } from '../core/errors.ts';
 import { authenticate } from './authenticate.ts';
-import { sendError } from './errors.ts';
+import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { type Live, mayUse } from './live.ts';
 
@@ -42,10 +42,10 @@ function describe(id: string, live: Live) {
 }
 
 function answerJson(exchange: Exchange, make: () => unknown): void {
-  const headers = { 'x-request-id': exchange.requestId };
+  const headers = firstHeaders(exchange);
   try {
     const body = JSON.stringify(make());
-    exchange.send(200, { 'content-type': 'application/json', ...headers }, body);
+    exchange.send(200, headers, body);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     sendError(exchange, error, headers);

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { KeptAnswer } from '../replay/kept-answer.ts';
 import type { Exchange, Headers, ResponseStream } from './exchange.ts';
+import { headerIn, keptHeaders } from './header-list.ts';
 import { WrappedExchange } from './wrapped-exchange.ts';
 
 /** Headers that belong to one exchange and not to its answer: its id, and how quotas stand at the time. */
@@ -11,7 +12,8 @@ export class RecordedExchange extends WrappedExchange {
   readonly #limit: number;
   readonly #runsFrom: number;
   #status = 0;
-  #headers: Headers = {};
+  #headers: Readonly<Record<string, string>> = {};
+  #target: string | null = null;
   #streamed = false;
   #copy: Copy | null = null;
 
@@ -33,7 +35,8 @@ export class RecordedExchange extends WrappedExchange {
   }
 
   override stream(headers: Headers, onDrain: () => void): ResponseStream {
-    return new RecordedStream(super.stream(headers, onDrain), this.#begin(200, headers, true));
+    const copy = this.#begin(200, headers, true);
+    return new RecordedStream(super.stream(headers, onDrain), copy);
   }
 
   /** Of the answer; 0: there was none. */
@@ -49,19 +52,19 @@ export class RecordedExchange extends WrappedExchange {
   answer(): KeptAnswer | null {
     const bytes = this.#copy?.bytes() ?? null;
     if (bytes === null || !isUtf8(bytes)) return null;
-    const headers = Object.entries(this.#headers).filter(([name]) => !OF_THE_EXCHANGE.test(name));
     return {
       status: this.#status,
-      headers: Object.fromEntries(headers),
+      headers: this.#headers,
       streamed: this.#streamed,
-      target: this.#headers['x-spillway-target'] ?? null,
+      target: this.#target,
       body: bytes.toString(),
     };
   }
 
   #begin(status: number, headers: Headers, streamed: boolean): Copy {
     this.#status = status;
-    this.#headers = headers;
+    this.#headers = keptHeaders(headers, (name) => !OF_THE_EXCHANGE.test(name));
+    this.#target = headerIn(headers, 'x-spillway-target');
     this.#streamed = streamed;
     this.#copy = new Copy(this.#limit);
     return this.#copy;

@@ -4,7 +4,7 @@ import { isJsonObject, tryParseJson } from '../core/json.ts';
 import { EventNumbers } from '../replay/number-events.ts';
 import type { StreamLog, StreamLogs } from '../replay/stream-log.ts';
 import type { DetachedWork } from './detached-work.ts';
-import { idHeaders, sendError } from './errors.ts';
+import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange, Headers, ResponseStream } from './exchange.ts';
 import { lastEventOf, voiceOf } from './last-words.ts';
 import { WrappedExchange } from './wrapped-exchange.ts';
@@ -109,8 +109,8 @@ class ResumableExchange extends WrappedExchange implements CancelListener, Respo
     this.#onDrain = onDrain;
     const id = this.#log.begin();
     if (this.#clientIsGone) return this;
-    const all = { ...headers, 'x-spillway-stream-id': id };
-    this.#response = this.inner.stream(all, () => {
+    headers.push('x-spillway-stream-id', id);
+    this.#response = this.inner.stream(headers, () => {
       if (this.#clientIsSlow) this.#goOn();
     });
     return this;
@@ -171,7 +171,7 @@ class ResumableExchange extends WrappedExchange implements CancelListener, Respo
       response.end();
     } else if (!this.#clientIsGone) {
       const error = new ApiError('stream_interrupted', REMOVED, { shouldRetry: false });
-      sendError(this.inner, error, idHeaders(this.inner));
+      sendError(this.inner, error, firstHeaders(this.inner));
     }
     this.cancellation.cancel('client_gone');
   }

@@ -11,8 +11,8 @@ import {
 } from '../replay/stream-log.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
 import { authenticate } from './authenticate.ts';
-import { STREAM_HEADERS } from './deliver.ts';
-import { sendError } from './errors.ts';
+import { STREAM_HEADERS, STREAM_TYPE } from './deliver.ts';
+import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange, ResponseStream } from './exchange.ts';
 import { lastEventOf, voiceOf } from './last-words.ts';
 import type { Live } from './live.ts';
@@ -60,8 +60,7 @@ export async function remove(
   await answerErrors(exchange, async () => {
     const { tenant } = authenticate(exchange, live);
     if (!STREAM_ID.test(id) || !(await streams.remove(tenant.id, id))) throw notFound(id);
-    const headers = { 'content-type': 'application/json', 'x-request-id': exchange.requestId };
-    exchange.send(200, headers, JSON.stringify({ id, object: 'stream', deleted: true }));
+    exchange.send(200, firstHeaders(exchange), JSON.stringify({ id, object: 'stream', deleted: true }));
   });
 }
 
@@ -71,7 +70,7 @@ async function answerErrors(exchange: Exchange, work: () => Promise<void>): Prom
   } catch (error) {
     const known = error instanceof StateUnavailable ? storeAway() : error;
     const shown = known instanceof ApiError ? known : internalError();
-    sendError(exchange, shown, { 'x-request-id': exchange.requestId });
+    sendError(exchange, shown, firstHeaders(exchange));
     if (known !== shown) throw error;
   }
 }
@@ -154,11 +153,8 @@ class Resumption implements ReadingSink, CancelListener {
     this.#heartbeat = pace.heartbeat;
     this.#writtenAt = pace.clock.now();
     this.#voice = voiceOf(reading.dialect);
-    const headers = {
-      ...STREAM_HEADERS,
-      'x-request-id': exchange.requestId,
-      'x-spillway-stream-id': id,
-    };
+    const headers = firstHeaders(exchange, STREAM_TYPE);
+    headers.push(...STREAM_HEADERS, 'x-spillway-stream-id', id);
     this.#response = exchange.stream(headers, () => {
       this.#clientIsSlow = false;
       this.#goOn();

@@ -3,14 +3,14 @@ import type { Principal } from '../auth/keyring.ts';
 import { ApiError } from '../core/errors.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
 import { authenticateAgain } from './authenticate.ts';
-import { idHeaders, sendError } from './errors.ts';
+import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import { IDEMPOTENCY_HEADER, type OnceContext, once } from './idempotent.ts';
 import type { Job } from './job.ts';
 import { isLarge, lookOverLarge, othersTurn } from './large-body.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
 import { closeResumable, type ResumableContext, resumable, wantsToResume } from './resumable.ts';
-import { route } from './route.ts';
+import { Router } from './route.ts';
 import type { Services } from './services.ts';
 import { Spending } from './spending.ts';
 
@@ -27,18 +27,12 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
     entry.principal = principal;
     const large = isLarge(exchange.body);
     if (large) await lookOverLarge(exchange.body);
-    const request = DIALECTS[exchange.dialect].read(exchange.body);
-    entry.stream = request.streaming;
-    entry.model = shortened(request.model);
-    if (live.logBodies) entry.prompt = services.redact(exchange.body.toString());
-    const model = findModel(request.model, principal, live, entry);
-    entry.modelLabel = model.label;
-    const asked = { principal, request, model, entry };
+    const job = read(exchange, live, services, entry, principal);
     if (large) await othersTurn();
-    if (request.streaming && wantsToResume(exchange))
+    if (job.request.streaming && wantsToResume(exchange))
       to = resumable(exchange, resumableContext(services, principal));
-    if (exchange.header(IDEMPOTENCY_HEADER) === undefined) await execute(to, live, services, asked);
-    else await once(to, onceContext(live, services, asked), (kept) => execute(kept, live, services, asked));
+    if (exchange.header(IDEMPOTENCY_HEADER) === undefined) await execute(to, live, services, job);
+    else await executeOnce(to, live, services, job);
   } catch (error) {
     refuse(to, entry, error);
     if (!(error instanceof ApiError)) throw error;
@@ -48,40 +42,52 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
   }
 }
 
-/** Reserves, routes and settles. What is refused is answered here; rejects only with a mistake of ours, which has been answered as well. */
-async function execute(
+/**
+ * What is asked for, of which model, and who pays for it. By itself: what an async function has in its hands it keeps until it is over, and the body is to be
+ * let go of before that.
+ */
+function read(
   exchange: Exchange,
   live: Live,
   services: Services,
-  asked: Omit<Job, 'spending'>,
-): Promise<void> {
-  const { entry } = asked;
-  const spending = spendingOf(asked, live, services);
+  entry: RequestEntry,
+  principal: Principal,
+): Job {
+  const request = DIALECTS[exchange.dialect].read(exchange.body);
+  entry.stream = request.streaming;
+  entry.model = shortened(request.model);
+  if (live.logBodies) entry.prompt = services.redact(exchange.body.toString());
+  const model = findModel(request.model, principal, live, entry);
+  entry.modelLabel = model.label;
+  const { dialect, body } = request;
+  const spender = { principal, model, asked: request.model, dialect, body: body.value };
+  const spending = new Spending(spender, live, services.spending);
+  return { id: services.newId(), principal, request, model, entry, spending };
+}
+
+function executeOnce(to: Exchange, live: Live, services: Services, job: Job): Promise<void> {
+  return once(to, onceContext(live, services, job), (kept) => execute(kept, live, services, job));
+}
+
+/** Reserves, routes and settles. What is refused is answered here; rejects only with a mistake of ours, which has been answered as well. */
+async function execute(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
+  const { entry, spending } = job;
+  let router: Router | null = null;
   try {
-    const reserving = spending.reserve(services.newId());
+    const reserving = spending.reserve(job.id);
     if (reserving !== undefined) await reserving;
-    if (isLarge(asked.request.body.bytes)) await othersTurn();
-    try {
-      await route(exchange, live, services, { ...asked, spending });
-    } finally {
-      spending.settle(entry.spent, entry.target, entry.tries);
-    }
+    if (isLarge(job.request.body.bytes)) await othersTurn();
+    router = new Router(exchange, live, services, job);
+    const bringing = router.bring(await router.find());
+    if (bringing !== undefined) await bringing;
   } catch (error) {
     if (spending.refusedBy !== null) entry.quota = spending.refusedBy;
     refuse(exchange, entry, error);
     if (!(error instanceof ApiError)) throw error;
+  } finally {
+    router?.end();
+    spending.settle(entry.spent, entry.target, entry.tries);
   }
-}
-
-/** By itself: what an async function has in its hands it keeps until it is over, and the body is to be let go of before that. */
-function spendingOf(
-  { principal, request, model }: Omit<Job, 'spending'>,
-  live: Live,
-  services: Services,
-): Spending {
-  const { dialect, body } = request;
-  const spender = { principal, model, asked: request.model, dialect, body: body.value };
-  return new Spending(spender, live, services.spending);
 }
 
 function resumableContext({ replay, detached, newId }: Services, { tenant }: Principal): ResumableContext {
@@ -91,7 +97,7 @@ function resumableContext({ replay, detached, newId }: Services, { tenant }: Pri
 function onceContext(
   live: Live,
   { clock, replay, draining }: Services,
-  { principal, model, entry }: Omit<Job, 'spending'>,
+  { principal, model, entry }: Job,
 ): OnceContext {
   return {
     tenant: principal.tenant.id,
@@ -170,5 +176,5 @@ function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
     entry.status = 499;
     entry.outcome = 'client_gone';
   }
-  sendError(exchange, known, idHeaders(exchange));
+  sendError(exchange, known, firstHeaders(exchange));
 }

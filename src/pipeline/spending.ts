@@ -9,7 +9,6 @@ import type { Dialect } from '../providers/adapter.ts';
 import type { Output } from '../providers/openai/output.ts';
 import type { Consumption, DimensionRule } from '../quota/dimensions.ts';
 import { type Left, leftAfter, writeTrio } from '../quota/headers.ts';
-import type { LedgerEntry } from '../quota/ledger.ts';
 import { type Limit, type LimitSet, labelOf } from '../quota/limits.ts';
 import { refusal } from '../quota/refusal.ts';
 import type { Demand, QuotaStore, Standing, Ticket, Verdict } from '../quota/store.ts';
@@ -18,7 +17,7 @@ import { StateUnavailable } from '../state/unavailable.ts';
 import {
   type Estimator,
   estimatePrompt,
-  Habit,
+  type Habit,
   maxOutput,
   namesMaximum,
   type PromptEstimate,
@@ -71,15 +70,19 @@ export function storeAway(): ApiError {
 
 /** What one request takes from its quotas: reserved before the first try, settled once after the last. */
 export class Spending {
-  #spender: Spender;
+  readonly #principal: Principal;
+  readonly #model: Spender['model'];
+  readonly #dialect: Dialect;
+  /** Empty when it has been let go of. */
+  #body: JsonObject;
   readonly #live: Rates;
   readonly #services: SpendingServices;
   readonly #quotas: LimitSet;
   readonly #habit: Habit;
   /** Was there a price, for what was reserved, of the target that answered? */
   #hadPrice = false;
-  /** When it came, in milliseconds since 1970: what it costs is by the prices of that moment. */
-  readonly #at: number;
+  /** When it was reserved, in milliseconds since 1970: what it costs is by the prices of that moment. */
+  #at = 0;
   /** What was reserved, if tokens or money had to be. */
   #most: Consumption = { input: 0, output: 0, cost: 0 };
   #prompt: PromptEstimate | null = null;
@@ -91,13 +94,15 @@ export class Spending {
   refusedBy: string | null = null;
 
   constructor(spender: Spender, live: Rates, services: SpendingServices) {
-    this.#spender = spender;
+    const { principal, asked, model, dialect, body } = spender;
+    this.#principal = principal;
+    this.#model = model;
+    this.#dialect = dialect;
+    this.#body = body;
     this.#live = live;
     this.#services = services;
-    this.#at = services.wall();
-    const { principal, asked, model } = spender;
     this.#quotas = principal.limits.forModel(asked, model.name);
-    this.#habit = new Habit(principal.tenant.id, model.label);
+    this.#habit = services.estimator.habit(principal.tenant.id, model.label);
   }
 
   /**
@@ -105,10 +110,13 @@ export class Spending {
    * with it: a promise only where the store has to be waited for.
    */
   reserve(id: string): Promise<void> | undefined {
-    const demands = this.#demands();
-    const verdict = this.#services.store.admit({ tenant: this.#spender.principal.tenant.id, id, demands });
+    const { store, wall } = this.#services;
+    this.#at = wall();
+    if (this.#quotas.reserves) this.#most = this.#estimate();
+    const demands = this.#quotas.demands(this.#most);
+    const verdict = store.admit({ tenant: this.#principal.tenant.id, id, demands });
     if (verdict instanceof Promise) return this.#awaited(verdict, demands);
-    this.#decided(verdict, demands);
+    this.#decided(verdict, demands, this.#at);
     return undefined;
   }
 
@@ -120,25 +128,25 @@ export class Spending {
       if (!(error instanceof StateUnavailable)) throw error;
       throw storeAway();
     }
-    this.#decided(decided, demands);
+    this.#decided(decided, demands, this.#services.wall());
   }
 
-  #decided(verdict: Verdict, demands: readonly Demand[]): void {
+  #decided(verdict: Verdict, demands: readonly Demand[], now: number): void {
     this.#standings = verdict.standings;
-    this.#standingsAt = this.#services.wall();
+    this.#standingsAt = now;
     if (verdict.kind === 'refused') throw this.#refusal(demands);
     this.#ticket = verdict.ticket;
   }
 
   #refusal(demands: readonly Demand[]): ApiError {
     const { wall, refused } = this.#services;
-    const { body, model, dialect, principal } = this.#spender;
-    const maximum = DIALECTS[dialect].maximum ?? 'max_completion_tokens';
-    const isNamed = namesMaximum(body) || model.overrides.every(namesMaximum);
+    const { tenant } = this.#principal;
+    const maximum = DIALECTS[this.#dialect].maximum ?? 'max_completion_tokens';
+    const isNamed = namesMaximum(this.#body) || this.#model.overrides.every(namesMaximum);
     const assumed = isNamed ? null : this.#live.outputTokens;
     const { error, limit } = refusal(demands, this.#standings, { wall: wall(), assumed, maximum });
     this.refusedBy = labelOf(limit);
-    refused(principal.tenant.id, limit);
+    refused(tenant.id, limit);
     return error;
   }
 
@@ -212,18 +220,11 @@ export class Spending {
     this.#services.estimator.learnAnswer(this.#habit, passed, reported);
   }
 
-  /** `x-ratelimit-*`: see `writeHeaders`. */
-  headers(spent: Spent | 'nothing' | 'unknown'): Headers {
-    const headers: Record<string, string> = {};
-    this.writeHeaders(headers, spent);
-    return headers;
-  }
-
   /**
    * Writes `x-ratelimit-*` into headers: each trio from the quota of its kind with the least left. What the request turned out to take
    * shows already, where that is known; till then all that it holds counts.
    */
-  writeHeaders(into: Record<string, string>, spent: Spent | 'nothing' | 'unknown'): void {
+  writeHeaders(into: Headers, spent: Spent | 'nothing' | 'unknown'): void {
     const { told } = this.#quotas;
     if (told.length === 0 || this.#ticket === null) return;
     const { demands } = this.#ticket;
@@ -233,12 +234,11 @@ export class Spending {
       for (const place of places) {
         const { limit, amount } = demands[place] as Demand;
         const rule = this.#quotas.rules[place] as DimensionRule;
-        let standing = this.#standings[place] as Standing;
-        if (spent !== 'unknown' && rule.booking === 'reserve') {
-          const used = standing.used + (spent === 'nothing' ? 0 : amountOf(rule, spent));
-          standing = { ...standing, used, reserved: standing.reserved - amount };
-        }
-        const left = leftAfter(limit, standing, age);
+        const standing = this.#standings[place] as Standing;
+        let taken = standing.used + standing.reserved;
+        if (spent !== 'unknown' && rule.booking === 'reserve')
+          taken += (spent === 'nothing' ? 0 : amountOf(rule, spent)) - amount;
+        const left = leftAfter(limit, standing, age, taken);
         if (least === null || left.remaining < least.remaining) least = left;
       }
       if (least !== null) writeTrio(into, trio, least);
@@ -250,23 +250,18 @@ export class Spending {
     const ticket = this.#ticket;
     if (ticket === null) return;
     this.#ticket = null;
-    const { store } = this.#services;
-    store.settle({ ticket, used: this.#used(ticket, spent), ledger: this.#ledger(spent, target, tries) });
+    const { key } = this.#principal;
+    const ledger = ledgerRows({ key, model: this.#model, spent, answered: target, tries });
+    this.#services.store.settle({ ticket, used: this.#used(ticket, spent), ledger });
   }
 
   /** What an answer takes of each quota. */
   #used({ demands }: Ticket, spent: Spent | null): number[] {
     const { rules } = this.#quotas;
-    const used: number[] = [];
-    for (let place = 0; place < demands.length; place++) {
+    return demands.map((demand, place) => {
       const rule = rules[place] as DimensionRule;
-      used.push(
-        spent === null || rule.booking !== 'reserve'
-          ? 0
-          : this.#charge(demands[place] as Demand, rule, spent),
-      );
-    }
-    return used;
+      return spent === null || rule.booking !== 'reserve' ? 0 : this.#charge(demand, rule, spent);
+    });
   }
 
   #charge({ limit, amount }: Demand, rule: DimensionRule, spent: Spent): number {
@@ -274,25 +269,14 @@ export class Spending {
     return limit.of === 'usd' && spent.cost === null && this.#hadPrice ? amount : amountOf(rule, spent);
   }
 
-  #demands(): Demand[] {
-    const { limits, rules, reserves } = this.#quotas;
-    if (reserves) this.#most = this.#estimate();
-    const demands: Demand[] = [];
-    for (let place = 0; place < limits.length; place++) {
-      const amount = (rules[place] as DimensionRule).amount(this.#most);
-      demands.push({ limit: limits[place] as Limit, amount });
-    }
-    return demands;
-  }
-
   /** What the request may come to, whichever of its model's targets answers. */
   #estimate(): Consumption {
-    const { body, model } = this.#spender;
+    const model = this.#model;
     const input = this.#input();
     let output = 0;
     if (this.#writes()) {
       for (const overrides of model.overrides) {
-        output = Math.max(output, maxOutput(body, this.#live.outputTokens, overrides));
+        output = Math.max(output, maxOutput(this.#body, this.#live.outputTokens, overrides));
       }
     }
     let cost = 0;
@@ -306,8 +290,7 @@ export class Spending {
 
   /** Is there text to be written? */
   #writes(): boolean {
-    const { dialect } = this.#spender;
-    return dialect !== 'embeddings' && dialect !== 'count_tokens';
+    return this.#dialect !== 'embeddings' && this.#dialect !== 'count_tokens';
   }
 
   /** Tokens of the prompt, as estimated; for one that asks for nothing else. */
@@ -318,23 +301,18 @@ export class Spending {
   /** Nothing will be reserved any more: what is still to be known of the request's body is found out, and the body let go of. */
   letGoOfBody(): void {
     this.#input();
-    this.#spender = { ...this.#spender, body: {} };
+    this.#body = {};
   }
 
   /** Tokens of the prompt, as estimated. */
   #input(): number {
-    this.#prompt ??= estimatePrompt(this.#spender.body);
+    this.#prompt ??= estimatePrompt(this.#body);
     return this.#services.estimator.corrected(this.#habit, this.#prompt.tokens);
   }
 
   #cost(target: TargetSettings, usage: Usage): number | null {
     const price: ModelPrice | null = this.#live.prices.find(target.provider, target.model);
     return price === null ? null : price.cost(usage, this.#at);
-  }
-
-  #ledger(spent: Spent | null, answered: string | null, tries: readonly TryRecord[]): LedgerEntry[] {
-    const { principal, model } = this.#spender;
-    return ledgerRows({ key: principal.key, model, spent, answered, tries });
   }
 }
 

@@ -6,7 +6,7 @@ import { partAt } from '../quota/periods.ts';
 import type { QuotaStore, Standing } from '../quota/store.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
 import { authenticate } from './authenticate.ts';
-import { sendError } from './errors.ts';
+import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Live } from './live.ts';
 import { storeAway } from './spending.ts';
@@ -17,14 +17,14 @@ export async function usage(
   live: Live,
   { store, wall }: { store: QuotaStore; wall(): number },
 ): Promise<void> {
-  const headers = { 'x-request-id': exchange.requestId };
+  const headers = firstHeaders(exchange);
   try {
     const { tenant, key, limits } = authenticate(exchange, live);
     await store.flush(tenant.id);
     const standings = await store.standings(tenant.id, limits.all);
     const quotas = limits.all.map((limit, index) => describe(limit, standings[index] as Standing, wall()));
     const body = JSON.stringify({ tenant: tenant.id, key, quotas });
-    exchange.send(200, { 'content-type': 'application/json', ...headers }, body);
+    exchange.send(200, headers, body);
   } catch (error) {
     const known = error instanceof StateUnavailable ? storeAway() : error;
     if (!(known instanceof ApiError)) throw error;

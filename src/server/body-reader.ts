@@ -9,44 +9,95 @@ const PROOF = 1 / 8;
 /** Up to here a body is expected before any of it has come: no more than the request itself takes. Bytes. */
 export const HELD_AT_FIRST = 4 * 1024;
 
-export interface BodyReader {
-  whole(body: Buffer): void;
+/** What becomes of the bodies of all requests of a listener. For each, one of these is called once, `longer` before that. */
+export interface BodyOwner<T> {
+  /** Bytes. */
+  readonly limit: number;
+  whole(of: T, body: Buffer): void;
   /**
    * It is longer than was expected: `HELD_AT_FIRST` of what is announced. Up to so many bytes are expected now, which is up to eight times
    * what has come, and all that was announced when an eighth of it has. False: it is not wanted any more.
    */
-  longer(bytes: number): boolean;
+  longer(of: T, bytes: number): boolean;
   /** More came than is allowed. What still comes is not read. */
-  tooLarge(): void;
+  tooLarge(of: T): void;
   /** It broke off. */
-  failed(error: unknown): void;
+  failed(of: T, error: unknown): void;
 }
 
-/** Reads a request's body into one piece, and calls one of the reader's functions, once. `limit`: in bytes. */
-export function readBody(request: IncomingMessage, limit: number, reader: BodyReader): void {
-  const announced = Number(request.headers['content-length'] ?? 0);
-  let expected = Math.min(announced, HELD_AT_FIRST);
-  const body = new Pieces(announced);
-  let over = false;
-  request.on('data', (piece: Buffer) => {
-    if (over) return;
-    const length = body.length + piece.length;
-    if (length > limit) {
-      over = true;
-      reader.tooLarge();
-    } else if (length > expected) {
-      expected = announced > 0 ? Math.min(announced, length / PROOF) : Math.min(limit, 2 * length);
-      over = !reader.longer(expected);
+/** How long its body is said to be. Bytes; 0 where nothing is said of it. */
+export function announcedBytes({ headers }: IncomingMessage): number {
+  return Number(headers['content-length'] ?? 0);
+}
+
+/** Reads a request's body into one piece. `announced`: the bytes that it is said to have; 0 = nothing is said. */
+export function readBody<T>(request: IncomingMessage, announced: number, of: T, owner: BodyOwner<T>): void {
+  const reader = new BodyReader(announced, of, owner);
+  request.on('data', (piece: Buffer) => reader.add(piece));
+  request.on('end', () => reader.end());
+  request.on('error', (error) => reader.fail(error));
+}
+
+const NONE: Buffer = Buffer.alloc(0);
+
+class BodyReader<T> {
+  readonly #announced: number;
+  readonly #of: T;
+  readonly #owner: BodyOwner<T>;
+  #length = 0;
+  #expected: number;
+  /** All that has come, where that was one piece, as nearly always. */
+  #body = NONE;
+  #pieces: Pieces | null = null;
+  #over = false;
+
+  constructor(announced: number, of: T, owner: BodyOwner<T>) {
+    this.#announced = announced;
+    this.#of = of;
+    this.#owner = owner;
+    this.#expected = Math.min(announced, HELD_AT_FIRST);
+  }
+
+  add(piece: Buffer): void {
+    if (this.#over) return;
+    this.#length += piece.length;
+    const { limit } = this.#owner;
+    if (this.#length > limit) {
+      this.#over = true;
+      this.#owner.tooLarge(this.#of);
+    } else if (this.#length > this.#expected) {
+      this.#expected =
+        this.#announced > 0
+          ? Math.min(this.#announced, this.#length / PROOF)
+          : Math.min(limit, 2 * this.#length);
+      this.#over = !this.#owner.longer(this.#of, this.#expected);
     }
-    if (!over) body.add(piece);
-  });
-  request.on('end', () => {
-    if (!over) reader.whole(body.whole());
-  });
-  request.on('error', (error) => {
-    if (!over) reader.failed(error);
-    over = true;
-  });
+    if (!this.#over) this.#keep(piece);
+  }
+
+  #keep(piece: Buffer): void {
+    if (this.#pieces !== null) this.#pieces.add(piece);
+    else if (this.#body.length === 0) this.#body = piece;
+    else {
+      this.#pieces = new Pieces(this.#announced);
+      this.#pieces.add(this.#body);
+      this.#pieces.add(piece);
+    }
+  }
+
+  end(): void {
+    if (this.#over) return;
+    const body = this.#pieces?.whole() ?? this.#body;
+    // The request keeps its reader, which is not to keep the body.
+    this.#pieces = null;
+    this.#body = NONE;
+    this.#owner.whole(this.#of, body);
+  }
+
+  fail(error: unknown): void {
+    if (!this.#over) this.#owner.failed(this.#of, error);
+    this.#over = true;
+  }
 }
 
 /**
@@ -57,19 +108,19 @@ class Pieces {
   readonly #announced: number;
   #pieces: Buffer[] = [];
   #room: Buffer | null = null;
-  length = 0;
+  #length = 0;
 
   constructor(announced: number) {
     this.#announced = announced;
   }
 
   add(piece: Buffer): void {
-    if (this.#room !== null) piece.copy(this.#room, this.length);
+    if (this.#room !== null) piece.copy(this.#room, this.#length);
     else this.#pieces.push(piece);
-    this.length += piece.length;
-    if (this.#room === null && this.length > SHORT && this.length >= this.#announced * PROOF) {
+    this.#length += piece.length;
+    if (this.#room === null && this.#length > SHORT && this.#length >= this.#announced * PROOF) {
       // Without an announcement the pieces are put together at the end; with one, no more than that can come.
-      if (this.#announced > this.length) this.#makeRoom();
+      if (this.#announced > this.#length) this.#makeRoom();
     }
   }
 
@@ -80,13 +131,7 @@ class Pieces {
     this.#pieces = [];
   }
 
-  /** The body, once: nothing of it is kept here, though the request keeps its reader. */
   whole(): Buffer {
-    const room = this.#room;
-    const pieces = this.#pieces;
-    this.#room = null;
-    this.#pieces = [];
-    if (room !== null) return room.subarray(0, this.length);
-    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, this.length);
+    return this.#room?.subarray(0, this.#length) ?? Buffer.concat(this.#pieces, this.#length);
   }
 }

@@ -21,7 +21,7 @@ export interface ExchangeOwner {
   clock: Clock;
   /** Connections close after their answer. */
   isDraining(): boolean;
-  /** The client has all that it will get, though it may still be sending. Not called for one that ends as usual. */
+  /** The client has all that it will get, or will be refused soon; it may still be sending. Not called for one that ends as usual. */
   lingers(exchange: HttpExchange): void;
   /** Called once, last. */
   over(exchange: HttpExchange): void;
@@ -45,6 +45,8 @@ export class HttpExchange implements Exchange {
   slot = -1;
   /** What the client still sends is not waited for. */
   cutOff = false;
+  /** Its answer is the connection's last. */
+  isLast = false;
   /** Whose room for bodies it takes, and how much of it; 0 = none. */
   heldBy = '';
   heldBytes = 0;
@@ -85,6 +87,11 @@ export class HttpExchange implements Exchange {
     return this.#response.headersSent || this.#response.destroyed;
   }
 
+  /** All of its answer has been given, though the client may not have taken it yet. */
+  get answeredWhole(): boolean {
+    return this.#ended;
+  }
+
   /** Is this the request whose body comes on that socket? */
   isReadFrom(socket: Socket): boolean {
     return this.#request.socket === socket && !this.#request.complete;
@@ -94,14 +101,27 @@ export class HttpExchange implements Exchange {
     return this.#request.socket === socket;
   }
 
+  get connection(): object {
+    return this.#request.socket;
+  }
+
+  standAside(): boolean {
+    if (this.answered || this.#isUnread(503)) return false;
+    this.body = EMPTY;
+    this.#request.resume();
+    this.#owner.lingers(this);
+    return true;
+  }
+
   send(status: number, headers: Headers, body: Buffer | string): void {
     if (this.answered) return;
     const response = this.#response;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     this.#ended = true;
     const closes = this.#isUnread(status);
-    const all = { ...headers, 'content-length': String(bytes.length) };
-    response.writeHead(status, this.#closing(all, closes));
+    headers.push('content-length', String(bytes.length));
+    this.#sayWhetherItCloses(headers, closes);
+    response.writeHead(status, headers);
     if (closes && !this.cutOff) {
       response.write(bytes);
       this.#linger();
@@ -117,7 +137,10 @@ export class HttpExchange implements Exchange {
     const response = this.#response;
     // Whatever it asks for has been read, and a stream may last.
     this.body = EMPTY;
-    if (!this.answered) response.writeHead(200, this.#closing(headers, false));
+    if (!this.answered) {
+      this.#sayWhetherItCloses(headers, false);
+      response.writeHead(200, headers);
+    }
     response.on('drain', () => {
       response.setTimeout(0);
       onDrain();
@@ -140,8 +163,8 @@ export class HttpExchange implements Exchange {
     this.#response.destroy();
   }
 
-  #closing(headers: Headers, closes: boolean): Headers {
-    return closes || this.#owner.isDraining() ? { ...headers, connection: 'close' } : headers;
+  #sayWhetherItCloses(headers: Headers, closes: boolean): void {
+    if (closes || this.isLast || this.#owner.isDraining()) headers.push('connection', 'close');
   }
 
   /**

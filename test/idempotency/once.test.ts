@@ -5,6 +5,7 @@ import type { RequestEntry } from '../../src/accounting/request-entry.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import { ApiError } from '../../src/core/errors.ts';
 import type { Exchange, Headers, ResponseStream } from '../../src/pipeline/exchange.ts';
+import { keptHeaders } from '../../src/pipeline/header-list.ts';
 import { once } from '../../src/pipeline/idempotent.ts';
 import type { Dialect } from '../../src/providers/adapter.ts';
 import type { Claimed, Claims } from '../../src/replay/claims.ts';
@@ -22,7 +23,7 @@ class Client implements Exchange {
   readonly startedAt: number;
   readonly readAt: number;
   status = 0;
-  headers: Headers = {};
+  headers: Record<string, string> = {};
   text = '';
   streams = false;
   ended = false;
@@ -44,12 +45,12 @@ class Client implements Exchange {
 
   send(status: number, headers: Headers, body: Buffer | string): void {
     assert.ok(!this.ended && !this.streams, 'it has been answered');
-    Object.assign(this, { status, headers, text: body.toString(), ended: true });
+    Object.assign(this, { status, headers: byName(headers), text: body.toString(), ended: true });
   }
 
   stream(headers: Headers): ResponseStream {
     assert.ok(!this.ended && !this.streams, 'it has been answered');
-    Object.assign(this, { status: 200, headers, streams: true });
+    Object.assign(this, { status: 200, headers: byName(headers), streams: true });
     return {
       write: (bytes) => {
         this.text += bytes.toString();
@@ -60,6 +61,13 @@ class Client implements Exchange {
       },
     };
   }
+}
+
+/** Each is said once. */
+function byName(headers: Headers): Record<string, string> {
+  const kept = keptHeaders(headers, () => true);
+  assert.equal(Object.keys(kept).length, headers.length / 2, headers.join());
+  return kept;
 }
 
 function newEntry(): RequestEntry {
@@ -132,12 +140,13 @@ const HEADERS = {
 const plain =
   (body: Buffer | string = '{"a":1}', status = 200) =>
   (exchange: Exchange) =>
-    exchange.send(status, HEADERS, body);
+    exchange.send(status, Object.entries(HEADERS).flat(), body);
 
 const streams =
   (events: readonly string[], outcome: RequestEntry['outcome'] = 'ok') =>
   (exchange: Exchange, entry: RequestEntry) => {
-    const response = exchange.stream({ ...HEADERS, 'content-type': 'text/event-stream' }, () => {});
+    const headers = Object.entries({ ...HEADERS, 'content-type': 'text/event-stream' }).flat();
+    const response = exchange.stream(headers, () => {});
     for (const event of events) response.write(Buffer.from(event));
     response.end();
     entry.outcome = outcome;
@@ -310,7 +319,7 @@ describe('the size of an answer', () => {
     const { ask } = stage({ maxBody: 3 });
     let took: boolean[] = [];
     const { over } = ask((exchange) => {
-      const response = exchange.stream({}, () => {});
+      const response = exchange.stream([], () => {});
       (exchange as unknown as { inner: Client }).inner.slow = true;
       took = [response.write(Buffer.from('12')), response.write(Buffer.from('34'))];
     });
@@ -539,6 +548,10 @@ class Scripted implements Claims {
 
   wanted(tenant: string, name: string) {
     return { tenant, name, mark: '' };
+  }
+
+  async wantedOfLarge(tenant: string, name: string) {
+    return this.wanted(tenant, name);
   }
 
   async claim(_wanted: unknown, elsewhere?: number): Promise<Claimed> {

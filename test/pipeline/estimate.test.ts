@@ -500,6 +500,24 @@ describe('an estimate that is corrected', () => {
     }
   });
 
+  it('goes by one habit for all requests of a tenant for a model', () => {
+    const estimator = new Estimator();
+    const habit = estimator.habit('acme', 'm');
+    assert.equal(estimator.habit('acme', 'm'), habit);
+    const names = [habit, estimator.habit('acme', 'n'), estimator.habit('beta', 'm')].map(({ name }) => name);
+    assert.equal(new Set(names).size, 3);
+  });
+
+  it('keeps what it has learnt though more tenants came than it remembers the habits of', () => {
+    const estimator = new Estimator();
+    const habit = estimator.habit('acme', 'm');
+    for (let i = 0; i < 20; i++) estimator.learn(habit, 1000, 2000);
+    for (let i = 0; i < 10_001; i++) estimator.habit(`tenant${i}`, 'm');
+    const again = estimator.habit('acme', 'm');
+    assert.notEqual(again, habit);
+    near(estimator.corrected(again, 1000), 2000, 5);
+  });
+
   it('is a whole number within its bounds, whatever it is told', () => {
     const anything = fc.oneof(
       fc.double(),

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { exchangeRaw, RawClient } from '../support/raw-http.ts';
-import { chatStream, Gate, pauseUntil } from '../support/upstream.ts';
+import { chatAnswer, chatStream, Gate, pauseUntil, script } from '../support/upstream.ts';
 import { chatBody, chatHead, errorIn, serve } from './helpers.ts';
 
 const { gateway, upstream } = await serve({ after });
@@ -111,6 +111,41 @@ it('what comes after a request does not get into its answer', async () => {
   gate.open();
 });
 
+describe('a body that is longer than was announced', () => {
+  it('is taken for what was announced, and its answer is the last on the connection', async () => {
+    const body = chatBody();
+    const client = await RawClient.connect(gateway.origin);
+    await client.send(`${chatHead({ 'content-length': body.length })}${body}and some more`);
+    const { status, headers } = await client.response();
+    assert.equal(status, 200);
+    assert.equal(headers['connection'], 'close');
+    assert.equal(await client.rest(), '');
+  });
+
+  it('is answered though the rest comes later', async () => {
+    const gate = new Gate();
+    upstream.enqueue(script(pauseUntil(gate), chatAnswer()));
+    const body = chatBody();
+    const client = await RawClient.connect(gateway.origin);
+    await client.send(`${chatHead({ 'content-length': body.length })}${body}`);
+    await upstream.nextRequest();
+    for (const more of ['and ', 'some more']) await client.send(more);
+    gate.open();
+    assert.equal((await client.response()).status, 200);
+    assert.equal(await client.rest(), '');
+  });
+
+  it('is refused in words where it is no JSON up to there', async () => {
+    const body = chatBody({ messages: [{ role: 'user', content: 'é'.repeat(20) }] });
+    const client = await RawClient.connect(gateway.origin);
+    await client.send(`${chatHead({ 'content-length': body.length })}${body}`);
+    const answer = await client.response();
+    assert.equal(answer.status, 400);
+    assert.match(errorIn(answer.body).message, /JSON/);
+    assert.equal(await client.rest(), '');
+  });
+});
+
 it('two requests sent at once on one connection are answered one after the other', async () => {
   const client = await RawClient.connect(gateway.origin);
   const body = chatBody();
@@ -125,7 +160,7 @@ it('two requests sent at once on one connection are answered one after the other
 });
 
 it('nothing of what was no request was sent upstream, and nothing was a mistake of the gateway', () => {
-  assert.equal(upstream.requests.length, 3);
+  assert.equal(upstream.requests.length, 5);
   assert.deepEqual(
     gateway.logs.filter(({ level }) => level !== 'info' && level !== 'debug'),
     [],

@@ -1,0 +1,64 @@
+import { Book } from '../accounting/book.ts';
+import type { Log } from '../accounting/log.ts';
+import type { Metrics } from '../accounting/metrics.ts';
+import type { Keyring } from '../auth/keyring.ts';
+import { ReasoningMemory } from '../chat/reasoning-memory.ts';
+import type { Cancellation } from '../core/cancellation.ts';
+import type { Chance, Clock } from '../core/clock.ts';
+import type { Redact } from '../core/redact.ts';
+import { MediaFetcher, type MediaOptions } from '../media/media.ts';
+import type { DetachedWork } from '../pipeline/detached-work.ts';
+import { Estimator } from '../pipeline/estimate.ts';
+import type { Services } from '../pipeline/services.ts';
+import { labelOf } from '../quota/limits.ts';
+import { Hedges } from '../routing/hedge.ts';
+import { callEvents } from './call-events.ts';
+import type { SharedState } from './shared-state.ts';
+
+/** What is there already. */
+export interface ServiceParts {
+  clock: Clock;
+  chance: Chance;
+  log: Log;
+  metrics: Metrics;
+  state: SharedState;
+  media: MediaOptions | undefined;
+  detached: DetachedWork;
+  draining: Cancellation;
+  newId(): string;
+  /** As it is now: a reload may have changed it. */
+  keyring(): Keyring;
+  redact: Redact;
+  logsBodies(): boolean;
+}
+
+/** What every request needs besides its configuration. */
+export function requestServices(parts: ServiceParts): Services {
+  const { clock, chance, log, metrics, state, newId, keyring, redact, detached, draining } = parts;
+  return {
+    clock,
+    chance,
+    redact,
+    book: new Book(metrics, clock, log),
+    events: callEvents(metrics, log, parts.logsBodies),
+    keyring,
+    newId,
+    memory: new ReasoningMemory(clock),
+    media: new MediaFetcher(parts.media),
+    hedges: new Hedges(),
+    replay: state.replay,
+    detached,
+    draining,
+    hedged: (model, result) => {
+      metrics.hedges.with({ model, result }).value++;
+    },
+    spending: {
+      store: state.store,
+      estimator: new Estimator(),
+      wall: () => clock.wall(),
+      refused: (tenant, limit) => {
+        metrics.quotaRefusals.with({ tenant, quota: labelOf(limit) }).value++;
+      },
+    },
+  };
+}
