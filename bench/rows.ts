@@ -50,6 +50,15 @@ export const ROWS: readonly Row[] = [
     'latency',
   ]),
   {
+    name: 'fastify-workers',
+    title: 'the Fastify relay in two processes',
+    dialect: 'chat',
+    varies: 'fastify',
+    parts: ['plain'],
+    quick: [],
+    start: startRelay('fastify-two'),
+  },
+  {
     name: 'portkey',
     title: 'Portkey gateway 1.15.2',
     dialect: 'chat',
