@@ -84,8 +84,13 @@ export class Admission implements ClientAdmission {
 
   stop(): void {
     this.#delay.stop();
-    this.#pace.flush();
+    this.refuseWaiting();
     this.#lines.flush();
+  }
+
+  /** Whoever waits to be refused is refused now. */
+  refuseWaiting(): void {
+    this.#pace.flush();
   }
 
   /** Are there so many under way that it does not matter who asks? Null: no. */
@@ -140,6 +145,8 @@ export class Admission implements ClientAdmission {
 
   /** Refuses a request, for whatever reason: at once, unless its client was refused just now and did not heed it. */
   refuse(exchange: AdmittedExchange, error: ApiError): void {
+    // What came of it while it waited, its client leaving in the middle of its body for one, is no second refusal.
+    if (exchange.isAside) return;
     const isOverload = error.code === 'server_is_overloaded';
     if (!isOverload || !this.#pace.hasToWait(exchange.connection) || !exchange.standAside()) {
       this.#refuse(exchange, error, isOverload);

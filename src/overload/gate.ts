@@ -19,11 +19,11 @@ const REFUSAL = 0.02;
 /** And besides, for each byte of a body that is read over. Milliseconds. */
 const REFUSED_BYTE = 1e-6;
 
-/** How long a request may have to wait while many come at once, which is soon over. Milliseconds. */
-const BURST_WAIT = 500;
-/** And once it has been too much for longer than `STANDING`: more waiting would answer no more requests. Milliseconds. */
-const STANDING_WAIT = 100;
-const STANDING = 1000;
+/** So many may wait while many come at once, which is soon over: a second's work or less. */
+const BURST = 5000;
+/** Once it has been too much for longer than `STANDING`, a request may have to wait so long: more would answer no more of them. Milliseconds. */
+const STANDING_WAIT = 200;
+const STANDING = 1500;
 
 /** How fast requests are begun is measured over this, and not known before. Milliseconds of work, while there is too much of it. */
 const MEASURED_OVER = 250;
@@ -165,8 +165,8 @@ export class Gate<T> {
   /** How many may wait. */
   #room(): number {
     const isStanding = this.#measuredAt - this.#lateSince > STANDING;
-    const wait = (isStanding ? STANDING_WAIT : BURST_WAIT) - DELAY_WEIGHT * this.#delay;
-    return Math.max(LEAST_ROOM, this.#rate * wait);
+    if (!isStanding) return BURST;
+    return Math.max(LEAST_ROOM, this.#rate * (STANDING_WAIT - DELAY_WEIGHT * this.#delay));
   }
 
   readonly #turn = (): void => {

@@ -35,6 +35,8 @@ export interface ClientAdmission {
   hold(exchange: AdmittedExchange, bytes: number): ApiError | null;
   /** Nothing is left of an exchange. */
   over(exchange: AdmittedExchange): void;
+  /** Whoever waits to be refused is refused now: their connections are about to be closed. */
+  refuseWaiting(): void;
 }
 
 export type AdmittedExchange = Exchange & {
@@ -44,6 +46,8 @@ export type AdmittedExchange = Exchange & {
   /** What it came on; another request that comes on it has the same. */
   readonly connection: object;
   readAt: number;
+  /** It is refused already, and will be told so in its turn. */
+  readonly isAside: boolean;
   /** It will be refused, but not yet. Is that possible? It keeps nothing of what the client sends, and is not under way any more. */
   standAside(): boolean;
 };

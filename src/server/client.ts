@@ -143,6 +143,7 @@ export function clientListener(
     inFlightByTenant: () => exchanges.byTenant(),
     drain: async () => {
       draining = true;
+      admission.refuseWaiting();
       const closed = fastify.close();
       if (exchanges.count === 0) server.closeAllConnections();
       await closed;

@@ -50,6 +50,8 @@ export class HttpExchange implements Exchange {
   /** Whose room for bodies it takes, and how much of it; 0 = none. */
   heldBy = '';
   heldBytes = 0;
+  /** It is refused already, and will be told so in its turn. */
+  isAside = false;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #owner: ExchangeOwner;
@@ -106,7 +108,8 @@ export class HttpExchange implements Exchange {
   }
 
   standAside(): boolean {
-    if (this.answered || this.#isUnread(503)) return false;
+    if (this.answered || this.#owner.isDraining() || this.#isUnread(503)) return false;
+    this.isAside = true;
     this.body = EMPTY;
     this.#request.resume();
     this.#owner.lingers(this);

@@ -115,12 +115,15 @@ describe('at twice what it can carry', () => {
   });
 
   it('who is taken on is answered soon, and who is refused at once', () => {
-    assert.ok(times(answered(steady)).p99 < UPSTREAM + 200);
-    assert.ok(times(refused(steady)).p99 < 20);
+    const { p99 } = times(answered(steady));
+    assert.ok(p99 < UPSTREAM + 350, `${p99} ms`);
+    const { p99: ofRefused } = times(refused(steady));
+    assert.ok(ofRefused < 25, `${ofRefused} ms for refusals`);
   });
 
-  it('a burst is waited for at first, no longer than for about half a second', () => {
-    assert.ok(Math.max(...answered(gateway.seen).map(({ ms }) => ms)) < UPSTREAM + 800);
+  it('a burst is waited for at first, no longer than for about a second', () => {
+    const longest = Math.max(...answered(gateway.seen).map(({ ms }) => ms));
+    assert.ok(longest < UPSTREAM + 1200, `${longest} ms`);
   });
 
   it('the loop stays quick', () => {
@@ -164,10 +167,10 @@ describe("one tenant's flood", () => {
     it(`or from ${clients} clients that ask again at once, whatever they are told`, () => {
       const quiet = times(quietTimes(() => {}));
       const flood = { tenant: 'flood', rate: 1, until: 6 * SECOND, upstream: UPSTREAM };
-      // All come in the same moment, and are begun before it is known that they are too many.
+      // All come in the same moment, and are begun before it is known that they are too many for long.
       const during = times(
         since(
-          SECOND,
+          2 * SECOND,
           quietTimes((gateway) => gateway.asksAgain(clients, flood)),
         ),
       );
@@ -286,10 +289,10 @@ describe('who may wait', () => {
   }
 
   it('does not go by the delay for which others have the processor', () => {
-    // Two a millisecond, and of the hundred that one may have to wait the work takes three times five.
-    assert.equal(room(5, 5), 170);
-    assert.equal(room(95, 5), 170);
-    assert.equal(room(95, 95), 4);
+    // Two a millisecond, and of the two hundred that one may have to wait the work takes three times five.
+    assert.equal(room(5, 5), 370);
+    assert.equal(room(95, 5), 370);
+    assert.equal(room(400, 400), 4);
   });
 });
 

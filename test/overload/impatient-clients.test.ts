@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { Agent, request } from 'node:http';
-import { it } from 'node:test';
-import { serve } from '../server/helpers.ts';
+import { it, type TestContext } from 'node:test';
+import { chatHead, serve } from '../server/helpers.ts';
 import { ManualClock } from '../support/manual-clock.ts';
+import { RawClient } from '../support/raw-http.ts';
 import { StubbornLoop } from './stubborn-loop.ts';
 
 const TENANT = { id: 'a', keys: [{ id: 'k', key: 'sw-a' }] };
@@ -47,4 +48,55 @@ it('who asks again and again on a connection is refused in turn after a while, o
   assert.equal(await gateway.metric(reason), 503);
   loop.turn();
   await Promise.all(taken);
+});
+
+const ASKED = `${chatHead({ ...A, 'content-length': 2 })}{}`;
+
+/** A gateway without room, and a client on a plain socket that has sent `last`, whose refusal waits. */
+async function refusedInTurn(t: TestContext, last: string) {
+  const loop = new StubbornLoop();
+  const clock = new ManualClock(1000);
+  const { gateway } = await serve(t, { auth: 'keys', tenants: [TENANT] }, { loop, clock });
+  loop.holdForLong();
+  const taken = Array.from({ length: ROOM }, () => gateway.chat({}, A));
+  while ((await gateway.metric('spillway_waiting')) !== ROOM) await new Promise(setImmediate);
+  const client = await RawClient.connect(gateway.origin);
+  t.after(async () => client.destroy());
+  for (let n = 0; n < 501; n++) {
+    // What comes together is read together.
+    await client.send(n < 500 ? ASKED : ASKED + last);
+    assert.equal((await client.response()).status, 503);
+  }
+  return { loop, gateway, client, taken };
+}
+
+it('who leaves in the middle of a body while its refusal waits is counted once', async (t) => {
+  const last = `${chatHead({ ...A, 'content-length': 100 })}{"mo`;
+  const { loop, gateway, client, taken } = await refusedInTurn(t, last);
+  let isClosed = false;
+  void client.closed.then(() => {
+    isClosed = true;
+  });
+  client.end();
+  while (!isClosed) {
+    await gateway.metrics();
+    loop.hold(10);
+  }
+  loop.turn();
+  await Promise.all(taken);
+  const counted = (await gateway.metrics())
+    .split('\n')
+    .filter((line) => line.startsWith('spillway_requests_total{'))
+    .map((line) => line.replace(/^.*status=/, ''));
+  assert.deepEqual(counted.toSorted(), ['"200"} 4', '"499"} 1', '"503"} 501']);
+});
+
+it('whose refusal waits when the gateway is stopped is refused before the connection is closed', async (t) => {
+  const { loop, gateway, client, taken } = await refusedInTurn(t, ASKED);
+  loop.turn();
+  await Promise.all(taken);
+  const drained = gateway.app.drain();
+  const { status, headers } = await client.response();
+  assert.deepEqual([status, headers['connection']], [503, 'close']);
+  await drained;
 });
