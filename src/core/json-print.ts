@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from './json.ts';
 
-/** So much is printed in one step: about a millisecond's worth. Characters. */
+/** So much is printed in one step: one or two milliseconds' worth of text, ten of small objects. Characters. */
 const STEP = 512 * 1024;
 
 /** A text longer than this is printed piece by piece, each within its step. Characters. */

@@ -35,12 +35,21 @@ function answerHeaders(
 ): Headers {
   const headers = firstHeaders(exchange, type);
   headers.push('x-spillway-attempts', String(entry.tries.length));
-  if (entry.target !== null) headers.push('x-spillway-target', entry.target);
+  if (entry.target !== null) headers.push('x-spillway-target', inHeader(entry.target));
   if (dropped.length > 0) {
     const names = dropped.filter((name) => NAME.test(name)).slice(0, MOST_NAMES);
     if (names.length > 0) headers.push('x-spillway-dropped', names.join(', '));
   }
   return headers;
+}
+
+/** What cannot stand in a header; of a model's name, which clients may make up, that may be anything. */
+const NOT_IN_HEADERS = /[^\t\x20-\x7e\x80-\xff]/gu;
+
+function inHeader(name: string): string {
+  return name.search(NOT_IN_HEADERS) < 0
+    ? name
+    : name.toWellFormed().replace(NOT_IN_HEADERS, encodeURIComponent);
 }
 
 export function answerPlain(

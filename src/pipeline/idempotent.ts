@@ -49,12 +49,9 @@ export async function once(
   context: OnceContext,
   execute: (exchange: Exchange) => Promise<void>,
 ): Promise<void> {
-  const { claims, tenant, clock, waitFor, draining, entry } = context;
-  const key = keyOf(exchange);
-  const what = [exchange.dialect, exchange.body];
-  const wanted = isLarge(exchange.body)
-    ? await claims.wantedOfLarge(tenant, key, what)
-    : claims.wanted(tenant, key, what);
+  const { claims, clock, waitFor, draining, entry } = context;
+  const asked = wantedBy(exchange, context);
+  const wanted = asked instanceof Promise ? await asked : asked;
   const deadline = exchange.readAt + waitFor;
   let wait = POLL.first;
   let elsewhere: number | undefined;
@@ -98,6 +95,13 @@ export async function once(
     if (found.over === null) elsewhere = found.until;
     wait = Math.min(POLL.last, wait * POLL.growth);
   }
+}
+
+/** By itself, as `read` in serve.ts: the body is not to be kept for as long as the answer comes. */
+function wantedBy(exchange: Exchange, { claims, tenant }: OnceContext): Wanted | Promise<Wanted> {
+  const key = keyOf(exchange);
+  const what = [exchange.dialect, exchange.body];
+  return isLarge(exchange.body) ? claims.wantedOfLarge(tenant, key, what) : claims.wanted(tenant, key, what);
 }
 
 function keyOf(exchange: Exchange): string {

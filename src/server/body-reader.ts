@@ -72,7 +72,8 @@ class BodyReader<T> {
           : Math.min(limit, 2 * this.#length);
       this.#over = !this.#owner.longer(this.#of, this.#expected);
     }
-    if (!this.#over) this.#keep(piece);
+    if (this.#over) this.#letGo();
+    else this.#keep(piece);
   }
 
   #keep(piece: Buffer): void {
@@ -88,15 +89,20 @@ class BodyReader<T> {
   end(): void {
     if (this.#over) return;
     const body = this.#pieces?.whole() ?? this.#body;
-    // The request keeps its reader, which is not to keep the body.
-    this.#pieces = null;
-    this.#body = NONE;
+    this.#letGo();
     this.#owner.whole(this.#of, body);
   }
 
   fail(error: unknown): void {
     if (!this.#over) this.#owner.failed(this.#of, error);
     this.#over = true;
+    this.#letGo();
+  }
+
+  /** The request keeps its reader, which is not to keep the body: of one that is refused the rest may come for long. */
+  #letGo(): void {
+    this.#pieces = null;
+    this.#body = NONE;
   }
 }
 

@@ -20,7 +20,7 @@ import { plainFailure } from './transport-failure.ts';
 /** One event may be this large; an image in a delta can be. Bytes. */
 const MAX_EVENT = 16 * 1024 * 1024;
 
-/** What comes before the first content is kept back up to this. Bytes. */
+/** What comes before the first content, which may be a picture, is kept back up to this. Bytes. */
 const MAX_HELD = 1024 * 1024;
 
 /** From here on, what has begun comes no further before there is a reader, who is hardly ever further away than the end of a read. Bytes. */
@@ -302,15 +302,17 @@ export class AnswerStream implements BegunStream, SseSink {
   }
 
   #hasPassed(kind: ChunkKind): void {
-    if (kind === 'usage') {
-      // Nothing is missing now: do not make the client wait for an end mark.
-      if (this.#reader.finished) this.#complete();
-    } else if (kind === 'content') {
+    if (kind === 'content') {
       if (!this.#begun) {
         this.#begun = true;
         this.#owner.begun();
       }
       if (this.#reader.finished) this.#owner.finished();
+    } else if (kind === 'usage' && this.#reader.finished) {
+      // Nothing is missing now: do not make the client wait for an end mark.
+      this.#complete();
+    } else if (!this.#begun && this.#held !== null && this.#held.size > MAX_HELD) {
+      this.#break('too much came before the first content');
     }
   }
 
@@ -362,9 +364,7 @@ export class AnswerStream implements BegunStream, SseSink {
       if (!this.#sink.write(bytes)) this.#owner.pause();
     } else if (this.#held !== null) {
       this.#held.add(bytes);
-      if (this.#begun) {
-        if (this.#held.size > ENOUGH_HELD) this.#owner.pause();
-      } else if (this.#held.size > MAX_HELD) this.#break('too much came before the first content');
+      if (this.#begun && this.#held.size > ENOUGH_HELD) this.#owner.pause();
     }
   }
 

@@ -46,6 +46,8 @@ export interface AttemptRequest {
   socketFree?(): void;
   /** An event of the stream was dropped because it made no sense. */
   dropped(): void;
+  /** The first content of a stream has come: at once, for all of it may be over before whoever awaits that hears of it. Left out: nobody wants to know. */
+  streamBegun?(stream: BegunStream): void;
   /**
    * A streamed answer that had begun is over: complete (null) or broken. Called once, before the reader hears of it. `heldUp`: it ran
    * out of time while its reader took nothing, which is no fault of the upstream's.

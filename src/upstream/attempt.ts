@@ -263,7 +263,9 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     // It will not be sent again, and the stream may last.
     const { headers, redact } = this.#call;
     this.#call = { headers, redact, body: [] };
-    this.#resolve({ kind: 'stream', stream: this.#stream as AnswerStream });
+    const stream = this.#stream as AnswerStream;
+    this.#request.streamBegun?.(stream);
+    this.#resolve({ kind: 'stream', stream });
   }
 
   finished(): void {

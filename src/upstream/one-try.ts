@@ -18,7 +18,7 @@ import { type Entered, type Took, tokensOf } from './entry.ts';
 import { Facts } from './facts.ts';
 import type { Call } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
-import type { StreamWishes } from './stream-roles.ts';
+import type { BegunStream, StreamWishes } from './stream-roles.ts';
 import { plainFailure } from './transport-failure.ts';
 import { headersOf, type Sending, wishesOf } from './try-request.ts';
 import { countsAgainst, type Upstream } from './upstream.ts';
@@ -136,13 +136,8 @@ export class OneTry implements Sending, AttemptRequest {
         return { kind: 'plain', target, relayed, dropped: prepared.dropped, answer: end.answer };
       }
       case 'stream': {
-        this.#record.status = 200;
-        this.#permit.alive();
-        this.#took = end.stream;
-        const now = context.clock.now();
-        this.#watch.answered(now);
-        context.events.firstToken(this.#upstream, now - this.#record.startedAt);
-        if (call.how !== null) context.events.continued(this.#upstream, call.how);
+        // One that is told of a whole answer has not said so yet.
+        if (this.#took === null) this.streamBegun(end.stream);
         // It will not be sent again, and the stream may last.
         this.call = { ...call, prepared: { ...prepared, body: [] } };
         const { presenter } = this;
@@ -172,6 +167,18 @@ export class OneTry implements Sending, AttemptRequest {
 
   dropped(): void {
     this.context.events.dropped(this.#upstream);
+  }
+
+  streamBegun(stream: BegunStream): void {
+    const { clock, events } = this.context;
+    const { how } = this.call;
+    this.#record.status = 200;
+    this.#permit.alive();
+    this.#took = stream;
+    const now = clock.now();
+    this.#watch.answered(now);
+    events.firstToken(this.#upstream, now - this.#record.startedAt);
+    if (how !== null) events.continued(this.#upstream, how);
   }
 
   streamOver(failure: Failure | null, heldUp: boolean): void {

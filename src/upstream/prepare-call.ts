@@ -23,17 +23,23 @@ export interface Call {
   whole?: true;
 }
 
+/** What is looked at of a call's context. By name: one that is an object of a class has nothing to be copied of what its methods give. */
+export type Preparing = Pick<
+  CallContext,
+  'request' | 'continuing' | 'memory' | 'media' | 'tenant' | 'cancellation' | 'startedAt' | 'slept' | 'clock'
+>;
+
 /**
  * Puts the request into the target's words; a promise only where something must be fetched first, or takes several steps. Throws, or rejects with, `Unsupported` for what the target
  * cannot take. Nothing of the client's request changes. `whole`: it is known to refuse what was told of an answer as the beginning of its own.
  */
-export function prepareCall(target: Target, context: CallContext, whole = false): Call | Promise<Call> {
+export function prepareCall(target: Target, context: Preparing, whole = false): Call | Promise<Call> {
   const call = inItsWords(target, context, whole);
   if (call instanceof Promise) return call.then((fetched) => printLarge(fetched, context.cancellation));
   return call.prepared.printing === undefined ? call : printLarge(call, context.cancellation);
 }
 
-function inItsWords(target: Target, context: CallContext, whole: boolean): Call | Promise<Call> {
+function inItsWords(target: Target, context: Preparing, whole: boolean): Call | Promise<Call> {
   const { request, continuing } = context;
   const { adapter, settings } = target;
   const speaks = adapter.speaks.has(request.dialect) && !target.lacks.has(request.dialect);
@@ -51,7 +57,7 @@ function inItsWords(target: Target, context: CallContext, whole: boolean): Call 
 
 async function withFetched(
   target: Target,
-  context: CallContext,
+  context: Preparing,
   dialect: Dialect,
   relayed: boolean,
   body: Promise<JsonBody>,
@@ -62,7 +68,7 @@ async function withFetched(
 /** What was begun is gone on with as a chat: in other dialects a stream of another host's own would be another answer. */
 function prepareToGoOn(
   target: Target,
-  context: CallContext,
+  context: Preparing,
   continuing: Continuing,
   whole: boolean,
 ): Call | Promise<Call> {
@@ -82,7 +88,7 @@ function prepareToGoOn(
 /** Null: it cannot be asked for like that. */
 function askToGoOn(
   target: Target,
-  context: CallContext,
+  context: Preparing,
   continuing: Continuing,
   chat: JsonBody,
 ): Prepared | null {
@@ -102,7 +108,7 @@ function askToGoOn(
  * As a chat, though the target speaks the client's dialect: a stream that is relayed cannot be gone on with in another host's words. Null where something
  * would be lost on the way.
  */
-function prepareToBeGoneOnWith(target: Target, context: CallContext): Call | null {
+function prepareToBeGoneOnWith(target: Target, context: Preparing): Call | null {
   const { request } = context;
   try {
     if (request.headers.length > 0 || request.isTied === true) return null;
@@ -123,7 +129,7 @@ function prepareToBeGoneOnWith(target: Target, context: CallContext): Call | nul
 /** What it names by URL is fetched first for targets that do not fetch it. */
 function withMedia(
   target: Target,
-  context: CallContext,
+  context: Preparing,
   dialect: Dialect,
   body: JsonBody,
 ): JsonBody | Promise<JsonBody> {
@@ -137,7 +143,7 @@ async function fetchMedia(
   body: JsonBody,
   fetches: (url: string) => boolean,
   { settings }: Target,
-  context: CallContext,
+  context: Preparing,
 ): Promise<JsonBody> {
   const { request, media, tenant, cancellation, startedAt, clock } = context;
   const from = clock.now();
@@ -159,7 +165,7 @@ async function fetchMedia(
 /** `goingOn`: the overrides of a call that goes on with an answer; null: it begins one. */
 function ask(
   target: Target,
-  { request, memory }: CallContext,
+  { request, memory }: Preparing,
   dialect: Dialect,
   body: JsonBody,
   goingOn: JsonObject | null = null,

@@ -3,7 +3,7 @@ import { JsonBody } from '../core/json-body.ts';
 import type { Failure } from '../core/outcome.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import type { CallContext, CallRequest } from './call.ts';
-import { type Call, prepareCall } from './prepare-call.ts';
+import { type Call, type Preparing, prepareCall } from './prepare-call.ts';
 import type { Target } from './registry.ts';
 
 /** A target that refused a stream for overload and gave the same answer whole is asked for whole ones so long. Milliseconds. */
@@ -44,12 +44,18 @@ export async function prepareWhole(target: Target, context: CallContext): Promis
   if (speaks && (isTied === true || headers.length > 0)) return null;
   try {
     const asChat = isChat ? target : { ...target, lacks: new Set([...target.lacks, dialect]) };
-    const call = await prepareCall(asChat, { ...context, request: unstreamed(request) });
+    const call = await prepareCall(asChat, unstreamedIn(context));
     return speaks && call.prepared.dropped.length > 0 ? null : { ...call, whole: true };
   } catch (error) {
     if (error instanceof Unsupported) return null;
     throw error;
   }
+}
+
+function unstreamedIn(context: CallContext): Preparing {
+  const { request, continuing, memory, media, tenant, cancellation, startedAt, slept, clock } = context;
+  const parts = { continuing, memory, media, tenant, cancellation, startedAt, slept, clock };
+  return { ...parts, request: unstreamed(request) };
 }
 
 function unstreamed(request: CallRequest): CallRequest {

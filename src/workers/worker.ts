@@ -31,6 +31,8 @@ let running: { app: App; start: Start } | null = null;
 /** The end, once it has begun: told by the primary, or because there is none any more. */
 let ending: Promise<void> | null = null;
 let prepared: Extract<Prepared, { ok: true }> | null = null;
+/** How many were to be prepared. */
+let preparations = 0;
 
 const answers: Answers = {
   start: async (start) => {
@@ -54,12 +56,14 @@ const answers: Answers = {
   },
   prepare: async (files) => {
     prepared = null;
+    const number = ++preparations;
     const { app, start } = begun();
     const read = await readConfiguration(start.source, { env: process.env, asRead: files });
     if (!read.ok) return read.problems;
     const found = await app.prepare(read.config);
     if (!found.ok) return found.problems;
-    prepared = found;
+    // One that the primary has given up on is not to take the place of the next.
+    if (number === preparations) prepared = found;
     return [];
   },
   take: () => {

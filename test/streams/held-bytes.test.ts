@@ -15,6 +15,18 @@ describe('what is held back before the first content', () => {
     assert.equal(received.done, true);
   });
 
+  it('is not the first content itself, however large that is', async (t) => {
+    const rig = await startRig(t);
+    const picture = {
+      type: 'image_url',
+      image_url: { url: `data:image/png;base64,${'A'.repeat(3_000_000)}` },
+    };
+    rig.upstream.enqueue(stream([ROLE, delta({ content: '', images: [picture] }), text('Hi'), FINISH]));
+    const received = readEvents(await (await rig.stream()).rest());
+    assert.equal(received.chunks.length, 4);
+    assert.equal(received.done, true);
+  });
+
   for (const [name, event] of Object.entries({
     'chunks without content': `data: ${JSON.stringify({ ...delta({}), PADDING })}\n\n`,
     'one event that does not end': `data: ${PADDING}`,

@@ -19,6 +19,7 @@ import {
   chatStream,
   Gate,
   pauseUntil,
+  plain,
   reset,
   type Script,
   silence,
@@ -198,6 +199,20 @@ describe('A provider’s limit of tokens', () => {
     await ask(gateway, { stream: true, max_tokens: 400 });
     assert.equal(target(await ask(gateway, { max_tokens: 61 })), 'b/m');
     assert.equal(target(await ask(gateway, { max_tokens: 40 })), 'a/m');
+  });
+
+  it('counts what was reported by a stream that came all at once', async (t) => {
+    const { a, gateway } = await scene(t, { limits: { tokens: '1000/minute' }, clock: new ManualClock() });
+    const chunk = (delta: object, finish: string | null) => ({
+      choices: [{ index: 0, delta, finish_reason: finish }],
+    });
+    const events = [chunk({ content: 'Hi' }, null), chunk({}, 'stop'), { choices: [], ...usage(100, 700) }];
+    const body = `${events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('')}data: [DONE]\n\n`;
+    const headers = { 'content-type': 'text/event-stream' };
+    a.enqueue(plain({ bytes: Buffer.from(body), headers }));
+    await ask(gateway, { stream: true, max_tokens: 900 });
+    assert.equal(target(await ask(gateway, { max_tokens: 300 })), 'b/m');
+    assert.equal(target(await ask(gateway, { max_tokens: 150 })), 'a/m');
   });
 
   it('counts what passed of a stream that its client left', async (t) => {
