@@ -19,7 +19,7 @@ const REFUSAL = 0.02;
 /** And besides, for each byte of a body that is read over. Milliseconds. */
 const REFUSED_BYTE = 1e-6;
 
-/** So many may wait while many come at once, which is soon over: a second's work or less. */
+/** So many may wait while many come at once, which is soon over: about a second's work. */
 const BURST = 5000;
 /** Once it has been too much for longer than `STANDING`, a request may have to wait so long: more would answer no more of them. Milliseconds. */
 const STANDING_WAIT = 200;

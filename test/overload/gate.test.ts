@@ -292,6 +292,8 @@ describe('who may wait', () => {
     // Two a millisecond, and of the two hundred that one may have to wait the work takes three times five.
     assert.equal(room(5, 5), 370);
     assert.equal(room(95, 5), 370);
+    // A fifth of one a millisecond, and 50 ms three times leave 50 of the two hundred; of 400 nothing is left.
+    assert.equal(room(50, 50), 10);
     assert.equal(room(400, 400), 4);
   });
 });
