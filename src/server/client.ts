@@ -147,6 +147,8 @@ export function clientListener(
       const closed = fastify.close();
       if (exchanges.count === 0) server.closeAllConnections();
       await closed;
+      // A listener is closed before the last requests on its connections have heard that these are gone.
+      await exchanges.over();
     },
     cancelAll: () => {
       for (const exchange of exchanges.all()) exchange.cancel('shutdown');

@@ -6,6 +6,7 @@ import type { HttpExchange } from './http-exchange.ts';
  */
 export class OpenExchanges {
   readonly #list: HttpExchange[] = [];
+  #waiting: (() => void)[] = [];
 
   get count(): number {
     return this.#list.length;
@@ -22,9 +23,19 @@ export class OpenExchanges {
     if (slot < 0) return;
     exchange.slot = -1;
     const last = this.#list.pop();
-    if (last === undefined || last === exchange) return;
-    this.#list[slot] = last;
-    last.slot = slot;
+    if (last !== undefined && last !== exchange) {
+      this.#list[slot] = last;
+      last.slot = slot;
+    }
+    if (this.#list.length > 0 || this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Resolves when none is under way. */
+  over(): Promise<void> {
+    return this.#list.length === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** How many each tenant has that has any. */

@@ -206,6 +206,22 @@ describe('a gateway that shuts down', () => {
     assert.equal(line?.outcome, 'ok');
   });
 
+  it('lets them end, too, where it has not heard yet that their clients have gone', async (t) => {
+    const { gateway, upstream, origin } = await start(t);
+    const gate = new Gate();
+    upstream.enqueue(chatStream({ content: ['Hello', pauseUntil(gate), ' there'] }));
+    const client = await begin(origin, ACME);
+    await client.until('Hello');
+    const left = client.leave();
+    const drained = gateway.app.drain();
+    await left;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    gate.open();
+    await drained;
+    const [line] = await gateway.ended(1);
+    assert.equal(line?.outcome, 'ok');
+  });
+
   it('cuts them off when it has waited for long enough', async (t) => {
     const { gateway, upstream } = await detached(t, '100ms');
     await gateway.app.drain();
