@@ -35,7 +35,9 @@ export class OpenExchanges {
 
   /** Resolves when none is under way. */
   over(): Promise<void> {
-    return this.#list.length === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+    return this.#list.length === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** How many each tenant has that has any. */
