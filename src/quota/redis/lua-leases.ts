@@ -30,14 +30,17 @@ local function bury(gateway, left, now)
       gone[#gone + 1] = fields[i]
     end
   end
-  inPieces('HDEL', key, gone)
-  -- Fewer than were asked for: that was all of them.
-  if #fields / 2 < left + 2 then
-    redis.call('HDEL', key, '#lease')
+  local records = #gone
+  -- Fewer than were asked for: that was all of them. What is taken out last may leave no hash, and of a slot that is moving a key that is not
+  -- there must not be touched: this would fail half done. So the end of its time comes first.
+  local isAll = #fields / 2 < left + 2
+  if isAll then
     redis.call('PEXPIRE', key, REMEMBERED)
-    redis.call('ZREM', leases, gateway)
+    gone[records + 1] = '#lease'
   end
-  return #gone
+  inPieces('HDEL', key, gone)
+  if isAll then redis.call('ZREM', leases, gateway) end
+  return records
 end
 
 -- Gives back what gateways held whose leases are over; what counted as used stays.
