@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../core/clock.ts';
 import type { Script, StateClient } from './client.ts';
+import type { OpenState } from './connect.ts';
 
 export interface PresenceOptions {
-  client: StateClient;
+  client: StateClient & Pick<OpenState, 'started'>;
   keyPrefix: string;
   /** This process among others. */
   gateway: string;
@@ -59,7 +60,8 @@ class Gateways implements Presence {
     this.#options = options;
     // No tenant is called `!`.
     this.#key = `${options.keyPrefix}:{!}:gateways`;
-    this.started = this.#renew();
+    // Not before it is connected, which may take longer than a command may: in a process that starts up on a busy machine, say.
+    this.started = options.client.started.then(() => (this.#closed ? undefined : this.#renew()));
     // After a restart it holds nobody, until each has said it again.
     this.#unlisten = options.client.onChange(({ up }) => {
       if (up && options.client.isUp(this.#key)) void this.#renew();

@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { openPresence, type Presence } from '../../src/state/presence.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { type RedisServer, startRedis, until } from '../support/redis.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { open, type TestState } from './helpers.ts';
 
 const KEY = 'spillway:{!}:gateways';
@@ -51,6 +52,23 @@ describe('the gateways that share a Redis', () => {
     await renew(a);
     await renew(a);
     assert.equal(a.presence.alive(), 1);
+  });
+
+  it('do not take Redis to be away for connecting to it more slowly than a command may take', async (t) => {
+    const redis = await startRedis(t);
+    const proxy = await startTcpProxy(t, redis.port);
+    proxy.toClient.hold();
+    const clock = new ManualClock();
+    const state = open(t, proxy.url, { gateway: 'a', clock, commandTimeout: 250 });
+    const presence = openPresence({ client: state, keyPrefix: 'spillway', gateway: 'a', clock });
+    t.after(() => presence.close());
+    // Longer than a command, shorter than a try to connect.
+    await clock.advanceAsync(1_000);
+    await new Promise(setImmediate);
+    proxy.toClient.release();
+    await presence.started;
+    assert.deepEqual(state.changes, []);
+    assert.deepEqual(await redis.call('ZRANGE', KEY, 0, -1), ['a']);
   });
 
   it('are forgotten when they say nothing for the length of a lease', async (t) => {
