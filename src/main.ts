@@ -11,6 +11,9 @@ import type { PrimaryOptions } from './workers/primary.ts';
 /** Exit status; the others are in `app/exits.ts`. */
 const WRONG_USAGE = 2;
 
+/** Whoever reads the log has so long to take its last lines. Milliseconds. */
+const LAST_LINES = 1000;
+
 const USAGE = `usage: node src/main.ts [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT]`;
 
 function readArguments(): ConfigurationSource {
@@ -52,7 +55,7 @@ async function main(): Promise<void> {
   const log = openLog('info');
   const env = process.env;
   const read = async () => {
-    const found = await readConfiguration(source, { env, asRead: null });
+    const found = await readConfiguration(source, env);
     if (found.ok) for (const warning of found.warnings) log.warn({ problem: warning }, 'configuration');
     return found;
   };
@@ -62,7 +65,7 @@ async function main(): Promise<void> {
     log.flush();
     process.exit(FAULTY);
   }
-  const { config, files } = first;
+  const { config, findings } = first;
   log.setLevel(config.log.level);
 
   const fault = endAtFaults(log);
@@ -71,7 +74,7 @@ async function main(): Promise<void> {
   const gateway: Gateway =
     count === 1
       ? await alone({ config, readConfig: read, ...surroundings })
-      : await several({ count, config, files, ...surroundings });
+      : await several({ count, config, findings, ...surroundings });
 
   let stopping = false;
   const stop = (signal: string) => {
@@ -82,11 +85,16 @@ async function main(): Promise<void> {
       process.exit(TERMINATED);
     }
     stopping = true;
-    gateway.drain().then(() => {
+    const end = async () => {
+      await gateway.drain();
       log.info({ signal }, 'stopped');
-      log.flush();
+      await Promise.race([
+        log.written(),
+        new Promise<void>((resolve) => systemClock.schedule(LAST_LINES, resolve)),
+      ]);
       process.exit(0);
-    }, fault);
+    };
+    end().catch(fault);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

@@ -27,6 +27,8 @@ export interface ProcessLog extends Log {
   relay(lines: string): void;
   /** Nobody reads it any more: nothing more is written. */
   unread(): void;
+  /** Resolves when all lines so far have been written, or cannot be. To be waited for before `flush`, which has no end where their reader has gone unnoticed. */
+  written(): Promise<void>;
 }
 
 /** Lines of requests are gathered up to this before they are written: one system call for many. Characters. */
@@ -40,16 +42,28 @@ export function openLog(level: LogLevel): ProcessLog {
   const destination = pino.destination({ dest: 1, sync: false, maxLength: KEEP });
   // Whoever read the log has gone, perhaps; requests are still to be served.
   let failing = false;
+  /** It has been given lines that it has not written yet; who waits for that. */
+  let busy = false;
+  const waiting: (() => void)[] = [];
+  const settle = () => {
+    for (const resolve of waiting.splice(0)) resolve();
+  };
   destination.on('error', () => {
     failing = true;
+    settle();
   });
   destination.on('write', () => {
     failing = false;
+  });
+  destination.on('drain', () => {
+    busy = false;
+    settle();
   });
   // The destination looks through all that it holds at each line that it is given: it is given many at a time.
   let gathered = '';
   const handOver = () => {
     if (gathered === '') return;
+    busy = true;
     destination.write(gathered);
     gathered = '';
   };
@@ -91,6 +105,10 @@ export function openLog(level: LogLevel): ProcessLog {
       logger.level = 'silent';
       gathered = '';
       failing = true;
+    },
+    written: () => {
+      handOver();
+      return busy && !failing ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
     },
     flush,
   };

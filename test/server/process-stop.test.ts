@@ -52,6 +52,13 @@ describe('a process that is told to stop', () => {
     });
   }
 
+  it('ends where nobody reads its log any more', async (t) => {
+    const { gateway } = await start(t);
+    gateway.child.stdout?.destroy();
+    gateway.child.kill('SIGTERM');
+    assert.deepEqual(await gateway.ended, ENDED);
+  });
+
   it('is not ready at once, takes no new request, and lets a stream and an answer under way end', async (t) => {
     const { gateway, upstream, listen, admin, chat } = await start(t);
     const gate = new Gate();
