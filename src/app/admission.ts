@@ -11,7 +11,7 @@ import { Gate } from '../overload/gate.ts';
 import { InFlightShares, placesWithReserve } from '../overload/in-flight-shares.ts';
 import { LoopDelay } from '../overload/loop-delay.ts';
 import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
-import { RefusalPace } from '../overload/refusal-pace.ts';
+import { RestingConnections } from '../overload/resting-connections.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import { HELD_AT_FIRST } from '../server/body-reader.ts';
 import type { AdmittedExchange, ClientAdmission } from '../server/client-handlers.ts';
@@ -49,7 +49,7 @@ export class Admission implements ClientAdmission {
   readonly #shares: InFlightShares;
   readonly #delay: LoopDelay;
   readonly #refusals: Refusals;
-  readonly #pace: RefusalPace;
+  readonly #connections: RestingConnections;
   readonly #lines: RefusalLines;
 
   constructor(options: AdmissionOptions) {
@@ -60,11 +60,11 @@ export class Admission implements ClientAdmission {
     this.#gate = new Gate<AdmittedExchange>(loop, options.begin, (tenant) =>
       this.#shares.hasLittle(tenant, options.inFlight()),
     );
-    this.#pace = new RefusalPace(loop.clock);
+    this.#connections = new RestingConnections(loop);
     this.#delay = new LoopDelay(loop.clock, (lateMs) => {
       metrics.loopDelay.observe(lateMs / 1000);
       this.#gate.measured(lateMs);
-      this.#pace.move();
+      this.#connections.move();
     });
     this.#refusals = new Refusals(options.chance);
     this.#lines = new RefusalLines(options.clock, options.log);
@@ -84,13 +84,13 @@ export class Admission implements ClientAdmission {
 
   stop(): void {
     this.#delay.stop();
-    this.refuseWaiting();
+    this.wake();
     this.#lines.flush();
   }
 
-  /** Whoever waits to be refused is refused now. */
-  refuseWaiting(): void {
-    this.#pace.flush();
+  /** Connections that are not read because of refusals are read again. Were there any? */
+  wake(): boolean {
+    return this.#connections.wake();
   }
 
   /** Are there so many under way that it does not matter who asks? Null: no. */
@@ -108,13 +108,15 @@ export class Admission implements ClientAdmission {
 
   /** May it be taken on? Before its body is read; `announced`: the bytes that this is said to have. Null: yes. */
   admit(exchange: AdmittedExchange, announced: number): ApiError | null {
-    if (!this.#gate.hasRoom(tenantOf(exchange))) return this.#refusals.of('delay');
+    const tenant = tenantOf(exchange);
+    this.#connections.asked(exchange.connection, tenant);
+    if (!this.#gate.hasRoom(tenant)) return this.#refusals.of('delay');
     return this.place(exchange) ?? this.#hold(exchange, Math.min(announced, HELD_AT_FIRST), announced);
   }
 
   /** Finds room for the body of an exchange, of which there is so much, or soon will be. Null: there was room. */
   hold(exchange: AdmittedExchange, bytes: number): ApiError | null {
-    this.over(exchange);
+    this.#free(exchange);
     return this.#hold(exchange, bytes, bytes);
   }
 
@@ -131,8 +133,13 @@ export class Admission implements ClientAdmission {
     return this.#gate.enter(tenantOf(exchange), exchange) ? null : this.#refusals.of('delay');
   }
 
-  /** What it held is free again. */
+  /** What it held is free again, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
+    this.#free(exchange);
+    if (exchange.tires) this.#connections.rest(exchange.connection);
+  }
+
+  #free(exchange: AdmittedExchange): void {
     if (exchange.heldBytes === 0) return;
     this.#bodies.give(exchange.heldBy, exchange.heldBytes);
     exchange.heldBytes = 0;
@@ -143,24 +150,13 @@ export class Admission implements ClientAdmission {
     this.#gate.connected();
   }
 
-  /** Refuses a request, for whatever reason: at once, unless its client was refused just now and did not heed it. */
+  /** Refuses a request, for whatever reason. */
   refuse(exchange: AdmittedExchange, error: ApiError): void {
-    // What came of it while it waited, its client leaving in the middle of its body for one, is no second refusal.
-    if (exchange.isAside) return;
     const isOverload = error.code === 'server_is_overloaded';
-    if (!isOverload || !this.#pace.hasToWait(exchange.connection) || !exchange.standAside()) {
-      this.#refuse(exchange, error, isOverload);
-      return;
+    if (isOverload) {
+      const tenant = exchange.principal?.tenant.id ?? null;
+      exchange.tires = this.#connections.needsRest(exchange.connection, tenant);
     }
-    this.over(exchange);
-    this.#pace.wait(() => {
-      // It is no time that the gateway needed.
-      exchange.readAt = this.#options.clock.now();
-      this.#refuse(exchange, error, isOverload);
-    });
-  }
-
-  #refuse(exchange: AdmittedExchange, error: ApiError, isOverload: boolean): void {
     this.#gate.refused(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
     this.#options.refuse(exchange, error, isOverload && !this.#hasItsLine(exchange, error));
   }

@@ -23,6 +23,8 @@ const REFUSED_BYTE = 1e-6;
 const BURST = 5000;
 /** Once it has been too much for longer than `STANDING`, a request may have to wait so long: more would answer no more of them. Milliseconds. */
 const STANDING_WAIT = 200;
+/** And no more than these may wait: each is moved by the garbage collector, again if it waits for long, which costs up to a third of what it does itself. */
+const STANDING_BURST = 600;
 const STANDING = 1500;
 
 /** How fast requests are begun is measured over this, and not known before. Milliseconds of work, while there is too much of it. */
@@ -66,8 +68,10 @@ export class Gate<T> {
   /** When it was last measured, and how much the loop had worked by then; NaN: nobody asked, for it was on time. */
   #measuredAt: number;
   #worked = Number.NaN;
-  /** Since when it is too much, with breaks that are shorter than `STAYS_LATE`, and when it last was. On the clock's time. */
-  #lateSince = 0;
+  /** Since when its own work is too much, with breaks that are shorter than `STAYS_LATE`; NaN: it is not. */
+  #tooMuchSince = Number.NaN;
+  #tooMuchAt = Number.NEGATIVE_INFINITY;
+  /** When it was last late, or somebody had to wait. */
   #hardAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds of work, while there was too much, that `#rate` and `#delay` come from; up to `MEASURED_OVER`. */
   #known = 0;
@@ -130,7 +134,6 @@ export class Gate<T> {
     const isHard = lateMs >= LATE || this.#queue.length > 0;
     const worked = isHard || this.#isLate ? this.#loop.worked() : Number.NaN;
     if (isHard) {
-      if (!this.#isLate) this.#lateSince = now;
       this.#isLate = true;
       this.#hardAt = now;
       this.#learn(worked - this.#worked, lateMs);
@@ -143,6 +146,7 @@ export class Gate<T> {
 
   #isOnTime(): void {
     this.#isLate = false;
+    this.#tooMuchSince = Number.NaN;
     this.#known = 0;
     this.#rate = 0;
     this.#delay = 0;
@@ -160,13 +164,22 @@ export class Gate<T> {
     this.#rate += weight * (this.#begun / worked - this.#rate);
     const ownLate = Math.max(0, Math.min(lateMs, worked) - this.#refusing);
     this.#delay += weight * (ownLate - this.#delay);
+    const now = this.#loop.clock.now();
+    if (ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2) {
+      if (Number.isNaN(this.#tooMuchSince)) this.#tooMuchSince = now;
+      this.#tooMuchAt = now;
+    } else if (now - this.#tooMuchAt > STAYS_LATE) this.#tooMuchSince = Number.NaN;
   }
 
   /** How many may wait. */
   #room(): number {
-    const isStanding = this.#measuredAt - this.#lateSince > STANDING;
-    if (!isStanding) return BURST;
-    return Math.max(LEAST_ROOM, this.#rate * (STANDING_WAIT - DELAY_WEIGHT * this.#delay));
+    const isStanding = this.#measuredAt - this.#tooMuchSince > STANDING;
+    return isStanding ? this.#standingRoom() : BURST;
+  }
+
+  #standingRoom(): number {
+    const inTime = this.#rate * (STANDING_WAIT - DELAY_WEIGHT * this.#delay);
+    return Math.max(LEAST_ROOM, Math.min(inTime, STANDING_BURST));
   }
 
   readonly #turn = (): void => {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ApiError } from '../core/errors.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 
@@ -35,8 +36,8 @@ export interface ClientAdmission {
   hold(exchange: AdmittedExchange, bytes: number): ApiError | null;
   /** Nothing is left of an exchange. */
   over(exchange: AdmittedExchange): void;
-  /** Whoever waits to be refused is refused now: their connections are about to be closed. */
-  refuseWaiting(): void;
+  /** Connections that are not read for a while are read again. Were there any? What came on them comes with the next look at the sockets. */
+  wake(): boolean;
 }
 
 export type AdmittedExchange = Exchange & {
@@ -44,10 +45,7 @@ export type AdmittedExchange = Exchange & {
   heldBy: string;
   heldBytes: number;
   /** What it came on; another request that comes on it has the same. */
-  readonly connection: object;
-  readAt: number;
-  /** It is refused already, and will be told so in its turn. */
-  readonly isAside: boolean;
-  /** It will be refused, but not yet. Is that possible? It keeps nothing of what the client sends, and is not under way any more. */
-  standAside(): boolean;
+  readonly connection: Socket;
+  /** When it is over, its connection is not read for a while. */
+  tires: boolean;
 };

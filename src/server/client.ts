@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import type { ApiError } from '../core/errors.ts';
@@ -143,7 +144,11 @@ export function clientListener(
     inFlightByTenant: () => exchanges.byTenant(),
     drain: async () => {
       draining = true;
-      admission.refuseWaiting();
+      if (admission.wake()) {
+        // The look at the sockets that is under way may have passed them already.
+        await turn();
+        await turn();
+      }
       const closed = fastify.close();
       if (exchanges.count === 0) server.closeAllConnections();
       await closed;

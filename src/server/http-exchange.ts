@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Principal } from '../auth/keyring.ts';
 import { Cancellation, type CancelReason } from '../core/cancellation.ts';
@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Exchange, Headers, ResponseStream } from '../pipeline/exchange.ts';
 import type { Live } from '../pipeline/live.ts';
 import type { Dialect } from '../providers/adapter.ts';
-import { BatchedStream } from './batched-stream.ts';
+import { BatchedStream, type StreamTold } from './batched-stream.ts';
 
 /** Up to here, copying a body costs less than a write of its own. Bytes. */
 const ONE_WRITE = 16 * 1024;
@@ -21,7 +21,7 @@ export interface ExchangeOwner {
   clock: Clock;
   /** Connections close after their answer. */
   isDraining(): boolean;
-  /** The client has all that it will get, or will be refused soon; it may still be sending. Not called for one that ends as usual. */
+  /** The client has all that it will get; it may still be sending. Not called for one that ends as usual. */
   lingers(exchange: HttpExchange): void;
   /** Called once, last. */
   over(exchange: HttpExchange): void;
@@ -32,7 +32,7 @@ export interface ExchangeOwner {
 }
 
 /** An exchange over node's own request and response. It is over when the response is closed, however that came about. */
-export class HttpExchange implements Exchange {
+export class HttpExchange implements Exchange, StreamTold {
   readonly requestId: string;
   readonly startedAt: number;
   readAt: number;
@@ -50,12 +50,16 @@ export class HttpExchange implements Exchange {
   /** Whose room for bodies it takes, and how much of it; 0 = none. */
   heldBy = '';
   heldBytes = 0;
-  /** It is refused already, and will be told so in its turn. */
-  isAside = false;
+  /** When it is over, its connection is not read for a while. */
+  tires = false;
   readonly #request: IncomingMessage;
+  /** Node makes them of what came when they are first asked for. */
+  readonly #headers: IncomingHttpHeaders;
   readonly #response: ServerResponse;
   readonly #owner: ExchangeOwner;
   #ended = false;
+  /** Who writes the stream that is answered with, for when there is room for more of it; null: there is none. */
+  #onDrain: (() => void) | null = null;
 
   constructor(
     request: IncomingMessage,
@@ -65,6 +69,7 @@ export class HttpExchange implements Exchange {
     owner: ExchangeOwner,
   ) {
     this.#request = request;
+    this.#headers = request.headers;
     this.#response = response;
     this.dialect = dialect;
     this.requestId = requestId;
@@ -80,7 +85,7 @@ export class HttpExchange implements Exchange {
   }
 
   header(name: string): string | undefined {
-    const value = this.#request.headers[name];
+    const value = this.#headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
@@ -103,17 +108,8 @@ export class HttpExchange implements Exchange {
     return this.#request.socket === socket;
   }
 
-  get connection(): object {
+  get connection(): Socket {
     return this.#request.socket;
-  }
-
-  standAside(): boolean {
-    if (this.answered || this.#owner.isDraining() || this.#isUnread(503)) return false;
-    this.isAside = true;
-    this.body = EMPTY;
-    this.#request.resume();
-    this.#owner.lingers(this);
-    return true;
   }
 
   send(status: number, headers: Headers, body: Buffer | string): void {
@@ -144,17 +140,24 @@ export class HttpExchange implements Exchange {
       this.#sayWhetherItCloses(headers, false);
       response.writeHead(200, headers);
     }
+    this.#onDrain = onDrain;
     response.on('drain', () => {
       response.setTimeout(0);
-      onDrain();
+      this.room();
     });
-    return new BatchedStream(response, {
-      ended: () => {
-        this.#ended = true;
-      },
-      backlog: () => this.#bound(),
-      room: onDrain,
-    });
+    return new BatchedStream(response, this);
+  }
+
+  ended(): void {
+    this.#ended = true;
+  }
+
+  backlog(): void {
+    this.#bound();
+  }
+
+  room(): void {
+    this.#onDrain?.();
   }
 
   /** Ends the request's work, and the connection if the client does not take what is left. */
@@ -175,8 +178,8 @@ export class HttpExchange implements Exchange {
    * never come, or of which there has been too much already, is not worth waiting for.
    */
   #isUnread(status: number): boolean {
-    const { headers, complete } = this.#request;
-    if (complete) return false;
+    if (this.#request.complete) return false;
+    const headers = this.#headers;
     if (headers['transfer-encoding'] !== undefined) return true;
     const length = Number(headers['content-length'] ?? 0);
     return (

@@ -83,6 +83,23 @@ describe('below what it can carry', () => {
     assert.equal(refused(gateway.seen).length, 0);
   });
 
+  it('nor does it take anything from a burst that comes then', () => {
+    const gateway = new SimulatedGateway();
+    const { loop } = gateway;
+    // 10 ms of every 40.
+    for (let n = 0; n < 400; n++) loop.at(SECOND + n * 40, () => loop.standStill(10));
+    gateway.asks({ tenant: 'a', rate: 0.1 * CAPACITY, until: 15 * SECOND, upstream: UPSTREAM });
+    gateway.asks({
+      tenant: 'b',
+      rate: 1e6,
+      from: 15 * SECOND,
+      until: 15 * SECOND + 0.004,
+      upstream: UPSTREAM,
+    });
+    gateway.run(17 * SECOND);
+    assert.equal(answered(of('b', gateway.seen)).length, 4000);
+  });
+
   it('a request that takes half a second for itself delays the others, and nobody is refused', () => {
     const gateway = new SimulatedGateway();
     gateway.asks({ tenant: 'a', rate: 0.3 * CAPACITY, until: 3 * SECOND, upstream: UPSTREAM });
@@ -116,9 +133,9 @@ describe('at twice what it can carry', () => {
 
   it('who is taken on is answered soon, and who is refused at once', () => {
     const { p99 } = times(answered(steady));
-    assert.ok(p99 < UPSTREAM + 350, `${p99} ms`);
+    assert.ok(p99 < UPSTREAM + 200, `${p99} ms`);
     const { p99: ofRefused } = times(refused(steady));
-    assert.ok(ofRefused < 25, `${ofRefused} ms for refusals`);
+    assert.ok(ofRefused < 20, `${ofRefused} ms for refusals`);
   });
 
   it('a burst is waited for at first, no longer than for about a second', () => {
@@ -178,6 +195,18 @@ describe("one tenant's flood", () => {
       assert.ok(during.p99 < 2 * quiet.p99, `${during.p99} ms, ${quiet.p99} without`);
     });
   }
+
+  it('costs little of what can be done, and others little time, though what waits is moved with the garbage', () => {
+    const gateway = new SimulatedGateway({ collects: true });
+    gateway.asksAgain(2400, { tenant: 'flood', rate: 1, until: 6 * SECOND, upstream: UPSTREAM });
+    gateway.asks({ tenant: 'q', rate: 0.1, until: 6 * SECOND, upstream: UPSTREAM });
+    gateway.run(6 * SECOND);
+    const quiet = times(since(2 * SECOND, of('q', gateway.seen)));
+    assert.ok(quiet.p99 < 2.5 * UPSTREAM, `${quiet.p99} ms`);
+    const counts = answeredOverTime(gateway.seen, 3 * SECOND, 6 * SECOND);
+    const goodput = counts.reduce((sum, count) => sum + count) / (3 * SECOND * CAPACITY);
+    assert.ok(goodput > 0.8, `${goodput} of what could be done`);
+  });
 
   it('keeps out nobody who is not connected yet', () => {
     const flood = { tenant: 'flood', rate: 1, until: 6 * SECOND, upstream: UPSTREAM };
@@ -253,7 +282,7 @@ describe('where others have the processor most of the time, and too much comes f
     gateway.run(6 * SECOND);
     const counts = answeredOverTime(gateway.seen, 2 * SECOND, 6 * SECOND);
     const goodput = counts.reduce((sum, count) => sum + count) / (4 * SECOND * CAPACITY);
-    assert.ok(goodput > 0.125, `${goodput} of what could be done with all of it`);
+    assert.ok(goodput > 0.13, `${goodput} of what could be done with all of it`);
   });
 });
 
@@ -295,6 +324,10 @@ describe('who may wait', () => {
     // A fifth of one a millisecond, and 50 ms three times leave 50 of the two hundred; of 400 nothing is left.
     assert.equal(room(50, 50), 10);
     assert.equal(room(400, 400), 4);
+  });
+
+  it('is no more than the collector of garbage bears, however fast requests are begun', () => {
+    assert.equal(room(4, 3.1), 600);
   });
 });
 

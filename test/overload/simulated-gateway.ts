@@ -1,11 +1,14 @@
 import { Gate } from '../../src/overload/gate.ts';
 import { InFlightShares } from '../../src/overload/in-flight-shares.ts';
 import { LoopDelay } from '../../src/overload/loop-delay.ts';
-import { RefusalPace } from '../../src/overload/refusal-pace.ts';
+import { type Connection, RestingConnections } from '../../src/overload/resting-connections.ts';
 import { SimulatedLoop } from './simulated-loop.ts';
 
 /** What the parts of a request take. Milliseconds of the loop's time. */
 export const COST = { reading: 0.015, beginning: 0.035, answering: 0.05, refusing: 0.01, connecting: 0.06 };
+/** Garbage is collected when so many requests have been answered. Those that wait or are under way then are moved: twice at most, for so long. Milliseconds. */
+const COLLECTED_AFTER = 1000;
+const MOVING = 0.01;
 /** Requests a millisecond that the simulated gateway can carry. */
 export const CAPACITY = 1 / (COST.reading + COST.beginning + COST.answering);
 
@@ -38,38 +41,45 @@ export interface Seen {
 
 interface Request {
   /** What it comes on. */
-  connection: object;
+  connection: SimulatedConnection;
   asking: Asking;
   at: number;
 }
 
-/** A gateway with the gate, and nothing else of what it is; all costs are those of `COST`. `gated: false`: everything is begun at once. */
+/**
+ * A gateway with the gate, and nothing else of what it is; all costs are those of `COST`, and of `MOVING` where it `collects`. `gated: false`:
+ * everything is begun at once.
+ */
 export class SimulatedGateway {
   readonly loop = new SimulatedLoop();
   readonly seen: Seen[] = [];
   readonly late: { at: number; ms: number }[] = [];
   readonly #start: number;
   readonly #gated: boolean;
+  readonly #collects: boolean;
   readonly #gate: Gate<Request>;
   readonly #shares = new InFlightShares(() => new Map(this.#counts));
   readonly #counts = new Map<string, number>();
   #underWay = 0;
-  readonly #pace: RefusalPace;
+  readonly #connections: RestingConnections;
+  /** Since garbage was collected. */
+  #answered = 0;
 
-  constructor({ gated = true } = {}) {
+  constructor({ gated = true, collects = false } = {}) {
     const { loop } = this;
     this.#gated = gated;
+    this.#collects = collects;
     this.#gate = new Gate<Request>(
       loop,
       (request) => this.#begin(request),
       (tenant) => this.#shares.hasLittle(tenant, this.#underWay),
     );
     this.#start = loop.clock.now();
-    this.#pace = new RefusalPace(loop.clock);
+    this.#connections = new RestingConnections(loop);
     new LoopDelay(loop.clock, (ms) => {
       this.late.push({ at: this.#now, ms });
       if (gated) this.#gate.measured(ms);
-      this.#pace.move();
+      this.#connections.move();
     }).start();
   }
 
@@ -82,7 +92,10 @@ export class SimulatedGateway {
     for (let n = 0, at = from; at < until; at = from + ++n / rate) {
       const arrival = at;
       if (asking.anew) this.#connects(asking, arrival);
-      else this.loop.at(this.#start + arrival, () => this.#arrived({ connection: {}, asking, at: arrival }));
+      else
+        this.loop.at(this.#start + arrival, () =>
+          this.#arrives({ connection: new SimulatedConnection(), asking, at: arrival }),
+        );
     }
   }
 
@@ -107,24 +120,38 @@ export class SimulatedGateway {
     this.loop.connectAt(this.#start + at, () => {
       this.loop.work(COST.connecting);
       if (this.#gated) this.#gate.connected();
-      this.loop.at(this.loop.clock.now(), () => this.#arrived({ connection: {}, asking, at }));
+      this.loop.at(this.loop.clock.now(), () =>
+        this.#arrives({ connection: new SimulatedConnection(), asking, at }),
+      );
     });
+  }
+
+  /** A connection that is not read costs nothing; what has come on it is there as soon as it is. */
+  #arrives(request: Request): void {
+    request.connection.read(
+      () => this.loop.at(this.loop.clock.now(), () => this.#arrived(request)),
+      () => this.#arrived(request),
+    );
   }
 
   #arrived(request: Request): void {
     const { tenant } = request.asking;
     this.loop.work(COST.reading);
+    this.#connections.asked(request.connection, tenant);
     this.#counted(tenant, 1);
     if (!this.#gated) this.#begin(request);
     else if (!this.#gate.hasRoom(tenant) || !this.#gate.enter(tenant, request)) {
-      const refuse = () => {
-        this.loop.work(COST.refusing);
-        this.#gate.refused(0);
-        this.#over(request, true);
-      };
-      if (this.#pace.hasToWait(request.connection)) this.#pace.wait(refuse);
-      else refuse();
+      this.loop.work(COST.refusing);
+      this.#gate.refused(0);
+      if (this.#connections.needsRest(request.connection, tenant)) this.#connections.rest(request.connection);
+      this.#over(request, true);
     }
+  }
+
+  #collect(): void {
+    if (!this.#collects || ++this.#answered < COLLECTED_AFTER) return;
+    this.#answered = 0;
+    this.loop.work(Math.min(this.#underWay, 2 * COLLECTED_AFTER) * MOVING);
   }
 
   #counted(tenant: string, change: 1 | -1): void {
@@ -144,7 +171,10 @@ export class SimulatedGateway {
     this.loop.at(this.loop.clock.now() + upstream, () => {
       this.loop.work(COST.answering);
       if (left > 1) this.#answers(request, upstream, left - 1);
-      else this.#over(request, false);
+      else {
+        this.#collect();
+        this.#over(request, false);
+      }
     });
   }
 
@@ -155,9 +185,32 @@ export class SimulatedGateway {
     if (again !== undefined && this.#now < again.until) {
       const now = this.#now;
       this.loop.at(this.loop.clock.now() + 0.2, () =>
-        this.#arrived({ connection, asking: again, at: now + 0.2 }),
+        this.#arrives({ connection, asking: again, at: now + 0.2 }),
       );
     }
+  }
+}
+
+/** On which one request comes at a time. */
+class SimulatedConnection implements Connection {
+  readonly destroyed = false;
+  #isPaused = false;
+  #came: (() => void) | null = null;
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#came?.();
+    this.#came = null;
+  }
+
+  /** Calls `now` if it is read, else `later` as soon as it is. */
+  read(later: () => void, now: () => void): void {
+    if (this.#isPaused) this.#came = later;
+    else now();
   }
 }
 

@@ -1,0 +1,97 @@
+import type { EventLoop } from './event-loop.ts';
+import { Fifo } from './fifo.ts';
+
+/** For so long a connection is not read, at most. Milliseconds; no client is told to come back sooner than after twice that. */
+const REST = 500;
+/** So many refusals in a millisecond cost next to nothing, and half a second's worth of them at once, after a while with fewer. */
+const PACE = 1;
+
+/** No tenant's id: those are not empty. */
+const SEVERAL = '';
+
+/** What clients come on, as far as it matters here. */
+export interface Connection {
+  readonly destroyed: boolean;
+  pause(): unknown;
+  resume(): unknown;
+}
+
+/**
+ * Where there are more than a few refusals, the connections that they were sent on are not read for a while. Who has heeded what it was told
+ * does not notice. Who asks again at once waits where it costs nothing, in the kernel: a few hundred such clients would take all the time
+ * that there is with nothing but their refusals. A connection that several tenants have asked on, as those of a proxy, never rests.
+ */
+export class RestingConnections {
+  readonly #loop: EventLoop;
+  /** Of connections that were to rest: whose requests have come on them. */
+  readonly #tenants = new WeakMap<Connection, string>();
+  /** That rest from the end of this turn on. */
+  #tired: Connection[] = [];
+  readonly #resting = new Fifo<Connection>();
+  /** Until when the last of them may. */
+  #until = 0;
+  #left = PACE * REST;
+  #movedAt: number;
+
+  constructor(loop: EventLoop) {
+    this.#loop = loop;
+    this.#movedAt = loop.clock.now();
+  }
+
+  get count(): number {
+    return this.#resting.length;
+  }
+
+  /** A request of this tenant has come on it. Matters only while there are some that rest. */
+  asked(connection: Connection, tenant: string): void {
+    if (this.#resting.length === 0) return;
+    if ((this.#tenants.get(connection) ?? tenant) !== tenant) this.#tenants.set(connection, SEVERAL);
+  }
+
+  /** A request is refused, of this tenant if that is known. Is its connection to rest when the answer has gone? */
+  needsRest(connection: Connection, tenant: string | null): boolean {
+    if (this.#left >= 1) {
+      this.#left--;
+      return false;
+    }
+    const asked = this.#tenants.get(connection) ?? tenant;
+    if (tenant !== null) this.#tenants.set(connection, asked === tenant ? tenant : SEVERAL);
+    return asked === tenant || (tenant === null && asked !== SEVERAL);
+  }
+
+  /** The answer has gone. Node itself still reads over what is left of the request, in this turn. */
+  rest(connection: Connection): void {
+    if (this.#tired.push(connection) === 1) this.#loop.nextTurn(this.#pause);
+  }
+
+  readonly #pause = (): void => {
+    this.#until = this.#loop.clock.now() + REST;
+    for (const connection of this.#tired) {
+      if (connection.destroyed) continue;
+      connection.pause();
+      this.#resting.push(connection);
+    }
+    this.#tired = [];
+  };
+
+  /**
+   * Some are read again: evenly, so that all are when the last has rested for long enough. As many clients as that at once would keep the loop
+   * busy with nothing else. To be called again and again.
+   */
+  move(): void {
+    const now = this.#loop.clock.now();
+    const passed = now - this.#movedAt;
+    this.#movedAt = now;
+    this.#left = Math.min(PACE * REST, this.#left + passed * PACE);
+    const share = passed / (passed + Math.max(0, this.#until - now));
+    for (let due = Math.ceil(share * this.#resting.length); due > 0; due--) this.#resting.shift().resume();
+  }
+
+  /** All are read again. Were there any? */
+  wake(): boolean {
+    const are = this.#resting.length > 0;
+    this.#tired = [];
+    while (this.#resting.length > 0) this.#resting.shift().resume();
+    return are;
+  }
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Connection, RestingConnections } from '../../src/overload/resting-connections.ts';
+import { StubbornLoop } from './stubborn-loop.ts';
+
+/** Connections by name, and those that are not read. */
+function clients() {
+  const loop = new StubbornLoop();
+  const resting = new RestingConnections(loop);
+  const made = new Map<string, Connection>();
+  const paused = new Set<string>();
+  const gone = new Set<string>();
+  const of = (client: string): Connection => {
+    const connection = made.get(client) ?? {
+      get destroyed() {
+        return gone.has(client);
+      },
+      pause: () => paused.add(client),
+      resume: () => paused.delete(client),
+    };
+    made.set(client, connection);
+    return connection;
+  };
+  return {
+    loop,
+    resting,
+    paused,
+    gone,
+    asks: (client: string, tenant: string) => resting.asked(of(client), tenant),
+    /** Its request is refused, and the answer has gone. */
+    refused(client: string, tenant: string | null = 'a'): void {
+      if (resting.needsRest(of(client), tenant)) resting.rest(of(client));
+    },
+    /** So many milliseconds pass, as the timer that measures the delay sees them. */
+    pass(ms: number): void {
+      for (let passed = 0; passed < ms; passed += 10) {
+        loop.hold(10);
+        resting.move();
+      }
+    },
+  };
+}
+
+/** After the five hundred refusals that nobody rests for. */
+function flooded() {
+  const all = clients();
+  for (let n = 0; n < 500; n++) all.refused('first');
+  all.loop.turn();
+  assert.equal(all.paused.size, 0);
+  return all;
+}
+
+describe('a connection on which a request was refused', () => {
+  it('is read on where refusals are few', () => {
+    const { refused, paused, loop, pass } = flooded();
+    pass(600);
+    for (let n = 0; n < 500; n++) refused(`client ${n}`);
+    loop.turn();
+    assert.equal(paused.size, 0);
+  });
+
+  it('is not read where they are many, from the end of the turn on', () => {
+    const { refused, paused, loop } = flooded();
+    refused('next');
+    assert.equal(paused.size, 0);
+    loop.turn();
+    assert.deepEqual([...paused], ['next']);
+  });
+
+  it('is read again after half a second at most', () => {
+    const { refused, paused, loop, pass, resting } = flooded();
+    refused('next');
+    loop.turn();
+    pass(500);
+    assert.equal(paused.size, 0);
+    assert.equal(resting.count, 0);
+  });
+
+  it('is read again in its turn: not all are at once', () => {
+    const { refused, paused, loop, pass } = flooded();
+    for (let n = 0; n < 1000; n++) refused(`client ${n}`);
+    loop.turn();
+    assert.equal(paused.size, 1000);
+    for (const left of [800, 600, 400, 200]) {
+      pass(100);
+      assert.ok(Math.abs(paused.size - left) <= 50, `${paused.size} for ${left}`);
+    }
+    assert.ok(!paused.has('client 0') && paused.has('client 999'));
+    pass(100);
+    assert.equal(paused.size, 0);
+  });
+
+  it('does not rest when it is gone', () => {
+    const { refused, gone, paused, loop, resting } = flooded();
+    refused('next');
+    gone.add('next');
+    loop.turn();
+    assert.equal(paused.size, 0);
+    assert.equal(resting.count, 0);
+  });
+
+  it('is read on for good once two tenants have asked on it, as on those of a proxy', () => {
+    const { refused, asks, paused, loop, pass } = flooded();
+    refused('proxy', 'a');
+    refused('other', 'a');
+    loop.turn();
+    assert.equal(paused.size, 2);
+    asks('proxy', 'b');
+    for (const tenant of ['a', 'b', null]) {
+      pass(1000);
+      assert.equal(paused.size, 0);
+      for (let n = 0; n < 600; n++) refused(`client ${n}`);
+      refused('proxy', tenant);
+      loop.turn();
+      assert.ok(paused.has('client 599'));
+      assert.ok(!paused.has('proxy'), String(tenant));
+    }
+  });
+
+  it('rests too where two tenants are not told apart, since places had run out before it was known who asks', () => {
+    const { refused, paused, loop, pass } = flooded();
+    refused('next', null);
+    loop.turn();
+    pass(500);
+    for (const tenant of ['a', null, 'a']) {
+      for (let n = 0; n < 600; n++) refused(`client ${n}`);
+      refused('next', tenant);
+      loop.turn();
+      assert.ok(paused.has('next'));
+      pass(500);
+    }
+  });
+
+  it('is read again with all others when that is asked for', () => {
+    const { refused, paused, loop, resting } = flooded();
+    assert.equal(resting.wake(), false);
+    refused('next');
+    loop.turn();
+    refused('last');
+    assert.equal(resting.wake(), true);
+    loop.turn();
+    assert.equal(paused.size, 0);
+  });
+});
