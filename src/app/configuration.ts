@@ -1,5 +1,4 @@
-import { loadAside } from '../config/aside.ts';
-import type { ReadFiles } from '../config/files.ts';
+import { compileFindings, type Findings, loadAside } from '../config/aside.ts';
 import { formatProblem } from '../config/problem.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import { isLoopback } from '../server/schema.ts';
@@ -13,41 +12,51 @@ export interface ConfigurationSource {
   admin: Address | null;
 }
 
-/** `files`: all that was read for it. */
-export type Configuration = { files: ReadFiles } & (
+export type Configuration =
   | {
       ok: true;
       config: RuntimeConfig;
+      /** By which another process has the same. */
+      findings: Findings;
       /** What loads but cannot be what was meant. */
       warnings: string[];
     }
-  | { ok: false; problems: string[] }
-);
+  | { ok: false; problems: string[] };
 
-/** Reads the configuration as this process runs it. `asRead`: what is read instead of the disk; null: the disk. */
+/** Reads the configuration as this process runs it. */
 export async function readConfiguration(
-  { file, listen, admin }: ConfigurationSource,
-  { env, asRead }: { env: NodeJS.ProcessEnv; asRead: ReadFiles | null },
+  source: ConfigurationSource,
+  env: NodeJS.ProcessEnv,
 ): Promise<Configuration> {
-  const loaded = await loadAside({ file, env, asRead });
-  const { files } = loaded;
-  if (!loaded.ok) return { ok: false, files, problems: loaded.problems.map(formatProblem) };
-  const { config } = loaded;
+  const loaded = await loadAside(source.file, env);
+  if (!loaded.ok) return { ok: false, problems: loaded.problems.map(formatProblem) };
+  const config = below(source, loaded.config);
+  const { admin } = source;
   if (admin !== null && !isLoopback(admin.host) && config.admin.token === null) {
     return {
       ok: false,
-      files,
       problems: ['--admin: an address that others can reach needs admin.token in the configuration'],
     };
   }
+  const { findings, warnings } = loaded;
+  return { ok: true, config, findings, warnings: warnings.map(formatProblem) };
+}
+
+/** The same configuration again, as it was found, whatever has become of the file since. */
+export function foundConfiguration(
+  source: ConfigurationSource,
+  findings: Findings,
+  env: NodeJS.ProcessEnv,
+): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] } {
+  const compiled = compileFindings(findings, { file: source.file, env });
+  if (!compiled.ok) return { ok: false, problems: compiled.problems.map(formatProblem) };
+  return { ok: true, config: below(source, compiled.config) };
+}
+
+function below({ listen, admin }: ConfigurationSource, config: RuntimeConfig): RuntimeConfig {
   return {
-    ok: true,
-    files,
-    warnings: loaded.warnings.map(formatProblem),
-    config: {
-      ...config,
-      listen: listen ?? config.listen,
-      admin: { ...config.admin, listen: admin ?? config.admin.listen },
-    },
+    ...config,
+    listen: listen ?? config.listen,
+    admin: { ...config.admin, listen: admin ?? config.admin.listen },
   };
 }

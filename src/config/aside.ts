@@ -1,9 +1,10 @@
 import { dirname, resolve } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { compile } from './compile.ts';
-import { FilesAsRead, type ReadFiles, RememberedFiles } from './files.ts';
-import { loadText, unreadable } from './load.ts';
+import { compile, type Tables } from './compile.ts';
+import { FilesAsRead, onDisk, type ReadFiles, RememberedFiles, ShortFiles } from './files.ts';
+import { type Good, loadText, unreadable } from './load.ts';
+import { readNamed } from './named-files.ts';
 import type { Problem } from './problem.ts';
 import type { RuntimeConfig } from './runtime.ts';
 import type { ConfigFile } from './schema.ts';
@@ -13,22 +14,27 @@ import type { Located } from './source.ts';
 /** What a thread is to read. */
 export interface Task {
   file: string;
+  text: string;
   env: Readonly<Record<string, string | undefined>>;
-  /** Instead of what is on the disk; null: the disk. */
-  asRead: ReadFiles | null;
+  /** What the text takes values from, as it was read beforehand. */
+  named: ReadFiles;
 }
 
-/** What it found: all that can be sent of it. */
-export type Found = { files: ReadFiles } & (
-  | { ok: true; data: ConfigFile; warnings: Problem[] }
-  | { ok: false; problems: Problem[] }
-);
+/** What a configuration says, read and checked: it can be sent to another thread or process, to be compiled there. Holds secrets: for memory only. */
+export interface Findings {
+  data: ConfigFile;
+  tables: Tables;
+  /** What was read beside itself. */
+  files: ReadFiles;
+}
 
-/** `files`: all that was read for it. */
-export type LoadedAside = { files: ReadFiles } & (
-  | { ok: true; config: RuntimeConfig; warnings: Problem[] }
-  | { ok: false; problems: Problem[] }
-);
+export type Found =
+  | { ok: true; findings: Findings; warnings: Problem[] }
+  | { ok: false; problems: Problem[] };
+
+export type LoadedAside =
+  | { ok: true; config: RuntimeConfig; findings: Findings; warnings: Problem[] }
+  | { ok: false; problems: Problem[] };
 
 /** Shorter files are read in fewer milliseconds than a thread takes to begin. Characters. */
 export const LARGE = 256 * 1024;
@@ -37,35 +43,55 @@ export const LARGE = 256 * 1024;
 const THREAD = import.meta.filename.replace(/aside(?=\.[jt]s$)/, 'aside-thread');
 
 /**
- * The same as `loadConfig`, secrets and all, for a process that has something else to do: what is large is read and checked in a thread, which
- * takes along all that it needed for it.
+ * The same as `loadConfig`, secrets and all, for a process that has something else to do: where it or a table that it names is large, all is read
+ * and checked in a thread.
  */
-export async function loadAside(task: Task): Promise<LoadedAside> {
-  const { file, env, asRead } = task;
-  const files = new RememberedFiles(asRead);
+export async function loadAside(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<LoadedAside> {
   let text: string;
   try {
-    text = files.read(file);
+    text = onDisk.read(file);
   } catch (error) {
-    return { ok: false, problems: [unreadable(file, error)], files: files.all };
+    return { ok: false, problems: [unreadable(file, error)] };
   }
+  const task: Task = { file, text, env, named: await readNamed(text, dirname(resolve(file))) };
   if (text.length < LARGE) {
-    return { ...loadText(file, text, { env, readSecrets: true, files }), files: files.all };
+    const short = new ShortFiles(filesOf(task), LARGE);
+    const files = new RememberedFiles(short);
+    const loaded = loadText(file, text, { env, readSecrets: true, files });
+    if (!short.metLonger) return loaded.ok ? { ...foundBy(loaded, files), config: loaded.config } : loaded;
   }
   const found = await inThread(task);
   if (!found.ok) return found;
-  const loaded = compiled(found, task);
+  const compiled = compileFindings(found.findings, { file, env });
   // It is not taken over in the same turn.
   await nextTurn();
-  return loaded;
+  return compiled.ok ? { ...found, config: compiled.config } : compiled;
+}
+
+/** What runs in the thread. */
+export function find(task: Task): Found {
+  const { file, text, env } = task;
+  const files = new RememberedFiles(filesOf(task));
+  const loaded = loadText(file, text, { env, readSecrets: true, files });
+  return loaded.ok ? foundBy(loaded, files) : loaded;
+}
+
+function filesOf({ named }: Task): FilesAsRead {
+  return new FilesAsRead(named, onDisk);
+}
+
+function foundBy({ data, tables, warnings }: Good, files: RememberedFiles): Extract<Found, { ok: true }> {
+  return { ok: true, findings: { data, tables, files: files.all }, warnings };
 }
 
 /** Never rejects. */
 function inThread(task: Task): Promise<Found> {
   const { promise, resolve } = Promise.withResolvers<Found>();
   // A mistake of ours, or the want of memory; not its words, which may be those of the file.
-  const failed = (error: unknown) =>
-    resolve({ ok: false, problems: [unreadable(task.file, error)], files: [] });
+  const failed = (error: unknown) => resolve({ ok: false, problems: [unreadable(task.file, error)] });
   try {
     const thread = new Worker(THREAD, { workerData: { ...task, env: { ...task.env } } satisfies Task });
     thread.once('message', resolve).once('error', failed).once('exit', failed);
@@ -75,11 +101,14 @@ function inThread(task: Task): Promise<Found> {
   return promise;
 }
 
-/** A file has no values with a place here, but it needs none: whatever there is to tell was told in the thread. */
+/** A file has no values with a place here, but it needs none: whatever there is to tell was told where it was checked. */
 const NOWHERE: Located = { kind: 'map', path: [], offset: 0, entries: new Map() };
 
-function compiled(found: Extract<Found, { ok: true }>, { file, env }: Task): LoadedAside {
-  const { data, warnings, files } = found;
+/** `file`: where it was found. */
+export function compileFindings(
+  { data, tables, files }: Findings,
+  { file, env }: Pick<Task, 'file' | 'env'>,
+): { ok: true; config: RuntimeConfig } | { ok: false; problems: Problem[] } {
   const scope = new Scope({
     file,
     env,
@@ -95,8 +124,6 @@ function compiled(found: Extract<Found, { ok: true }>, { file, env }: Task): Loa
     damaged: [],
     position: () => ({ line: 1, column: 1 }),
   });
-  const { config } = compile(data, scope);
-  return scope.problems.length === 0
-    ? { ok: true, config, warnings, files }
-    : { ok: false, problems: scope.problems, files };
+  const { config } = compile(data, scope, tables);
+  return scope.problems.length === 0 ? { ok: true, config } : { ok: false, problems: scope.problems };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type CapabilitiesFile, capabilitiesSchema } from '../capabilities/schema.ts';
-import { Capabilities, NO_CAPABILITIES } from '../capabilities/table.ts';
+import type { CapabilityTable } from '../capabilities/settings.ts';
 import { type BaseTable, capabilityEntries } from './capability-entries.ts';
 import { errorCode } from './files.ts';
 import { formatPath, type Problem } from './problem.ts';
@@ -16,12 +16,13 @@ import { validate } from './validate.ts';
 const BUILT_IN = new URL('../../config/models.yaml', import.meta.url);
 
 export interface CompiledCapabilities {
-  capabilities: Capabilities;
+  /** What the first has on a model is all that counts of it. */
+  tables: readonly CapabilityTable[];
   /** For people: the file, or `built in`; null = none. */
   from: string | null;
 }
 
-const NOTHING: CompiledCapabilities = { capabilities: NO_CAPABILITIES, from: null };
+const NOTHING: CompiledCapabilities = { tables: [], from: null };
 
 /**
  * Reads the file that `capabilities` names, or the usual one if it is there, else the one that comes with the package: without any, whatever a
@@ -32,15 +33,14 @@ export function compileCapabilities({ capabilities: named }: ConfigFile, scope: 
   if (file.kind === 'unknown' || (file.kind === 'none' && file.said)) return NOTHING;
   if (file.kind === 'none') {
     const base = builtIn();
-    if (base.problems.length === 0)
-      return { capabilities: new Capabilities([base.read.table]), from: 'built in' };
+    if (base.problems.length === 0) return { tables: [base.read.table], from: 'built in' };
     scope.problems.push(...base.problems);
     return NOTHING;
   }
-  const { capabilities, problems, warnings } = readCapabilities(file.name, file.text, scope.names.providers);
+  const { tables, problems, warnings } = readCapabilities(file.name, file.text, scope.names.providers);
   scope.problems.push(...problems);
   scope.warnings.push(...warnings);
-  return problems.length === 0 ? { capabilities, from: file.name } : NOTHING;
+  return problems.length === 0 ? { tables, from: file.name } : NOTHING;
 }
 
 /** A file of capabilities, or all that is wrong with it. `providers`: those that there are. */
@@ -48,15 +48,11 @@ export function readCapabilities(
   file: string,
   text: string,
   providers: ReadonlySet<string>,
-): { capabilities: Capabilities; problems: Problem[]; warnings: Problem[] } {
+): { tables: readonly CapabilityTable[]; problems: Problem[]; warnings: Problem[] } {
   const base = () => builtIn();
   const { read, problems, warnings, extended } = readTable(file, text, providers, base);
   const tables = extended === null ? [read.table] : [read.table, extended.table];
-  return {
-    capabilities: problems.length === 0 ? new Capabilities(tables) : NO_CAPABILITIES,
-    problems,
-    warnings,
-  };
+  return { tables: problems.length === 0 ? tables : [], problems, warnings };
 }
 
 interface ReadTable {

@@ -1,5 +1,5 @@
-import { NO_PRICES, Prices } from '../pricing/prices.ts';
 import { pricesSchema } from '../pricing/schema.ts';
+import type { PriceTable } from '../pricing/settings.ts';
 import { priceEntries } from './price-entries.ts';
 import { formatPath, type Problem } from './problem.ts';
 import { Reports } from './reports.ts';
@@ -9,16 +9,18 @@ import { readSource } from './source.ts';
 import { readTableFile } from './table-file.ts';
 import { validate } from './validate.ts';
 
+const NO_PRICES: PriceTable = { spellings: [], entries: [] };
+
 /** Reads the file that `prices` names, or the usual one if it is there. Null where nothing can be said of prices yet. */
-export function compilePrices({ prices: named }: ConfigFile, scope: Scope): Prices | null {
+export function compilePrices({ prices: named }: ConfigFile, scope: Scope): PriceTable | null {
   const file = readTableFile(named, { key: 'prices', usualName: 'prices.yaml' }, scope);
   if (file.kind === 'unknown') return null;
   // Without its secrets, a file of prices beside the configuration may be where they are.
   if (file.kind === 'none') return file.said || scope.readSecrets ? NO_PRICES : null;
-  const { prices, problems, warnings } = readPrices(file.name, file.text, scope.names.providers);
+  const { table, problems, warnings } = readPrices(file.name, file.text, scope.names.providers);
   scope.problems.push(...problems);
   scope.warnings.push(...warnings);
-  return problems.length === 0 ? prices : null;
+  return problems.length === 0 ? table : null;
 }
 
 /** A file of prices, or all that is wrong with it. `providers`: those that there are. */
@@ -26,17 +28,17 @@ export function readPrices(
   file: string,
   text: string,
   providers: ReadonlySet<string>,
-): { prices: Prices; problems: Problem[]; warnings: Problem[] } {
+): { table: PriceTable; problems: Problem[]; warnings: Problem[] } {
   const { root, problems, position } = readSource(file, text, null, '`prices`');
-  if (root === null) return { prices: NO_PRICES, problems, warnings: [] };
+  if (root === null) return { table: NO_PRICES, problems, warnings: [] };
   const { data, faults, damaged } = validate(pricesSchema, root);
   for (const { path, message, offset } of faults) {
     problems.push({ file, ...position(offset), path: formatPath(path), message });
   }
-  if (data === null) return { prices: NO_PRICES, problems, warnings: [] };
+  if (data === null) return { table: NO_PRICES, problems, warnings: [] };
   const reports = new Reports({ file, schema: pricesSchema, root, damaged, position });
   const entries = priceEntries(data, reports, providers);
   problems.push(...reports.problems);
-  const prices = problems.length === 0 ? new Prices({ spellings: data.spellings, entries }) : NO_PRICES;
-  return { prices, problems, warnings: reports.warnings };
+  const table = problems.length === 0 ? { spellings: data.spellings, entries } : NO_PRICES;
+  return { table, problems, warnings: reports.warnings };
 }

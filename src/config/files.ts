@@ -11,13 +11,13 @@ export const onDisk: ConfigFiles = { read: (path) => readFileSync(path, 'utf8') 
 /** What was read under each path, or the code of the error that it ended with. Holds secrets: for memory only. */
 export type ReadFiles = readonly (readonly [path: string, found: { text: string } | { code: string }])[];
 
-/** Reads from the disk, or what was read before, and remembers what was there. */
+/** Remembers what was there. */
 export class RememberedFiles implements ConfigFiles {
   readonly #source: ConfigFiles;
   readonly #found = new Map<string, { text: string } | { code: string }>();
 
-  constructor(asRead: ReadFiles | null = null) {
-    this.#source = asRead === null ? onDisk : new FilesAsRead(asRead);
+  constructor(source: ConfigFiles) {
+    this.#source = source;
   }
 
   /** All that was read so far. */
@@ -37,20 +37,58 @@ export class RememberedFiles implements ConfigFiles {
   }
 }
 
-/** The files as they were when another process read them, whatever has become of them since. */
+/** Files as they were when somebody else read them, whatever has become of them since. */
 export class FilesAsRead implements ConfigFiles {
   readonly #found: ReadonlyMap<string, { text: string } | { code: string }>;
+  readonly #others: ConfigFiles;
 
-  constructor(files: ReadFiles) {
+  /** `others`: where those are that nobody read; nowhere unless said. */
+  constructor(files: ReadFiles, others: ConfigFiles = NOWHERE) {
     this.#found = new Map(files);
+    this.#others = others;
   }
 
   read(path: string): string {
-    const found = this.#found.get(path) ?? { code: 'ENOENT' };
+    const found = this.#found.get(path);
+    if (found === undefined) return this.#others.read(path);
     if ('text' in found) return found.text;
-    throw Object.assign(new Error(`${path} could not be read`), { code: found.code });
+    throw unreadable(path, found.code);
   }
 }
+
+const NOWHERE: ConfigFiles = {
+  read: (path) => {
+    throw unreadable(path, 'ENOENT');
+  },
+};
+
+/** Reads what is short, for whoever has no time for more. */
+export class ShortFiles implements ConfigFiles {
+  /** There was a longer one. */
+  metLonger = false;
+  readonly #source: ConfigFiles;
+  readonly #longest: number;
+
+  /** `longest`: characters. */
+  constructor(source: ConfigFiles, longest: number) {
+    this.#source = source;
+    this.#longest = longest;
+  }
+
+  read(path: string): string {
+    const text = this.#source.read(path);
+    if (text.length <= this.#longest) return text;
+    this.metLonger = true;
+    throw unreadable(path, 'EFBIG');
+  }
+}
+
+function unreadable(path: string, code: string): Error {
+  return Object.assign(new Error(`${path} could not be read`), { code });
+}
+
+/** The code of a file that did not come in time. */
+export const TOO_LATE = 'ETIMEDOUT';
 
 /** `ENOENT` and the like: a system's whole message would name paths that may come from a secret. */
 export function errorCode(error: unknown): string {

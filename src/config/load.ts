@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { compile, lookOver } from './compile.ts';
+import { compile, lookOver, type Tables } from './compile.ts';
 import type { Origins } from './compile-models.ts';
 import { type ConfigFiles, errorCode, onDisk } from './files.ts';
 import { shown } from './issues.ts';
@@ -28,6 +28,8 @@ export type Loaded =
       config: RuntimeConfig;
       /** What stands in the file, `${...}` replaced. */
       data: ConfigFile;
+      /** What stands in the files of tables. */
+      tables: Tables;
       /** What loads but cannot be what was meant. */
       warnings: Problem[];
       /** Where each target's settings came from. */
@@ -90,13 +92,14 @@ export function loadText(file: string, text: string, options: LoadOptions): Load
   problems.push(...scope.problems);
   if (problems.length > 0) return { ok: false, problems: inOrder(file, problems) };
   const written = new Map(substitutedIn(root).map((scalar) => [formatPath(scalar.path), scalar.written]));
-  const { config, origins, capabilitiesFrom } = compiled;
+  const { config, origins, tables } = compiled;
   return {
     ok: true,
     config,
     data,
+    tables,
     origins,
-    capabilitiesFrom,
+    capabilitiesFrom: tables.capabilities.from,
     warnings: inOrder(file, scope.warnings),
     written,
   };

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { type ConfigFiles, errorCode } from './files.ts';
+import { type ConfigFiles, errorCode, TOO_LATE } from './files.ts';
 
 /** What `${...}` is read from. */
 export interface Surroundings {
@@ -48,6 +48,11 @@ export function substitute(text: string, surroundings: Surroundings): Substitute
   return result;
 }
 
+/** What is named by `${file:...}` in a text, also where YAML would take it for a remark. */
+export function filesNamedIn(text: string): string[] {
+  return [...text.matchAll(/(?<!\$)\$\{file:([^}\n]*)\}/g)].flatMap(([, name = '']) => name.trim() || []);
+}
+
 /** The text behind one `${...}`; null if it is not to be read. */
 function lookUp(
   body: string,
@@ -60,7 +65,9 @@ function lookUp(
     try {
       return files.read(resolve(directory, path)).trim();
     } catch (error) {
-      return { problem: `cannot read the file of \${${body}} (${errorCode(error)})` };
+      const code = errorCode(error);
+      const why = code === TOO_LATE ? '; it did not come in time: does a mount hang?' : '';
+      return { problem: `cannot read the file of \${${body}} (${code})${why}` };
     }
   }
   const match = /^([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?$/s.exec(body);

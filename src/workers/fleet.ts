@@ -39,7 +39,12 @@ export class Fleet {
     cluster.schedulingPolicy = cluster.SCHED_RR;
     // Lines that would get mixed up come through this process.
     const output = outputIsFile() ? 'inherit' : 'pipe';
-    cluster.setupPrimary({ exec: WORKER, args: [], stdio: ['ignore', output, 'inherit', 'ipc'] });
+    cluster.setupPrimary({
+      exec: WORKER,
+      args: [],
+      stdio: ['ignore', output, 'inherit', 'ipc'],
+      serialization: 'advanced',
+    });
     const { clock, chance, log, died } = options;
     this.#slots = Array.from({ length: options.count }, (_, i) => {
       const accepts = (url: string) => this.#accepts(url);

@@ -3,7 +3,7 @@ import { boundTo, urlOf } from '../app/addresses.ts';
 import { type ConfigurationSource, readConfiguration } from '../app/configuration.ts';
 import { newIds } from '../app/ids.ts';
 import { needsRestart } from '../app/restart.ts';
-import type { ReadFiles } from '../config/files.ts';
+import type { Findings } from '../config/aside.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { adminListener } from '../server/admin.ts';
@@ -17,8 +17,7 @@ export interface PrimaryOptions {
   count: number;
   source: ConfigurationSource;
   config: RuntimeConfig;
-  /** What it was read from. */
-  files: ReadFiles;
+  findings: Findings;
   log: ProcessLog;
   clock: Clock;
   chance: Chance;
@@ -39,7 +38,7 @@ export class Primary {
   readonly #fleet: Fleet;
   readonly #admin: ReturnType<typeof adminListener>;
   #config: RuntimeConfig;
-  #files: ReadFiles;
+  #findings: Findings;
   #listening = false;
   #draining = false;
   #reloading: Promise<ReloadEnd> = Promise.resolve({ ok: true });
@@ -48,7 +47,7 @@ export class Primary {
     const { count, clock, chance, log, config } = options;
     this.#options = options;
     this.#config = config;
-    this.#files = options.files;
+    this.#findings = options.findings;
     const measurements = new Measurements();
     this.#fleet = new Fleet({
       count,
@@ -58,7 +57,7 @@ export class Primary {
       port: config.listen.port,
       start: (port) => ({
         source: { ...options.source, listen: { ...config.listen, port } },
-        files: this.#files,
+        findings: this.#findings,
       }),
       died: (worker) => measurements.died(worker),
     });
@@ -104,20 +103,20 @@ export class Primary {
 
   async #reload(workers: readonly WorkerProcess[]): Promise<ReloadEnd> {
     const { source, log } = this.#options;
-    const read = await readConfiguration(source, { env: process.env, asRead: null });
+    const read = await readConfiguration(source, process.env);
     const problems = read.ok ? needsRestart(read.config, this.#config) : read.problems;
     if (!read.ok || problems.length > 0) return this.#refused(problems);
     for (const warning of read.warnings) log.warn({ problem: warning }, 'configuration');
-    const objections = await Promise.all(workers.map((worker) => objectionsOf(worker, read.files)));
+    const objections = await Promise.all(workers.map((worker) => objectionsOf(worker, read.findings)));
     if (objections.flat().length > 0) return this.#refused([...new Set(objections.flat())]);
-    const { config, files } = read;
+    const { config, findings } = read;
     let taken = false;
     for (const worker of workers) {
       const found = await worker.ask('take', null, TAKE_LIMIT).catch(() => null);
       if (found?.length === 0) {
         // From now on whoever begins begins with it.
         this.#config = config;
-        this.#files = files;
+        this.#findings = findings;
         taken = true;
       } else if (found !== null && !taken) return this.#refused(found);
       // Nobody knows which one it has, or the others have another: what takes its place has the one in force.
@@ -136,9 +135,9 @@ export class Primary {
 }
 
 /** What a worker has against a configuration. One that has ended has nothing against it: what takes its place begins with what is in force then. */
-async function objectionsOf(worker: WorkerProcess, files: ReadFiles): Promise<string[]> {
+async function objectionsOf(worker: WorkerProcess, findings: Findings): Promise<string[]> {
   try {
-    return await worker.ask('prepare', files, PREPARE_LIMIT);
+    return await worker.ask('prepare', findings, PREPARE_LIMIT);
   } catch (error) {
     return error instanceof WorkerGone ? [] : [(error as Error).message];
   }

@@ -1,16 +1,16 @@
 import type { MetricObject } from '../accounting/prometheus.ts';
 import type { ConfigurationSource } from '../app/configuration.ts';
-import type { ReadFiles } from '../config/files.ts';
+import type { Findings } from '../config/aside.ts';
 import type { LedgerRow } from '../quota/ledger.ts';
 import type { UpstreamStatus } from '../server/admin.ts';
 import type { TenantOperations } from '../tenants/admin.ts';
 
-/** What the primary asks of a worker, and what it is answered. All of it is JSON on the way. */
+/** What the primary asks of a worker, and what it is answered. On the way it is in V8's own form, which has more than JSON: sets, large integers, infinity. */
 export interface Questions {
   /** Begin to serve. Asked once, first; answered when it accepts requests. */
   start: { asked: Start; answer: { listen: string } };
-  /** Could these files be taken over? Problems, or none. What was prepared before is forgotten. */
-  prepare: { asked: ReadFiles; answer: string[] };
+  /** Could this be taken over? Problems, or none. What was prepared before is forgotten. */
+  prepare: { asked: Findings; answer: string[] };
   /** Take over what was prepared. A problem, or none. */
   take: { asked: null; answer: string[] };
   /** Null: ready. Else what is in the way. */
@@ -34,8 +34,8 @@ export interface Start {
   /** Its number, from 1. */
   number: number;
   source: ConfigurationSource;
-  /** Of the configuration in force, whatever has become of them on the disk. */
-  files: ReadFiles;
+  /** The configuration in force, whatever has become of its file. */
+  findings: Findings;
 }
 
 /** The same words for reading and changing as over HTTP. */

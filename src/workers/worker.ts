@@ -1,12 +1,13 @@
 /** What runs in a worker: an App without a listener for operators, which does what the primary asks. */
 import cluster from 'node:cluster';
 import { openLog } from '../accounting/log.ts';
-import { App, type Prepared } from '../app/app.ts';
-import { readConfiguration } from '../app/configuration.ts';
+import { App } from '../app/app.ts';
+import { foundConfiguration } from '../app/configuration.ts';
 import { endAtFaults, TERMINATED } from '../app/exits.ts';
 import { systemClock } from '../core/clock.ts';
 import { sent } from './errors.ts';
 import { outputIsFile } from './output.ts';
+import { Preparation } from './preparation.ts';
 import type { Answer, Kind, Question, Questions, Start } from './questions.ts';
 
 type Answers = {
@@ -30,14 +31,12 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
 let running: { app: App; start: Start } | null = null;
 /** The end, once it has begun: told by the primary, or because there is none any more. */
 let ending: Promise<void> | null = null;
-let prepared: Extract<Prepared, { ok: true }> | null = null;
-/** How many were to be prepared. */
-let preparations = 0;
+const preparation = new Preparation();
 
 const answers: Answers = {
   start: async (start) => {
     log.setWorker(start.number);
-    const read = await readConfiguration(start.source, { env: process.env, asRead: start.files });
+    const read = foundConfiguration(start.source, start.findings, process.env);
     if (!read.ok) throw new Error(read.problems.join('\n'));
     log.setLevel(read.config.log.level);
     const app = new App({
@@ -54,28 +53,20 @@ const answers: Answers = {
     running = { app, start };
     return { listen: await app.listenToClients() };
   },
-  prepare: async (files) => {
-    prepared = null;
-    const number = ++preparations;
+  prepare: (findings) => {
     const { app, start } = begun();
-    const read = await readConfiguration(start.source, { env: process.env, asRead: files });
-    if (!read.ok) return read.problems;
-    const found = await app.prepare(read.config);
-    if (!found.ok) return found.problems;
-    // One that the primary has given up on is not to take the place of the next.
-    if (number === preparations) prepared = found;
-    return [];
+    return preparation.begin(async () => {
+      const read = foundConfiguration(start.source, findings, process.env);
+      return read.ok ? await app.prepare(read.config) : read;
+    });
   },
   take: () => {
-    if (prepared === null) throw new Error('nothing was prepared');
     try {
-      prepared.take();
+      preparation.take();
       return [];
     } catch (error) {
       log.error({ err: error }, 'a configuration that was found good could not be taken over');
       return [`it cannot be run: ${(error as Error).message}`];
-    } finally {
-      prepared = null;
     }
   },
   notReady: () => operations().notReady(),

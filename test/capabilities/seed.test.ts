@@ -6,13 +6,15 @@ import { describe, it } from 'node:test';
 import { type Document, isMap, isNode, isSeq, parseDocument } from 'yaml';
 import type { Effort, ThinkingMode, ThinkingOff } from '../../src/capabilities/capabilities.ts';
 import { capabilitiesSchema } from '../../src/capabilities/schema.ts';
+import { Capabilities } from '../../src/capabilities/table.ts';
 import { readCapabilities } from '../../src/config/compile-capabilities.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { knownKeys } from '../../src/schema/walk.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TEXT = readFileSync(join(ROOT, 'config/models.yaml'), 'utf8');
-const { capabilities, problems, warnings } = readCapabilities('config/models.yaml', TEXT, new Set());
+const { tables, problems, warnings } = readCapabilities('config/models.yaml', TEXT, new Set());
+const capabilities = new Capabilities(tables);
 const of = (model: string) => {
   assert.ok(capabilities.knows('any', model), `nothing is known of ${model}`);
   return capabilities.find('any', model);
@@ -359,7 +361,7 @@ describe('what is known of models as it is shipped', () => {
     for (const example of examples) {
       const read = readCapabilities('docs/capabilities.md', example, new Set(['local']));
       assert.deepEqual([...read.problems, ...read.warnings].map(formatProblem), []);
-      assert.equal(read.capabilities.find('local', 'qwen4-mini').context, 256 * K);
+      assert.equal(new Capabilities(read.tables).find('local', 'qwen4-mini').context, 256 * K);
     }
     const told = [...page.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, key]) => key);
     assert.deepEqual(told.toSorted(), knownKeys(capabilitiesSchema, ['models', 0]).toSorted());

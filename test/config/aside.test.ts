@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { LARGE, loadAside } from '../../src/config/aside.ts';
+import { compileFindings, LARGE, loadAside } from '../../src/config/aside.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import type { RuntimeConfig } from '../../src/config/runtime.ts';
 import { temporaryDirectory } from '../support/process.ts';
@@ -21,6 +21,15 @@ function write(t: TestContext, text: string): string {
   return file;
 }
 
+/** Counts the threads that begin from now on. */
+function threadsBegun(t: TestContext): () => number {
+  let count = 0;
+  const begun = () => count++;
+  process.on('worker', begun);
+  t.after(() => process.off('worker', begun));
+  return () => count;
+}
+
 /** What can be compared; of functions, that there is one. */
 function comparable({ directModel, ...config }: RuntimeConfig): string {
   return JSON.stringify([config, directModel('a/some-model')], (_key, value: unknown) => {
@@ -32,7 +41,7 @@ function comparable({ directModel, ...config }: RuntimeConfig): string {
 /** What it is read to at once, and by a thread. */
 async function both(file: string, env: Record<string, string> = {}) {
   const atOnce = loadConfig(file, { env, readSecrets: true });
-  return { atOnce, aside: await loadAside({ file, env, asRead: null }) };
+  return { atOnce, aside: await loadAside(file, env) };
 }
 
 describe('a large file, read in a thread', () => {
@@ -77,7 +86,7 @@ tenants:
       names.map((name) => [name, name.endsWith('SHA256') ? 'ab'.repeat(32) : `a-${name}`]),
     );
     const { atOnce, aside } = await both(write(t, PADDING + text), env);
-    assert.ok(atOnce.ok && aside.ok, JSON.stringify(aside));
+    assert.ok(atOnce.ok && aside.ok, JSON.stringify(aside.ok || aside.problems));
     assert.equal(comparable(aside.config), comparable(atOnce.config));
     assert.deepEqual(aside.warnings, atOnce.warnings);
   });
@@ -97,20 +106,71 @@ tenants:
     });
   }
 
-  it('comes with all that was read for it, by which it is read again whatever is on the disk', async (t) => {
+  it('comes with all that was found, by which another process has the same whatever is on the disk', async (t) => {
     const file = write(t, `${PADDING}version: 1\n${PROVIDERS}admin: { token: "\${file:token}" }\nmodels: {}`);
     const token = join(file, '../token');
     writeFileSync(token, 'token-of-operators\n');
-    const first = await loadAside({ file, env: {}, asRead: null });
+    const first = await loadAside(file, {});
+    assert.ok(first.ok);
     writeFileSync(token, 'another-token-of-operators');
-    const again = await loadAside({ file, env: {}, asRead: first.files });
+    writeFileSync(file, 'version: 1');
+    const again = compileFindings(structuredClone(first.findings), { file, env: {} });
     assert.ok(again.ok);
     assert.equal(again.config.admin.token, 'token-of-operators');
-    assert.deepEqual(again.files, first.files);
-    assert.deepEqual(
-      first.files.map(([path]) => path.slice(file.length - 'spillway.yaml'.length)),
-      ['spillway.yaml', 'token', 'prices.yaml', 'models.yaml'],
-    );
+    assert.equal(comparable(again.config), comparable(first.config));
+  });
+});
+
+describe('a large table of a short file', () => {
+  const short = `version: 1\n${PROVIDERS}direct_models: true\nmodels: { m: { provider: a } }\n`;
+  const prices =
+    'prices: [{ models: [m, "*-large"], in: 1.5, out: 0.1, times: [{ hours: ["08:00-20:00"], in: 2, out: 3 }] }]\n';
+  const models =
+    'extends: built-in\nmodels: [{ models: [m], context: 128k, refuses: [seed], input: [image] }]\n';
+
+  for (const [name, large, kept] of [
+    ['prices.yaml', prices, models],
+    ['models.yaml', models, prices],
+  ] as const) {
+    it(`(${name}) is read aside, and comes to the same`, async (t) => {
+      const file = write(t, short);
+      writeFileSync(join(file, '..', name), PADDING + large);
+      writeFileSync(join(file, '..', name === 'prices.yaml' ? 'models.yaml' : 'prices.yaml'), kept);
+      const begun = threadsBegun(t);
+      const { atOnce, aside } = await both(file);
+      assert.ok(atOnce.ok && aside.ok, JSON.stringify(atOnce.ok || atOnce.problems));
+      assert.equal(begun(), 1);
+      const at = Date.UTC(2026, 10, 20, 12);
+      const usage = { input: 1e6, output: 1e6, cached: 0, cacheWrite: 0, reasoning: 0 };
+      for (const model of ['m', 'x-large', 'gpt-5.1', 'unknown']) {
+        const said = ({ config }: { config: RuntimeConfig }) => [
+          config.prices.find('a', model)?.cost(usage, at),
+          config.capabilities.find('a', model),
+          config.capabilities.isExtended('a', model),
+        ];
+        assert.deepEqual(said(aside), said(atOnce));
+      }
+      assert.equal(aside.config.prices.find('a', 'm')?.cost(usage, at), 5e9);
+      assert.deepEqual([...aside.config.capabilities.find('a', 'm').refuses], ['seed']);
+      assert.deepEqual(aside.warnings, atOnce.warnings);
+    });
+
+    it(`(${name}) is told of in the same words where it is faulty`, async (t) => {
+      const file = write(t, short);
+      writeFileSync(join(file, '..', name), `${PADDING}${large.slice(0, -2)}, {}]\n`);
+      const { atOnce, aside } = await both(file);
+      assert.ok(!atOnce.ok && !aside.ok);
+      assert.deepEqual(aside.problems, atOnce.problems);
+      assert.ok(aside.problems.every(({ line }) => line !== null && line > LINES));
+    });
+  }
+
+  it('needs no thread where all is short', async (t) => {
+    const file = write(t, short);
+    writeFileSync(join(file, '../prices.yaml'), prices);
+    const begun = threadsBegun(t);
+    assert.ok((await loadAside(file, {})).ok);
+    assert.equal(begun(), 0);
   });
 });
 
@@ -118,10 +178,9 @@ it('a thread that fails is told of without its words', async (t) => {
   const file = write(t, `${PADDING}version: 1\n${PROVIDERS}`);
   // No such thing can be sent to it.
   const env = { KEY: Symbol('sw-secret') as unknown as string };
-  assert.deepEqual(await loadAside({ file, env, asRead: null }), {
+  assert.deepEqual(await loadAside(file, env), {
     ok: false,
     problems: [{ file, line: null, column: null, path: '', message: 'the file cannot be read (unreadable)' }],
-    files: [],
   });
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type ModelCapabilities, NOTHING_KNOWN } from '../../src/capabilities/capabilities.ts';
+import { Capabilities } from '../../src/capabilities/table.ts';
 import { readCapabilities } from '../../src/config/compile-capabilities.ts';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
@@ -23,9 +24,9 @@ function warningsOf(text: string): string[] {
 
 /** What a file of capabilities knows of a model. */
 function found(text: string, model: string, provider = 'openai'): ModelCapabilities {
-  const { capabilities, problems } = readCapabilities('models.yaml', text, PROVIDERS);
+  const { tables, problems } = readCapabilities('models.yaml', text, PROVIDERS);
   assert.deepEqual(problems.map(formatProblem), []);
-  return capabilities.find(provider, model);
+  return new Capabilities(tables).find(provider, model);
 }
 
 describe('a file of capabilities', () => {

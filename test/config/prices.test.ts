@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { readPrices } from '../../src/config/compile-prices.ts';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problem.ts';
-import type { Prices } from '../../src/pricing/prices.ts';
+import { Prices } from '../../src/pricing/prices.ts';
 
 const PROVIDERS = new Set(['openai', 'deepseek']);
 
@@ -273,7 +273,8 @@ prices:
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 3 }), (entries) => {
         const text = JSON.stringify({ currencies: { CNY: '1.32/9' }, prices: entries });
-        const { prices, problems } = readPrices('prices.yaml', text, PROVIDERS);
+        const { table, problems } = readPrices('prices.yaml', text, PROVIDERS);
+        const prices = new Prices(table);
         assert.equal(prices.size, problems.length > 0 ? 0 : entries.length);
         for (const { line, column } of problems) {
           assert.equal(line, 1);

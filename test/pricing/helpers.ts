@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { readPrices } from '../../src/config/compile-prices.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import type { Usage } from '../../src/core/usage.ts';
-import type { ModelPrice, Prices } from '../../src/pricing/prices.ts';
+import { type ModelPrice, Prices } from '../../src/pricing/prices.ts';
 
 /** The prices of a file with this text. */
 export function pricesOf(text: string): Prices {
-  const { prices, problems } = readPrices('prices.yaml', text, new Set(['one', 'two']));
+  const { table, problems } = readPrices('prices.yaml', text, new Set(['one', 'two']));
   assert.deepEqual(problems.map(formatProblem), []);
-  return prices;
+  return new Prices(table);
 }
 
 /** Of a file with one entry, for the model `m`. `lines` are the entry's other keys. */

@@ -6,10 +6,12 @@ import { describe, it } from 'node:test';
 import { type Document, isMap, isNode, isSeq, parseDocument } from 'yaml';
 import { readPrices } from '../../src/config/compile-prices.ts';
 import { formatProblem } from '../../src/config/problem.ts';
+import { Prices } from '../../src/pricing/prices.ts';
 import { dollars, found, NOW, usage } from './helpers.ts';
 
 const TEXT = readFileSync(join(import.meta.dirname, '../../config/prices.yaml'), 'utf8');
-const { prices, problems, warnings } = readPrices('config/prices.yaml', TEXT, new Set());
+const { table, problems, warnings } = readPrices('config/prices.yaml', TEXT, new Set());
+const prices = new Prices(table);
 
 const MILLION = 1_000_000;
 

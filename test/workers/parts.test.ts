@@ -10,7 +10,7 @@ import {
   withoutTenants,
 } from '../../src/accounting/aggregate.ts';
 import type { Aggregator, MetricObject } from '../../src/accounting/prometheus.ts';
-import { FilesAsRead, RememberedFiles } from '../../src/config/files.ts';
+import { FilesAsRead, onDisk, RememberedFiles } from '../../src/config/files.ts';
 import { ApiError } from '../../src/core/errors.ts';
 import type { UpstreamStatus } from '../../src/server/admin.ts';
 import { StateUnavailable } from '../../src/state/unavailable.ts';
@@ -199,7 +199,7 @@ describe('the files of a configuration', () => {
     const directory = temporaryDirectory({ after: (clean) => t.after(clean) });
     const [there, missing, other] = ['there', 'missing', 'other'].map((name) => join(directory, name));
     writeFileSync(there as string, 'one');
-    const remembered = new RememberedFiles();
+    const remembered = new RememberedFiles(onDisk);
     assert.equal(remembered.read(there as string), 'one');
     assert.throws(() => remembered.read(missing as string), { code: 'ENOENT' });
     writeFileSync(there as string, 'two');

@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { type ReadFiles, TOO_LATE } from './files.ts';
+import { filesNamedIn } from './substitute.ts';
+
+/** A file that is not there by then hangs on something, a mount perhaps whose server is away. Milliseconds. */
+const LIMIT = 5_000;
+
+/** What runs in the other process: the file beside this one, as source or built. */
+const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-reader');
+
+/**
+ * Reads the files that a text names with `${file:...}`, for as long as that may take: what has not been read by then is said to be too late. It is done in
+ * another process, for who reads from a mount that hangs cannot be stopped by anything but its end, and a thread that cannot be stopped would keep
+ * this process from ending. What could not be tried at all is missing from the result.
+ */
+export function readNamed(text: string, directory: string): Promise<ReadFiles> {
+  const paths = [...new Set(filesNamedIn(text).map((name) => resolve(directory, name)))];
+  if (paths.length === 0) return Promise.resolve([]);
+  // Nothing of the environment is its business.
+  const reader = spawn(process.execPath, [READER], {
+    env: {},
+    stdio: ['pipe', 'pipe', 'ignore'],
+    timeout: LIMIT,
+    killSignal: 'SIGKILL',
+  });
+  let said = '';
+  reader.stdout.setEncoding('utf8').on('data', (part: string) => {
+    said += part;
+  });
+  reader.stdin.on('error', () => {});
+  reader.stdin.end(JSON.stringify(paths));
+  return new Promise((settle) => {
+    reader.once('error', () => settle([]));
+    reader.once('close', (_code, signal) => {
+      // The last line may have been cut off.
+      const read = said
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as ReadFiles[number]);
+      const done = new Set(read.map(([path]) => path));
+      const late = signal === 'SIGKILL' ? paths.filter((path) => !done.has(path)) : [];
+      settle([...read, ...late.map((path) => [path, { code: TOO_LATE }] as const)]);
+    });
+  });
+}
