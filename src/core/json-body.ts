@@ -1,32 +1,51 @@
 import { isUtf8 } from 'node:buffer';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
-import { characterEach, findMembers, type Span } from './json-members.ts';
+import { characterEach, checkDepth, findMembers, type Span } from './json-members.ts';
+import type { Steps } from './json-print.ts';
 import { Splice } from './json-splice.ts';
+import { isLarge } from './turns.ts';
 
 /** What to do with a parameter: its new value, or null to take it out. */
 export type Changes = ReadonlyMap<string, Json>;
 
 const NOTHING = Buffer.from('{}');
+const NO_VALUE: JsonObject = {};
+const NO_SPANS: readonly Span[] = [];
+const NO_NAMES: readonly string[] = [];
 
 /**
- * A JSON object as it came in: its bytes, and what they mean. Parsed once; a changed copy is spliced from the bytes, so
- * that 20 MB of images are not printed again because `model` differs.
+ * A JSON object: its bytes as they came in, and what they mean. Parsed once; a changed copy is spliced from the bytes, so that 20 MB of images
+ * are not printed again because `model` differs. What a translation made has no bytes, and is printed when it is sent.
  */
 export class JsonBody {
   #bytes: Buffer;
   #value: JsonObject;
-  #spans: readonly Span[];
+  /** Of each member, where it lies in the bytes; undefined: it is to be printed. */
+  #spans: readonly (Span | undefined)[];
   /** Of the members, as they stand. Read when they are first asked for. */
-  #names: readonly string[] | null = null;
+  #names: readonly string[] | null;
   /** Where names stand twice: the last place of each, which counts. */
   #last: ReadonlyMap<string, number> | null = null;
+  /** Of `#names`, those that were taken out. */
+  #out = NO_NAMES;
+  /** What is done with it takes so long that others are to have their turn meanwhile. */
+  readonly isLarge: boolean;
 
-  private constructor(bytes: Buffer, value: JsonObject, spans: readonly Span[]) {
+  private constructor(
+    bytes: Buffer,
+    value: JsonObject,
+    spans: readonly (Span | undefined)[],
+    names: readonly string[] | null,
+    large: boolean,
+  ) {
     this.#bytes = bytes;
     this.#value = value;
     this.#spans = spans;
+    this.#names = names;
+    this.isLarge = large;
   }
 
+  /** As it came in; nothing of what was changed since. */
   get bytes(): Buffer {
     return this.#bytes;
   }
@@ -38,10 +57,11 @@ export class JsonBody {
   /** All that was to be read of it has been: whoever still holds it, for as long as a stream lasts, holds nothing. It reads as `{}` from now on. */
   letGo(): void {
     this.#bytes = NOTHING;
-    this.#value = {};
-    this.#spans = [];
+    this.#value = NO_VALUE;
+    this.#spans = NO_SPANS;
     this.#names = null;
     this.#last = null;
+    this.#out = NO_NAMES;
   }
 
   /** Throws SyntaxError for what is not JSON, TypeError for JSON that is not an object, RangeError for too much nesting or too many values. */
@@ -50,7 +70,34 @@ export class JsonBody {
     lookedOver.delete(bytes);
     const value: unknown = JSON.parse(text);
     if (!isJsonObject(value)) throw new TypeError('not a JSON object');
-    return new JsonBody(body, Object.keys(value).some(hasBackslash) ? reread(body, spans) : value, spans);
+    const read = Object.keys(value).some(hasBackslash) ? reread(body, spans) : value;
+    return new JsonBody(body, read, spans, null, isLarge(body));
+  }
+
+  /** What was made of a request, which may be large. Throws a RangeError for too much nesting. */
+  static of(value: JsonObject, large = false): JsonBody {
+    checkDepth(value);
+    return new JsonBody(NOTHING, value, NO_SPANS, Object.keys(value), large);
+  }
+
+  /** The same with some top-level members changed, as by `with`. `large`: it may have become so by that. */
+  changed(changes: Changes, large = this.isLarge): JsonBody {
+    const names = [...this.#readNames()];
+    const spans = names.map((name, index) => (changes.get(name) == null ? this.#spans[index] : undefined));
+    const value: JsonObject = { ...this.#value, ...Object.fromEntries(changes) };
+    const out = new Set(this.#out);
+    for (const [name, change] of changes) {
+      const isNew = this.#isNew(name);
+      if (change === null) {
+        delete value[name];
+        if (!isNew) out.add(name);
+      } else if (isNew) names.push(name);
+      else out.delete(name);
+    }
+    const body = new JsonBody(this.#bytes, value, spans, names, large);
+    body.#last = this.#last;
+    body.#out = [...out];
+    return body;
   }
 
   /**
@@ -59,36 +106,61 @@ export class JsonBody {
    */
   with(changes: Changes): Buffer[] {
     const names = this.#readNames();
-    if (changes.size === 0 && this.#last === null) return [this.bytes];
-    const splice = new Splice(this.bytes);
+    if (changes.size === 0 && this.#last === null && this.#isAsItCame()) return [this.#bytes];
+    const splice = new Splice(this.#bytes);
+    this.#splice(names, changes, splice);
+    return splice.end();
+  }
+
+  /** The same of a large body, where what is printed is printed in steps. */
+  inSteps(changes: Changes): Steps {
+    const splice = new Splice(this.#bytes, true);
+    this.#splice(this.#readNames(), changes, splice);
+    return splice.steps();
+  }
+
+  #splice(names: readonly string[], changes: Changes, splice: Splice): void {
     for (let index = 0; index < names.length; index++) {
       const name = names[index] as string;
       const change = changes.get(name);
-      const counts = this.#last === null || this.#last.get(name) === index;
-      const { start, end } = this.#spans[index] as Span;
-      if (!counts || change === null) splice.leaveOut();
-      else if (change === undefined) splice.keep(start, end);
-      else splice.print(name, change);
+      const span = this.#spans[index];
+      const counts = this.#last === null || (this.#last.get(name) ?? index) === index;
+      if (!counts || change === null || (change === undefined && this.#out.includes(name))) splice.leaveOut();
+      else if (change !== undefined) splice.print(name, change);
+      else if (span !== undefined) splice.keep(span.start, span.end);
+      else splice.print(name, this.#value[name]);
     }
     for (const [name, value] of changes) {
-      if (value !== null && !Object.hasOwn(this.value, name)) splice.print(name, value);
+      if (value !== null && this.#isNew(name)) splice.print(name, value);
     }
-    return splice.end();
   }
 
   /** What a top-level member's value looks like as it came; null if there is none. */
   textOf(key: string): string | null {
-    const span = this.#spans[this.#readNames().lastIndexOf(key)];
-    return span === undefined ? null : this.bytes.toString('utf8', span.valueStart, span.end);
+    const index = this.#readNames().lastIndexOf(key);
+    if (index < 0 || this.#out.includes(key)) return null;
+    const span = this.#spans[index];
+    if (span === undefined) return JSON.stringify(this.#value[key]) ?? null;
+    return this.#bytes.toString('utf8', span.valueStart, span.end);
+  }
+
+  #isNew(name: string): boolean {
+    return !Object.hasOwn(this.#value, name) && !this.#out.includes(name);
+  }
+
+  #isAsItCame(): boolean {
+    const isAllThere = this.#spans.length === this.#readNames().length && !this.#spans.includes(undefined);
+    return isAllThere && this.#out.length === 0;
   }
 
   #readNames(): readonly string[] {
     if (this.#names !== null) return this.#names;
-    const keys = Object.keys(this.value);
-    const areAllOnce = keys.length === this.#spans.length;
+    const keys = Object.keys(this.#value);
+    const spans = this.#spans as readonly Span[];
+    const areAllOnce = keys.length === spans.length;
     // What looks like a number comes first there, wherever it stands; all others in the order of the bytes.
     if (areAllOnce && !/^\d/.test(keys[0] ?? '')) this.#names = keys;
-    else this.#names = this.#spans.map((span) => readKey(this.bytes, span));
+    else this.#names = spans.map((span) => readKey(this.#bytes, span));
     if (!areAllOnce) this.#last = new Map(this.#names.map((name, index) => [name, index]));
     return this.#names;
   }

@@ -1,3 +1,5 @@
+import type { Json } from './json.ts';
+
 /** Where one member of the top-level object lies in the bytes. */
 export interface Span {
   /** Of the key's opening quote. */
@@ -14,8 +16,6 @@ export interface Span {
 const DEEPEST = 512;
 /** Strings, arrays, objects and what stands between commas: each takes many times its own bytes in memory, and 30 MB of `[],` seconds. */
 const MOST_VALUES = 500_000;
-/** A string's first bytes, and those after a quote within it, are looked at one by one: a native search takes about as long to begin. */
-const SHORT = 16;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -51,7 +51,7 @@ export function findMembers(bytes: Buffer, text: string): Span[] {
       case 0x7b:
       case 0x5b:
         values++;
-        if (++depth > DEEPEST) throw new RangeError(`it is nested deeper than ${DEEPEST} levels`);
+        if (++depth > DEEPEST) throw tooDeep();
         break;
       case 0x7d:
       case 0x5d:
@@ -72,23 +72,27 @@ export function findMembers(bytes: Buffer, text: string): Span[] {
   return spans;
 }
 
+/** Throws a RangeError for a value that `findMembers` would refuse for its nesting. */
+export function checkDepth(value: Json | undefined, depth = 0): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === DEEPEST) throw tooDeep();
+  if (Array.isArray(value)) for (const inner of value) checkDepth(inner, depth + 1);
+  else for (const name in value) checkDepth(value[name], depth + 1);
+}
+
+function tooDeep(): RangeError {
+  return new RangeError(`it is nested deeper than ${DEEPEST} levels`);
+}
+
 /** From an opening quote to one past the closing one; -1 if there is none. `text`: the same with a character for each byte. */
 export function endOfString(bytes: Buffer, text: string, at: number): number {
-  let from = at + 1;
-  for (;;) {
-    const near = Math.min(from + SHORT, bytes.length);
-    while (from < near) {
-      const byte = bytes[from];
-      if (byte === QUOTE) return from + 1;
-      from += byte === BACKSLASH ? 2 : 1;
-    }
-    const quote = text.indexOf('"', from);
-    if (quote < 0) return -1;
-    let backslashes = 0;
-    while (quote - backslashes > from && bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return quote + 1;
-    from = quote + 1;
+  for (let quote = text.indexOf('"', at + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    // Backslashes end at the quote before, if not earlier. An even number of them are characters by themselves.
+    let before = quote - 1;
+    while (bytes[before] === BACKSLASH) before--;
+    if ((quote - before) % 2 === 1) return quote + 1;
   }
+  return -1;
 }
 
 /** The bytes with a character for each: the text that they were decoded to, if they are all ASCII. */

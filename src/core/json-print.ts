@@ -16,9 +16,16 @@ interface Level {
   isEmpty: boolean;
 }
 
-/** Prints a value as `JSON.stringify` does, in steps, between which others may have their turn. */
-export class Printing {
+/** Text that is made in steps, between which others may have their turn. */
+export interface Steps {
   /** Gets longer with each step. */
+  readonly parts: Buffer[];
+  /** False: that was all. */
+  step(): boolean;
+}
+
+/** Prints a value as `JSON.stringify` does, in steps. */
+export class Printing implements Steps {
   readonly parts: Buffer[] = [];
   readonly #levels: Level[] = [];
   /** Of this step. */
@@ -32,7 +39,6 @@ export class Printing {
     this.#unused = value;
   }
 
-  /** False: that was all. */
   step(): boolean {
     this.#text = '';
     if (this.#unused !== undefined) {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Clock, systemClock } from '../core/clock.ts';
+import { updateInSteps } from '../core/hash-in-steps.ts';
 import { type AwsIdentity, AwsIdentityCache, type FindAwsIdentity } from './aws-identity.ts';
 import { type Credentials, CredentialsError, type UnsignedCall } from './credentials.ts';
 import { Sha256 } from './sha256.ts';
@@ -79,7 +80,7 @@ function bearer(token: string): Credentials {
 }
 
 async function signed(call: UnsignedCall, signer: Signer, signingDate: Date): Promise<string[]> {
-  const request = requestOf(call);
+  const request = requestOf(call, await hashOf(call.body));
   const { headers } = await signer.sign(request, { signingDate });
   return Object.entries(headers).flatMap(([name, value]) => {
     const lower = name.toLowerCase();
@@ -88,7 +89,7 @@ async function signed(call: UnsignedCall, signer: Signer, signingDate: Date): Pr
   });
 }
 
-function requestOf({ method, url, headers, body }: UnsignedCall): HttpRequest {
+function requestOf({ method, url, headers }: UnsignedCall, bodyHash: string): HttpRequest {
   const kept = Object.entries(headers).filter(([name]) => SIGNED.has(name) || name.startsWith('x-amz-'));
   return {
     method,
@@ -100,14 +101,14 @@ function requestOf({ method, url, headers, body }: UnsignedCall): HttpRequest {
     query: Object.fromEntries(
       [...url.searchParams.keys()].map((name) => [name, url.searchParams.getAll(name)]),
     ),
-    headers: { ...Object.fromEntries(kept), host: url.host, 'x-amz-content-sha256': hashOf(body) },
+    headers: { ...Object.fromEntries(kept), host: url.host, 'x-amz-content-sha256': bodyHash },
   };
 }
 
 /** Piece by piece: a large body is not copied to be hashed. */
-function hashOf(body: readonly Buffer[]): string {
+async function hashOf(body: readonly Buffer[]): Promise<string> {
   const hash = createHash('sha256');
-  for (const piece of body) hash.update(piece);
+  for (const piece of body) await updateInSteps(hash, piece);
   return hash.digest('hex');
 }
 

@@ -48,8 +48,8 @@ export async function inlineMedia(
     for (let one = left.shift(); one !== undefined && !failed; one = left.shift()) {
       const { message, part, kind, url } = one;
       try {
-        const { mediaType, data } = await media.get(url, kind, limits);
-        messages[message] = withPart(messages[message], part, one.with(`data:${mediaType};base64,${data}`));
+        const file = await media.get(url, kind, limits);
+        messages[message] = withPart(messages[message], part, one.with(file.url));
       } catch (error) {
         failed = true;
         if (!(error instanceof MediaError)) throw error;

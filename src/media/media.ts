@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Allowed, isPublic } from './addresses.ts';
 import { type Address, Connection } from './connection.ts';
+import { dataUrl } from './data-url.ts';
 import { MediaError } from './media-error.ts';
 import { type MediaKind, typed } from './media-types.ts';
 import { Slots } from './slots.ts';
@@ -14,8 +15,8 @@ import { LATE, type MediaLimits, orAborted, type Pace, Stop } from './stop.ts';
 /** A picture or file. */
 export interface Media {
   mediaType: string;
-  /** Base64. */
-  data: string;
+  /** Of `data:`, with all of it in base64. */
+  url: string;
 }
 
 export interface MediaOptions {
@@ -199,7 +200,7 @@ export class MediaFetcher {
           kind === 'image' ? 'The URL holds no image.' : 'The URL holds no file that can be read.',
         );
       }
-      return { mediaType: file.mediaType, data: file.bytes.toString('base64') };
+      return { mediaType: file.mediaType, url: await dataUrl(file.mediaType, file.bytes) };
     } finally {
       connection.end();
     }

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
-import { updateInSteps } from './hash-in-steps.ts';
+import { updateInSteps } from '../core/hash-in-steps.ts';
 
 /** Of AES-256-GCM, in bytes. */
 const KEY_LENGTH = 32;

@@ -21,8 +21,8 @@ export interface CallRequest {
   streaming: boolean;
   /** The client asked for the usage chunk. */
   wantsUsage: boolean;
-  /** Headers of the client's that belong to the dialect, for targets that speak it: name, value … */
-  headers: readonly string[];
+  /** Headers of the client's that belong to the dialect, for targets that speak it: name, value … Left out: there are none. */
+  readonly headers?: readonly string[];
   /** The same as a chat, for targets that do not speak the dialect. Throws `Unsupported`. */
   chat(): JsonBody;
   /** What the chat lacks of it, by the client's names; left out: nothing. */

@@ -1,6 +1,5 @@
-import { noteThinkingBudget, thinkingBudget } from '../chat/thinking-budget.ts';
 import type { JsonObject } from '../core/json.ts';
-import { JsonBody } from '../core/json-body.ts';
+import type { JsonBody } from '../core/json-body.ts';
 import { inlineMedia, needsMedia } from '../media/inline.ts';
 import { MediaError } from '../media/media-error.ts';
 import { type Adapter, type Ask, type Dialect, type Prepared, Unsupported } from '../providers/adapter.ts';
@@ -111,7 +110,7 @@ function askToGoOn(
 function prepareToBeGoneOnWith(target: Target, context: Preparing): Call | null {
   const { request } = context;
   try {
-    if (request.headers.length > 0 || request.isTied === true) return null;
+    if ((request.headers?.length ?? 0) > 0 || request.isTied === true) return null;
     // A chat does not say which of them ended the answer, nor that one did.
     const stops = request.body.value['stop_sequences'];
     if (request.dialect === 'messages' && Array.isArray(stops) && stops.length > 0) return null;
@@ -150,9 +149,7 @@ async function fetchMedia(
   try {
     const limits = { owner: tenant, cancellation, deadline: startedAt + settings.timeouts.total };
     const value = await inlineMedia(body.value, fetches, media, limits);
-    const fetched = JsonBody.parse(Buffer.from(JSON.stringify(value)));
-    noteThinkingBudget(fetched.value, thinkingBudget(value));
-    return fetched;
+    return body.changed(new Map([['messages', value['messages'] ?? []]]), true);
   } catch (error) {
     if (!(error instanceof MediaError)) throw error;
     const param = error.param || 'messages';

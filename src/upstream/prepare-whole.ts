@@ -1,5 +1,3 @@
-import { noteThinkingBudget, thinkingBudget } from '../chat/thinking-budget.ts';
-import { JsonBody } from '../core/json-body.ts';
 import type { Failure } from '../core/outcome.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import type { CallContext, CallRequest } from './call.ts';
@@ -41,7 +39,7 @@ export async function prepareWhole(target: Target, context: CallContext): Promis
   const { dialect, headers, isTied } = request;
   const isChat = dialect === 'chat';
   const speaks = !isChat && target.adapter.speaks.has(dialect) && !target.lacks.has(dialect);
-  if (speaks && (isTied === true || headers.length > 0)) return null;
+  if (speaks && (isTied === true || (headers?.length ?? 0) > 0)) return null;
   try {
     const asChat = isChat ? target : { ...target, lacks: new Set([...target.lacks, dialect]) };
     const call = await prepareCall(asChat, unstreamedIn(context));
@@ -59,8 +57,6 @@ function unstreamedIn(context: CallContext): Preparing {
 }
 
 function unstreamed(request: CallRequest): CallRequest {
-  const chat = request.chat();
-  const body = JsonBody.parse(Buffer.concat(chat.with(AS_STREAM)));
-  noteThinkingBudget(body.value, thinkingBudget(chat.value));
+  const body = request.chat().changed(AS_STREAM);
   return { ...request, body, streaming: false, chat: () => body };
 }

@@ -59,7 +59,8 @@ export function headersOf(lane: Lane, call: Call, context: CallContext, tryId: s
   addHeaders(headers, call.prepared.headers);
   if (call.whole === true) addHeaders(headers, AS_WHOLE);
   addHeaders(headers, context.passedHeaders);
-  if (call.relayed) addHeaders(headers, context.request.headers);
+  const { headers: ofDialect } = context.request;
+  if (call.relayed && ofDialect !== undefined) addHeaders(headers, ofDialect);
   addHeaders(headers, OUR_NAME);
   return headers;
 }

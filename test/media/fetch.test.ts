@@ -7,7 +7,7 @@ import { MediaError } from '../../src/media/media-error.ts';
 import { Stop } from '../../src/media/stop.ts';
 import { AUTHORITY, ELSEWHERE, SERVER } from '../support/certificates.ts';
 import { ManualClock } from '../support/manual-clock.ts';
-import { openFetcher, openHost, PNG, PNG_64, picture } from './kit.ts';
+import { openFetcher, openHost, PNG, PNG_URL, picture } from './kit.ts';
 
 const rejects = (promise: Promise<unknown>, message: string) =>
   assert.rejects(promise, (error) => {
@@ -34,7 +34,7 @@ describe('a file that is fetched', () => {
     const host = await openHost(t);
     const { fetcher, clock } = openFetcher(LOCAL);
     const media = await fetcher.fetch(`${host.url}/a%20b.png?q=1#part`, 'image');
-    assert.deepEqual(media, { mediaType: 'image/png', data: PNG_64 });
+    assert.deepEqual(media, { mediaType: 'image/png', url: PNG_URL });
     assert.deepEqual(host.paths, ['/a%20b.png?q=1']);
     assert.deepEqual(host.headers, [
       {
@@ -94,7 +94,7 @@ describe('a file that is fetched', () => {
       await rejects(fetcher.fetch(`${host.url}/${status}`, 'image'), `The URL answers with HTTP ${status}.`);
     }
     await rejects(fetcher.fetch(`${host.url}/gzip`, 'image'), 'The URL answers with a compressed file.');
-    assert.equal((await fetcher.fetch(`${host.url}/identity`, 'image')).data, PNG_64);
+    assert.equal((await fetcher.fetch(`${host.url}/identity`, 'image')).url, PNG_URL);
     await host.quiet();
   });
 });
@@ -125,7 +125,7 @@ describe('a file that is too large', () => {
   it('may have just as many bytes as are allowed', async (t) => {
     const host = await openHost(t);
     const { fetcher } = openFetcher({ ...LOCAL, most: PNG.length });
-    assert.equal((await fetcher.fetch(host.url, 'image')).data, PNG_64);
+    assert.equal((await fetcher.fetch(host.url, 'image')).url, PNG_URL);
     const less = openFetcher({ ...LOCAL, most: PNG.length - 1 });
     await rejects(less.fetcher.fetch(host.url, 'image'), 'The file is larger than 0 MB.');
     await fetcher.fetch(host.url, 'image', {}, { bytes: PNG.length });
@@ -240,7 +240,7 @@ describe('over TLS', () => {
   it('a host is held to its name, whichever address it was found at', async (t) => {
     const host = await openHost(t, picture, { tls: SERVER });
     const url = `https://upstream.test:${host.port}/`;
-    assert.equal((await openFetcher({ ...options, ca: AUTHORITY }).fetcher.fetch(url, 'image')).data, PNG_64);
+    assert.equal((await openFetcher({ ...options, ca: AUTHORITY }).fetcher.fetch(url, 'image')).url, PNG_URL);
     await rejects(openFetcher(options).fetcher.fetch(url, 'image'), UNREACHABLE);
     const other = await openHost(t, picture, { tls: ELSEWHERE });
     const elsewhere = `https://upstream.test:${other.port}/`;
@@ -337,8 +337,8 @@ describe('files under way', () => {
       fetcher.fetch(`${host.url}/${index}`, 'image', limits),
     );
     await host.asked(12);
-    const { data } = await fetcher.fetch(`${host.url}/quick`, 'image', { owner: 'other' });
-    assert.equal(data, PNG_64);
+    const { url } = await fetcher.fetch(`${host.url}/quick`, 'image', { owner: 'other' });
+    assert.equal(url, PNG_URL);
     assert.equal(host.paths.length, 13);
     slow.cancel('client_gone');
     await Promise.allSettled(fetches);

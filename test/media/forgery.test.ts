@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MediaFetcher } from '../../src/media/media.ts';
 import { MediaError } from '../../src/media/media-error.ts';
-import { countConnections, openFetcher, openHost, PNG_64, picture } from './kit.ts';
+import { countConnections, openFetcher, openHost, PNG_URL, picture } from './kit.ts';
 
 const UNREACHABLE = 'The URL could not be reached.';
 
@@ -139,7 +139,7 @@ describe('a URL that leads inside', () => {
     const names = { 'rebind.test': ['127.0.0.2', '127.0.0.1'] };
     const { fetcher, lookups } = openFetcher({ allow: ['127.0.0.2'], names });
     const url = `http://rebind.test:${outside.port}/`;
-    assert.equal((await fetcher.fetch(url, 'image')).data, PNG_64);
+    assert.equal((await fetcher.fetch(url, 'image')).url, PNG_URL);
     assert.deepEqual([outside.paths, inside.paths, lookups], [['/'], [], ['rebind.test']]);
     assert.equal(outside.headers[0]?.['host'], `rebind.test:${outside.port}`);
     assert.equal(await messageOf(fetcher.fetch(url, 'image')), 'Files are not fetched from that port.');
@@ -193,7 +193,7 @@ describe('redirects', () => {
       response.writeHead([301, 302, 303, 307, 308][left] ?? 308, { location: `/${left - 1}` }).end('moved');
     });
     const { fetcher } = openFetcher({ allow: ['127.0.0.1'] });
-    assert.equal((await fetcher.fetch(`${host.url}/3`, 'image')).data, PNG_64);
+    assert.equal((await fetcher.fetch(`${host.url}/3`, 'image')).url, PNG_URL);
     assert.equal(await messageOf(fetcher.fetch(`${host.url}/4`, 'image')), 'The URL redirects too often.');
     assert.deepEqual(host.paths, ['/3', '/2', '/1', '/0', '/4', '/3', '/2', '/1']);
     await host.quiet();
@@ -205,11 +205,11 @@ describe('what an operator allows', () => {
     const host = await openHost(t);
     const names = { 'media.internal': ['127.0.0.1'], 'other.test': ['127.0.0.1'] };
     const byName = openFetcher({ names, allow: ['media.internal'] });
-    assert.equal((await byName.fetcher.fetch(`http://media.internal:${host.port}/`, 'image')).data, PNG_64);
+    assert.equal((await byName.fetcher.fetch(`http://media.internal:${host.port}/`, 'image')).url, PNG_URL);
     await messageOf(byName.fetcher.fetch(`http://other.test:${host.port}/`, 'image'));
     await messageOf(byName.fetcher.fetch(host.url, 'image'));
     const byAddress = openFetcher({ names, allow: ['127.0.0.0/8'] });
-    assert.equal((await byAddress.fetcher.fetch(`http://other.test:${host.port}/`, 'image')).data, PNG_64);
+    assert.equal((await byAddress.fetcher.fetch(`http://other.test:${host.port}/`, 'image')).url, PNG_URL);
     assert.equal(host.paths.length, 2);
   });
 
@@ -239,6 +239,6 @@ describe('a fetcher as it comes', () => {
     }
     assert.equal(connections.count, 0);
     const allowing = new MediaFetcher({ allow: ['localhost'] });
-    assert.equal((await allowing.fetch(`http://localhost:${host.port}/`, 'image')).data, PNG_64);
+    assert.equal((await allowing.fetch(`http://localhost:${host.port}/`, 'image')).url, PNG_URL);
   });
 });

@@ -9,6 +9,7 @@ import { ManualClock } from '../support/manual-clock.ts';
 
 export const PNG = Buffer.from('\x89PNG\r\n\x1a\n----picture----', 'latin1');
 export const PNG_64 = PNG.toString('base64');
+export const PNG_URL = `data:image/png;base64,${PNG_64}`;
 
 /** Answers with a picture. */
 export const picture: RequestListener = (_request, response) => {

@@ -39,7 +39,7 @@ async function ask(
       limits.push(asked);
       clock.advance(fetching);
       if (!found) throw new MediaError('The URL holds no image.');
-      return { mediaType: 'image/png', data: PICTURE };
+      return { mediaType: 'image/png', url: `data:image/png;base64,${PICTURE}` };
     }
   }
   const registry = new UpstreamRegistry({

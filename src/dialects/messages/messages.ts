@@ -34,7 +34,7 @@ export const countTokens: ClientDialect = {
 function request(dialect: Dialect, asked: Asked): ClientRequest {
   let translated: Translated | null = null;
   const translate = () => {
-    translated ??= toChat(asked.body.value);
+    translated ??= toChat(asked.body.value, asked.body.isLarge);
     return translated;
   };
   return {

@@ -46,7 +46,7 @@ export interface Translated {
 }
 
 /** Throws `Unsupported` for what changes the meaning and has no words there, or cannot be understood. */
-export function toChat(request: JsonObject): Translated {
+export function toChat(request: JsonObject, isLarge = false): Translated {
   checkEssential(request);
   const left = new Left();
   const chat: JsonObject = {
@@ -63,8 +63,8 @@ export function toChat(request: JsonObject): Translated {
   for (const name of Object.keys(request)) {
     if (!TRANSLATED.has(name) && !Object.hasOwn(ESSENTIAL, name)) left.unless(isNothing(request[name]), name);
   }
-  const body = bodyOf(chat);
-  noteThinkingBudget(body.value, budgetOf(request));
+  noteThinkingBudget(chat, budgetOf(request));
+  const body = bodyOf(chat, isLarge);
   return { body, dropped: left.names };
 }
 
@@ -163,13 +163,13 @@ function tier(request: JsonObject, left: Left): JsonObject {
   return {};
 }
 
-function bodyOf(chat: JsonObject): JsonBody {
+function bodyOf(chat: JsonObject, isLarge: boolean): JsonBody {
   try {
-    return JsonBody.parse(Buffer.from(JSON.stringify(chat)));
+    return JsonBody.of(chat, isLarge);
   } catch (error) {
     // Its parts lie a little deeper there than they did.
     if (error instanceof RangeError) {
-      throw new Unsupported('messages', 'The request is too long or too deep to be translated.');
+      throw new Unsupported('messages', 'The request is too deep to be translated.');
     }
     throw error;
   }

@@ -19,7 +19,7 @@ export const responses: ClientDialect = {
     const { body, model, streaming } = readResponses(bytes);
     let translated: { body: JsonBody; dropped: readonly string[] } | null = null;
     const translate = () => {
-      translated ??= toChat(body.value);
+      translated ??= toChat(body);
       return translated;
     };
     return {
@@ -82,10 +82,10 @@ function messageOf(choice: JsonObject): JsonObject {
   };
 }
 
-function toChat(request: JsonObject): { body: JsonBody; dropped: readonly string[] } {
-  const { chat, dropped } = chatRequest(request);
+function toChat({ value, isLarge }: JsonBody): { body: JsonBody; dropped: readonly string[] } {
+  const { chat, dropped } = chatRequest(value);
   try {
-    return { body: JsonBody.parse(Buffer.from(JSON.stringify(chat))), dropped };
+    return { body: JsonBody.of(chat, isLarge), dropped };
   } catch (error) {
     // Chat nests a little deeper, so what was just within the bounds is beyond them now.
     if (error instanceof RangeError) throw new Unsupported('input', `It cannot be sent: ${error.message}.`);

@@ -1,7 +1,8 @@
 import { EFFORTS } from '../../capabilities/capabilities.ts';
 import { markMessages } from '../../chat/cache-markers.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
-import { type Ask, Drops, Unsupported } from '../adapter.ts';
+import { type Ask, Drops, type Prepared, Unsupported } from '../adapter.ts';
+import { changedBody } from '../printed-body.ts';
 import { endsInPrefill, hoisted, messagesLackThinking, withoutForeign } from './relay-messages.ts';
 import { overrides } from './relay-overrides.ts';
 import { adaptThinking, overrideThinking } from './relay-thinking.ts';
@@ -9,7 +10,7 @@ import { adaptThinking, overrideThinking } from './relay-thinking.ts';
 /**
  * A request in Anthropic's own words, byte for byte but for the model, the target's overrides, and what the model would refuse. Throws `Unsupported`.
  */
-export function relayedRequest(ask: Ask): { body: readonly Buffer[]; dropped: readonly string[] } {
+export function relayedRequest(ask: Ask): Pick<Prepared, 'body' | 'printing' | 'dropped'> {
   const request = new Relayed(ask);
   request.clean();
   request.bound();
@@ -17,7 +18,7 @@ export function relayedRequest(ask: Ask): { body: readonly Buffer[]; dropped: re
   request.think();
   request.sample();
   request.mark();
-  return { body: ask.body.with(request.changes), dropped: request.drops.names };
+  return { ...changedBody(ask, request.changes), dropped: request.drops.names };
 }
 
 const SAMPLING = ['temperature', 'top_p', 'top_k'] as const;

@@ -1,6 +1,7 @@
 import { isJsonObject, type Json } from '../../core/json.ts';
-import { type Ask, Drops, Unsupported } from '../adapter.ts';
+import { type Ask, Drops, type Prepared, Unsupported } from '../adapter.ts';
 import type { HostQuirks } from '../presets.ts';
+import { changedBody } from '../printed-body.ts';
 import { statesDefault } from '../unasked.ts';
 import { nearestEffort, readEffort } from './effort.ts';
 import { checkInput } from './input.ts';
@@ -8,10 +9,7 @@ import { fitMessages, fitTools } from './messages.ts';
 import { chatChanges } from './request.ts';
 
 /** A chat as it is sent to a host, and what of it the target cannot take. */
-export interface FittedBody {
-  body: readonly Buffer[];
-  dropped: readonly string[];
-}
+export type FittedBody = Pick<Prepared, 'body' | 'printing' | 'dropped'>;
 
 /** What a request says of a parameter once the target's overrides are in. */
 export type ReadParam = (name: string) => Json | undefined;
@@ -45,7 +43,7 @@ export function fitChat(ask: Ask, quirks: HostQuirks): FittedBody {
   boundLimit(param, ask, changes);
   nameSeed(param, quirks, changes);
   if (ask.goesOn === true) sayThatItGoesOn(changes.get('messages') ?? messages, quirks, changes);
-  return { body: body.with(changes), dropped: inOrder(drops.names, ask) };
+  return { ...changedBody(ask, changes), dropped: inOrder(drops.names, ask) };
 }
 
 function checkFormat(param: ReadParam, { capabilities }: Ask): void {

@@ -12,12 +12,10 @@ export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
   switch (ask.dialect) {
     case 'chat': {
       const choices = choicesAsked(ask);
-      const fitted = fitChat(ask, quirks);
       return {
         path: pathOf(ask, quirks),
         headers: NO_HEADERS,
-        body: fitted.body,
-        dropped: fitted.dropped,
+        ...fitChat(ask, quirks),
         echoes: ask.goesOn === true && quirks.echoes === true,
         answer: choices === 1 ? answerOfOne : answerOf(choices),
       };

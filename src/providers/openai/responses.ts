@@ -1,6 +1,7 @@
 import { withoutSealedReasoning } from '../../chat/sealed-reasoning.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import { type AnswerReader, type Ask, Drops, type PlainReading } from '../adapter.ts';
+import { changedBody } from '../printed-body.ts';
 import { type FittedBody, inOrder } from './chat-body.ts';
 import { nearestEffort, readEffort } from './effort.ts';
 import { ResponsesReader } from './responses-reader.ts';
@@ -76,7 +77,7 @@ export function fitResponses(ask: Ask): FittedBody {
   // Made for targets that have no responses of their own; the host knows neither these items nor their seals.
   const input = withoutSealedReasoning(client['input']);
   if (input !== null) changes.set('input', input);
-  return { body: body.with(changes), dropped: inOrder(drops.names, ask) };
+  return { ...changedBody(ask, changes), dropped: inOrder(drops.names, ask) };
 }
 
 /** What holds without them as well. */

@@ -1,7 +1,6 @@
-import { noteThinkingBudget, thinkingBudget } from '../../chat/thinking-budget.ts';
 import type { Transcript } from '../../chat/transcript.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
-import { JsonBody } from '../../core/json-body.ts';
+import type { JsonBody } from '../../core/json-body.ts';
 import type { Target } from '../registry.ts';
 import type { Continuing } from './continuing.ts';
 
@@ -52,9 +51,7 @@ export function prefilled(chat: JsonBody, { told, toldTokens }: Continuing): Jso
     changes.set('messages', [...messages.slice(0, -1), { ...last, content: last['content'] + text }]);
   } else changes.set('messages', [...messages, { role: 'assistant', content: text }]);
   for (const [name, most] of Object.entries(shortened(chat.value, toldTokens))) changes.set(name, most);
-  const body = JsonBody.parse(Buffer.concat(chat.with(changes)));
-  noteThinkingBudget(body.value, thinkingBudget(chat.value));
-  return body;
+  return chat.changed(changes);
 }
 
 /** Of these parameters, those that say how long an answer may be, with what is left of it. */

@@ -198,7 +198,7 @@ test('a request means the same to Claude, by whichever way it comes there', () =
       // Anthropic takes four markers; the first of more are left out.
       fc.pre(JSON.stringify(body).split('"cache_control"').length <= 5);
       const asked = read(body);
-      const ask = askFor(JSON.parse(asked.chat().bytes.toString()) as JsonObject, {
+      const ask = askFor(JSON.parse(Buffer.concat(asked.chat().with(new Map())).toString()) as JsonObject, {
         streaming: body.stream === true,
         capabilities: CAPABLE,
       });
