@@ -37,6 +37,9 @@ export interface Level<T> {
   last: WalkFailure | null;
 }
 
+/** How a way ends on which nobody is to be asked. */
+const NOBODY: NodeEnd<never> = { kind: 'exhausted', last: null, declined: false };
+
 /**
  * The way through a tree, or through a part of one: says who is to be asked, and is told how that ended. Strategies and conditions it goes
  * through by itself. It stops at targets, at races, and where an answer may be kept.
@@ -46,7 +49,7 @@ export class Way<T, A> {
   stop: Stop<T> | null = null;
   /** The nearest strategy above the stop. */
   level: Level<T> | null;
-  end: NodeEnd<A> = { kind: 'exhausted', last: null, declined: false };
+  end: NodeEnd<A> = NOBODY;
   /** Above all of this part. */
   readonly #outside: Level<T> | null;
   readonly #traveller: Traveller<T>;

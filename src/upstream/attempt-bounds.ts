@@ -1,69 +1,142 @@
-import type { Clock, Timer } from '../core/clock.ts';
 import type { Failure } from '../core/outcome.ts';
-import type { TimeoutSettings } from '../resilience/settings.ts';
+import { type AttemptRequest, type AttemptState, awaitsHeaders } from './attempt-request.ts';
+import { BoundsTimer, type TimerOwner } from './bounds-timer.ts';
 import { plainFailure } from './transport-failure.ts';
 
-/** Whose bounds they are. */
-export interface TimerOwner {
-  timerWentOff(): void;
+/** After every choice has finished: how long to wait for usage, and for the body's end. Milliseconds. */
+const LAST_WORDS = 1000;
+
+/** Before its first byte no stream has fallen silent: what has said nothing yet is late, not stalled. */
+const NO_BYTE = Number.POSITIVE_INFINITY;
+
+/** A try whose time is bounded. */
+export interface Bounded {
+  /** Where it stands: which bounds hold goes by that. */
+  readonly state: AttemptState;
+  /** A bound is reached. `now`: on the clock's time. */
+  timeIsOver(now: number): void;
 }
 
-/**
- * One timer for all the bounds of a try. It is not moved with every byte: it goes off at what was due when it was set, and the try then says what is due
- * now.
- */
-export class BoundsTimer {
-  readonly #clock: Clock;
-  readonly #owner: TimerOwner;
-  #timer: Timer | null = null;
-  /** When it goes off, on the clock's time. */
-  #at = 0;
+/** The bounds on the time of a try, and what they are counted from. */
+export class AttemptBounds implements TimerOwner {
+  readonly #request: AttemptRequest;
+  readonly #bounded: Bounded;
+  readonly #timer: BoundsTimer;
+  /** When it was sent, or began to wait for a free connection. */
+  #startedAt: number;
+  /** When its time is over, for what goes on with another try; null = counted from its own start. */
+  readonly #endsAt: number | null;
+  #lastByteAt = 0;
+  /** When the last choice finished; the wait for usage starts here, and then the one for the body's end. */
+  #finishedAt: number | null = null;
+  /** Content has come, though perhaps nothing that the client lacks. */
+  #heard = false;
+  #paused = false;
 
-  constructor(clock: Clock, owner: TimerOwner) {
-    this.#clock = clock;
-    this.#owner = owner;
+  constructor(request: AttemptRequest, bounded: Bounded, startedAt: number, endsAt: number | null) {
+    this.#request = request;
+    this.#bounded = bounded;
+    this.#timer = new BoundsTimer(request.clock, this);
+    this.#startedAt = startedAt;
+    this.#endsAt = endsAt;
   }
 
-  /** It goes off at `at`, or before. */
-  set(at: number, now = this.#clock.now()): void {
-    if (this.#timer !== null && this.#at <= at) return;
-    this.#timer?.cancel();
-    this.#at = at;
-    this.#timer = this.#clock.schedule(Math.max(0, at - now), () => {
-      this.#timer = null;
-      this.#owner.timerWentOff();
-    });
+  /** When the time for this try is over, on the clock's time. */
+  get endsAt(): number {
+    return this.#endsAt ?? this.#startedAt + this.#request.timeouts.attempt;
+  }
+
+  /** Silence is the reader's, not the upstream's. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** From now on it is watched. */
+  begin(): void {
+    this.#arm(this.#startedAt);
+  }
+
+  /** It waits for nobody's connection any more. */
+  sent(): void {
+    this.#startedAt = this.#request.clock.now();
+  }
+
+  /** `streams`: the headers of anything else come when it is done. */
+  answered(streams: boolean): void {
+    this.#lastByteAt = streams ? NO_BYTE : this.#request.clock.now();
+  }
+
+  byteCame(): void {
+    this.#lastByteAt = this.#request.clock.now();
+  }
+
+  heard(): void {
+    this.#heard = true;
+  }
+
+  /** Of what was asked for, all has come: what follows is waited for a little. */
+  finished(): void {
+    this.#finishedAt = this.#request.clock.now();
+    this.#arm(this.#finishedAt);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#lastByteAt = this.#request.clock.now();
+    if (this.#finishedAt === null) return;
+    this.#finishedAt = this.#lastByteAt;
+    this.#arm(this.#finishedAt);
   }
 
   clear(): void {
-    this.#timer?.cancel();
+    this.#timer.clear();
   }
-}
 
-class AttemptOver extends Error {}
+  timerWentOff(): void {
+    const now = this.#request.clock.now();
+    if (now < this.#nextDue()) this.#arm(now);
+    else this.#bounded.timeIsOver(now);
+  }
 
-/** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
-export const OVER = new AttemptOver('the try is over');
+  /** Which of the bounds was reached. */
+  whatIsOver(now: number): Failure {
+    const { timeouts, deadline } = this.#request;
+    const startedAt = this.#startedAt;
+    if (now >= deadline) return plainFailure('deadline', 'the time for the whole request was over');
+    if (this.#bounded.state === 'queued')
+      return plainFailure('timeout', `no free connection within ${Math.round(now - startedAt)} ms`);
+    if (this.#awaitsFirstToken() && now >= startedAt + timeouts.firstToken)
+      return plainFailure('timeout', `no first token within ${timeouts.firstToken} ms`);
+    if (now >= this.endsAt) return plainFailure('timeout', `no whole answer within ${timeouts.attempt} ms`);
+    return plainFailure('broken_body', `silent for ${timeouts.idle} ms`);
+  }
 
-/** When a try must be over, on the clock's time. */
-export interface AttemptBounds {
-  timeouts: TimeoutSettings;
-  /** Of the whole request. */
-  deadline: number;
-  startedAt: number;
-  attemptEnd: number;
-}
+  /** For the next bound, or for when silence from now on would be too long: so the timer need not be set anew with what comes. */
+  #arm(now: number): void {
+    const { idle } = this.#request.timeouts;
+    if (this.#bounded.state !== 'over') this.#timer.set(Math.min(this.#nextDue(), now + idle), now);
+  }
 
-/** Which of the bounds was reached. */
-export function whatIsOver(
-  now: number,
-  { timeouts, deadline, startedAt, attemptEnd }: AttemptBounds,
-  { queued, awaitsFirstToken }: { queued: boolean; awaitsFirstToken: boolean },
-): Failure {
-  if (now >= deadline) return plainFailure('deadline', 'the time for the whole request was over');
-  if (queued) return plainFailure('timeout', `no free connection within ${Math.round(now - startedAt)} ms`);
-  if (awaitsFirstToken && now >= startedAt + timeouts.firstToken)
-    return plainFailure('timeout', `no first token within ${timeouts.firstToken} ms`);
-  if (now >= attemptEnd) return plainFailure('timeout', `no whole answer within ${timeouts.attempt} ms`);
-  return plainFailure('broken_body', `silent for ${timeouts.idle} ms`);
+  /** When the next bound is reached, on the clock's time. */
+  #nextDue(): number {
+    const { timeouts, deadline } = this.#request;
+    const { state } = this.#bounded;
+    const lastWords = this.#finishedAt === null ? Infinity : this.#finishedAt + LAST_WORDS;
+    if (state === 'draining') return lastWords;
+    let at = Math.min(this.endsAt, deadline);
+    if (this.#awaitsFirstToken()) at = Math.min(at, this.#startedAt + timeouts.firstToken);
+    if (!awaitsHeaders(state) && !this.#paused)
+      at = Math.min(at, this.#lastByteAt + timeouts.idle, lastWords);
+    return at;
+  }
+
+  #awaitsFirstToken(): boolean {
+    if (this.#request.streaming === null || this.#heard) return false;
+    const { state } = this.#bounded;
+    return awaitsHeaders(state) || state === 'holding' || this.#lastByteAt === NO_BYTE;
+  }
 }

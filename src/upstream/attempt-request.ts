@@ -72,3 +72,7 @@ export type AttemptState =
   | 'flowing' // a stream that has begun
   | 'draining' // the client has all; the body's end is awaited so that the socket can be used again
   | 'over';
+
+export function awaitsHeaders(state: AttemptState): boolean {
+  return state === 'queued' || state === 'sent';
+}

@@ -1,14 +1,12 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
-import type { Failure } from '../core/outcome.ts';
 import { headerText, type WireHeaders } from '../providers/retry-after.ts';
-import { plainFailure } from './transport-failure.ts';
 
 /** No answer is taken for larger than this once unpacked. Bytes. */
 export const MAX_ANSWER = 64 * 1024 * 1024;
 
-type Coding = 'gzip' | 'deflate' | 'br' | 'zstd';
+export type Coding = 'gzip' | 'deflate' | 'br' | 'zstd';
 
 /**
  * We ask for no compression; some hosts compress all the same. The coding of a body: null for none, 'unknown' for one
@@ -107,22 +105,4 @@ class Inflate extends Transform {
     });
     return inner.on('error', (error) => this.destroy(error));
   }
-}
-
-/** What a stream's unpacker has to tell. */
-export interface UnpackerListener {
-  unpacked(chunk: Buffer): void;
-  /** It has room again. */
-  drained(): void;
-  ended(): void;
-  damaged(failure: Failure): void;
-}
-
-export function listenTo(unpacker: Transform, listener: UnpackerListener): void {
-  unpacker.on('data', (chunk: Buffer) => listener.unpacked(chunk));
-  unpacker.on('drain', () => listener.drained());
-  unpacker.on('end', () => listener.ended());
-  unpacker.on('error', ({ message }) =>
-    listener.damaged(plainFailure('broken_body', `damaged compressed body: ${message}`)),
-  );
 }

@@ -5,14 +5,13 @@ import type { Pacer } from '../resilience/pacer.ts';
 import type { CallContext } from './call.ts';
 import type { Place, TokenCount } from './provider-limits.ts';
 import type { Lane, Target } from './registry.ts';
-import type { SocketShare } from './sockets.ts';
+import type { Socket } from './sockets.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Leave to make a try, as far as its provider's limits, the pace of its upstream and the sockets to it go. */
 export interface Entered {
   kind: 'entered';
-  /** Whose part of the sockets it holds one of. */
-  socket: SocketShare;
+  socket: Socket;
   /** What it holds of the provider's limits; null: there are none. */
   place: Place | null;
   /** The turn that it was given; null: there is no pace. */
@@ -87,15 +86,20 @@ export async function enter(
       return instead;
     }
   }
-  const entered: Entered = { kind: 'entered', socket: socket as SocketShare, place: null, turn };
+  const entered: Entered = { kind: 'entered', socket: socket as Socket, place: null, turn };
   if (limiter === null) return entered;
-  const want = limiter.countsTokens ? context.mayTake() : NOTHING;
-  const place = await limiter.enter(want, context.newId());
-  if ('fullForMs' in place) {
+  try {
+    const want = limiter.countsTokens ? context.mayTake() : NOTHING;
+    const place = await limiter.enter(want, context.newId());
+    if ('fullForMs' in place) {
+      leave(entered);
+      return { kind: 'full', readyInMs: place.fullForMs, why: place.why };
+    }
+    entered.place = place;
+  } catch (error) {
     leave(entered);
-    return { kind: 'full', readyInMs: place.fullForMs, why: place.why };
+    throw error;
   }
-  entered.place = place;
   if (cancellation.reason === null) return entered;
   leave(entered);
   return { kind: 'cancelled' };
@@ -107,7 +111,7 @@ async function waitForSocket(
   upstream: Upstream,
   { clock, cancellation, tenant, slept }: CallContext,
   deadline: number,
-): Promise<SocketShare | null> {
+): Promise<Socket | null> {
   const startedAt = clock.now();
   const ms = Math.min(settings.timeouts.connect, deadline - startedAt);
   // As good as there, for whoever looks for the least busy.
@@ -120,7 +124,7 @@ async function waitForSocket(
 
 /** Why no try is made after the wait for a socket; null: it is. */
 function whatWaitingCameTo(
-  socket: SocketShare | null,
+  socket: Socket | null,
   { sockets }: Target,
   upstream: Upstream,
   { reason }: Cancellation,

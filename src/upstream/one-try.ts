@@ -43,13 +43,15 @@ export interface TryOptions {
   startedAt: number;
 }
 
+const NOTHING: readonly never[] = [];
+
 /** One try of a visit: what is sent, and what all that want to know of it are told. Made when it begins. */
 export class OneTry implements Sending, AttemptRequest {
   readonly target: Target;
   readonly context: CallContext;
   call: Call;
   readonly presenter: Presenter | null;
-  readonly headers: readonly string[];
+  headers: readonly string[];
   readonly deadline: number;
   readonly path: string;
   readonly reader: AnswerReader;
@@ -61,6 +63,7 @@ export class OneTry implements Sending, AttemptRequest {
   readonly #record: TryRecord;
   readonly #watch: Watch;
   #took: Took | null = null;
+  #holdsSocket = true;
 
   constructor(options: TryOptions) {
     const { target, context, call, lane, startedAt } = options;
@@ -87,7 +90,7 @@ export class OneTry implements Sending, AttemptRequest {
   }
 
   get dispatcher(): Dispatcher {
-    return this.target.dispatcher;
+    return this.#entered.socket.dispatcher;
   }
 
   get origin(): string {
@@ -114,12 +117,19 @@ export class OneTry implements Sending, AttemptRequest {
     return this.context.redact;
   }
 
-  /** Sends it, with what authorizes it. */
+  /** Sends it, with what authorizes it. Rejects for a mistake, and none of the upstream's: then see `abandon`. */
   send(): Promise<AttemptEnd> {
     const { credentials } = this.lane;
     const { startedAt } = this.#record;
     const end = credentials === null ? attempt(this, this, startedAt) : this.#sendAuthorized(credentials);
     return this.context.request.streaming ? end.then((ended) => this.#asAsked(ended)) : end;
+  }
+
+  /** It could not be sent, or told: what it holds is given back all the same. */
+  abandon(): void {
+    if (this.#holdsSocket) this.socketFree();
+    const failure = plainFailure('connection_failed', 'a mistake ended the call');
+    this.#over(failure, true, this.clock.now());
   }
 
   /** Takes note of how it ended, or of its answer's beginning. */
@@ -139,7 +149,8 @@ export class OneTry implements Sending, AttemptRequest {
         // One that is told of a whole answer has not said so yet.
         if (this.#took === null) this.streamBegun(end.stream);
         // It will not be sent again, and the stream may last.
-        this.call = { ...call, prepared: { ...prepared, body: [] } };
+        this.call = { ...call, prepared: { ...prepared, body: NOTHING } };
+        this.headers = NOTHING;
         const { presenter } = this;
         return {
           kind: 'stream',
@@ -162,6 +173,7 @@ export class OneTry implements Sending, AttemptRequest {
   }
 
   socketFree(): void {
+    this.#holdsSocket = false;
     this.#entered.socket.giveBack();
   }
 
@@ -199,18 +211,10 @@ export class OneTry implements Sending, AttemptRequest {
 
   async #sendAuthorized(credentials: Credentials): Promise<AttemptEnd> {
     const { body, cancellation } = this;
-    try {
-      const authorized = await whileWanted(this.#authorize(credentials, body), cancellation);
-      if (!('failure' in authorized)) return attempt(this, { body, ...authorized });
-      this.socketFree();
-      return { kind: 'failed', failure: authorized.failure, heldUp: false };
-    } catch (error) {
-      // A mistake, and none of the upstream's: what the try holds is given back all the same.
-      this.socketFree();
-      const failure = plainFailure('connection_failed', 'the call could not be authorized');
-      this.#over(failure, true, this.clock.now());
-      throw error;
-    }
+    const authorized = await whileWanted(this.#authorize(credentials, body), cancellation);
+    if (!('failure' in authorized)) return attempt(this, { body, ...authorized });
+    this.socketFree();
+    return { kind: 'failed', failure: authorized.failure, heldUp: false };
   }
 
   /** To a client that wants a stream, a whole answer is told as one: it was asked for so, or the host has no streams. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
-import { buildConnector, type Dispatcher, errors, Pool as HttpPool } from 'undici';
+import { buildConnector, Client, type Dispatcher, errors } from 'undici';
 import {
   type AbortableConnector,
   EnvironmentProxies,
@@ -34,12 +34,24 @@ export interface PoolOptions {
 }
 
 /** What leads to one host. */
-export interface Pool {
-  readonly dispatcher: Dispatcher;
-  /** Who has its sockets. */
+class Pool {
   readonly sockets: Sockets;
   /** Under whose name it is told of: where several share it, the first of the configuration. */
   provider: string;
+  readonly #opened: Dispatcher[] = [];
+
+  constructor({ provider, connections }: PoolOptions, open: () => Dispatcher) {
+    this.provider = provider;
+    this.sockets = new Sockets(connections, () => {
+      const dispatcher = open();
+      this.#opened.push(dispatcher);
+      return dispatcher;
+    });
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.#opened.map((dispatcher) => dispatcher.destroy()));
+  }
 }
 
 /**
@@ -55,15 +67,15 @@ export class Pools {
     this.#proxies = new EnvironmentProxies(environment);
   }
 
-  get(options: PoolOptions): Pool {
+  /** The sockets to a host. */
+  get(options: PoolOptions): Sockets {
     const key = poolKey(options);
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      const { connections, provider } = options;
-      pool = { dispatcher: this.#open(options), sockets: new Sockets(connections), provider };
+      pool = new Pool(options, this.#opener(options));
       this.#pools.set(key, pool);
     }
-    return pool;
+    return pool.sockets;
   }
 
   /**
@@ -83,22 +95,22 @@ export class Pools {
     }
   }
 
-  values(): Iterable<Pool> {
+  values(): Iterable<{ provider: string; sockets: Sockets }> {
     return this.#pools.values();
   }
 
   /** Ends every socket at once. */
   async destroy(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map(({ dispatcher }) => dispatcher.destroy()));
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
     this.#pools.clear();
   }
 
-  #open({ origin, connections, connectTimeout, ca, proxy }: PoolOptions): Dispatcher {
+  /** What makes a client that sends over one socket. */
+  #opener({ origin, connectTimeout, ca, proxy }: PoolOptions): () => Dispatcher {
     const trusted = ca === null ? undefined : [...tls.getCACertificates('default'), ca];
     // Made once: reading all certificates anew for every connection would take milliseconds each time.
     const trust = trusted === undefined ? {} : { secureContext: tls.createSecureContext({ ca: trusted }) };
     const options = {
-      connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE,
       headersTimeout: 0,
@@ -107,10 +119,15 @@ export class Pools {
     };
     const direct = buildConnector({ ...trust, allowH2: false, timeout: 0 });
     const via = proxy === null ? this.#proxies.for(origin) : parseProxy(proxy);
-    const open = (connect: AbortableConnector) => ({ ...options, connect: within(connectTimeout, connect) });
-    if (via === null) return new HttpPool(origin, open(abortable(direct)));
-    if (origin.startsWith('https:')) return new HttpPool(origin, open(tunnel(via, trusted, direct)));
-    return new HttpPool(via.url.origin, open(toProxy(via, abortable(direct)))).compose(forwarding(via));
+    const opener = (to: string, connector: AbortableConnector) => {
+      const connect = within(connectTimeout, connector);
+      return () => new Client(to, { ...options, connect });
+    };
+    if (via === null) return opener(origin, abortable(direct));
+    if (origin.startsWith('https:')) return opener(origin, tunnel(via, trusted, direct));
+    const open = opener(via.url.origin, toProxy(via, abortable(direct)));
+    const forward = forwarding(via);
+    return () => open().compose(forward);
   }
 }
 

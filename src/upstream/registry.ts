@@ -1,4 +1,3 @@
-import type { Dispatcher } from 'undici';
 import { type ModelCapabilities, NOTHING_KNOWN } from '../capabilities/capabilities.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import type { Credentials } from '../credentials/credentials.ts';
@@ -28,8 +27,6 @@ export interface Target {
   lanes: readonly Lane[];
   /** Where the next request begins in the pool of keys. */
   nextLane: number;
-  dispatcher: Dispatcher;
-  /** Who has the dispatcher's sockets. */
   sockets: Sockets;
   origin: string;
   /** What comes before the path of each call; without a slash at its end. */
@@ -218,7 +215,7 @@ export class UpstreamRegistry {
       proxy: provider.proxy,
     };
     pools.push(options);
-    const { dispatcher, sockets } = this.#pools.get(options);
+    const sockets = this.#pools.get(options);
     const lanes = keys.map(({ secret, headers }) => {
       const upstream = this.#upstream(provider, settings.model, secret, modelLabel, known);
       upstream.pace(provider.adaptive);
@@ -230,7 +227,6 @@ export class UpstreamRegistry {
       settings,
       lanes,
       nextLane: 0,
-      dispatcher,
       sockets,
       origin,
       basePath,

@@ -1,3 +1,4 @@
+import type { Dispatcher } from 'undici';
 import type { CancelListener, Cancellation } from '../core/cancellation.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 
@@ -13,8 +14,8 @@ export interface SocketWait {
 }
 
 /**
- * Who has the sockets of one pool. A try holds one from before it is sent until its body is through or broken off; undici is never given more
- * than it has sockets for, so nobody waits there, in one line for all.
+ * The sockets to one host, and who has them. A try holds one from before it is sent until its body is through or broken off, so nobody waits
+ * inside of undici, in one line for all; nor is there anything to be searched for one that is free, however many are in use.
  *
  * Where none is free tenants are served in turn, each one's tries in the order in which they came. A tenant may take every socket as long as no
  * other one has asked for any; from then on the last tenth is for those that hold less than an equal share, so streams that last for long leave
@@ -26,14 +27,19 @@ export class Sockets {
   readonly limit: number;
   /** As many may be in use whoever asks. */
   readonly #common: number;
+  /** Makes what sends over one socket, and connects it when it is first used. */
+  readonly #open: () => Dispatcher;
+  /** The one that was used last is the first to be used again: what is not needed any more ends by itself. */
+  readonly #idle: Socket[] = [];
   readonly #shares = new Map<string, SocketShare>();
   /** The shares that somebody waits for, the one whose turn it is first. */
   readonly #turns = new Set<SocketShare>();
   #inUse = 0;
   #waiting = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, open: () => Dispatcher) {
     this.limit = limit;
+    this.#open = open;
     this.#common = limit - Math.floor(limit * RESERVED);
   }
 
@@ -51,18 +57,15 @@ export class Sockets {
     return this.#shares.size;
   }
 
-  /** Takes a socket: the tenant's share, which is to be given it back once. Null: there is none for this tenant now. */
-  take(tenant: string): SocketShare | null {
+  /** Takes a socket, which is to be given back once. Null: there is none for this tenant now. */
+  take(tenant: string): Socket | null {
     const share = this.#shareOf(tenant);
     // Whoever waits may have none either: so nobody is overtaken by one of the same tenant.
-    if (!this.#mayHave(share)) return null;
-    this.#inUse++;
-    share.held++;
-    return share;
+    return this.#mayHave(share) ? this.#give(share) : null;
   }
 
   /** Waits for one in turn, where `take` gave none. Null: the time is over, or the work was cancelled. */
-  wait(tenant: string, { clock, cancellation, ms }: SocketWait): Promise<SocketShare | null> {
+  wait(tenant: string, { clock, cancellation, ms }: SocketWait): Promise<Socket | null> {
     if (cancellation.reason !== null || ms <= 0) return Promise.resolve(null);
     return new Promise((resolve) => {
       const share = this.#shareOf(tenant);
@@ -75,8 +78,10 @@ export class Sockets {
     });
   }
 
-  /** For shares: one is free again. */
-  freed(share: SocketShare): void {
+  /** For sockets: this one is free again. */
+  freed(socket: Socket): void {
+    const { share } = socket;
+    this.#idle.push(socket);
     this.#inUse--;
     share.held--;
     this.#forgetIdle(share);
@@ -97,15 +102,22 @@ export class Sockets {
     for (const share of this.#turns) {
       if (!this.#mayHave(share)) continue;
       const [waiter] = share.waiters as Set<Waiter>;
-      this.#inUse++;
-      share.held++;
       // To the end of the turns, if it is still among them.
       this.#turns.delete(share);
       if (share.waiters.size > 1) this.#turns.add(share);
-      (waiter as Waiter).end(share);
+      (waiter as Waiter).end(this.#give(share));
       return true;
     }
     return false;
+  }
+
+  #give(share: SocketShare): Socket {
+    this.#inUse++;
+    share.held++;
+    const socket = this.#idle.pop();
+    if (socket === undefined) return new Socket(this, this.#open(), share);
+    socket.share = share;
+    return socket;
   }
 
   #mayHave({ held }: SocketShare): boolean {
@@ -128,8 +140,27 @@ export class Sockets {
   }
 }
 
+/** One socket. It is there when something is sent, and may end and be made again between one try and the next. */
+export class Socket {
+  readonly dispatcher: Dispatcher;
+  /** Whose share it is in. */
+  share: SocketShare;
+  readonly #sockets: Sockets;
+
+  constructor(sockets: Sockets, dispatcher: Dispatcher, share: SocketShare) {
+    this.#sockets = sockets;
+    this.dispatcher = dispatcher;
+    this.share = share;
+  }
+
+  /** It is not used any more. Exactly once for each time that it was taken. */
+  giveBack(): void {
+    this.#sockets.freed(this);
+  }
+}
+
 /** What one tenant has of the sockets. */
-export class SocketShare {
+class SocketShare {
   readonly tenant: string;
   held = 0;
   /** In the order in which they came. */
@@ -139,11 +170,6 @@ export class SocketShare {
   constructor(sockets: Sockets, tenant: string) {
     this.#sockets = sockets;
     this.tenant = tenant;
-  }
-
-  /** One that was taken is not used any more. Exactly once for each. */
-  giveBack(): void {
-    this.#sockets.freed(this);
   }
 
   /** For those who wait: this one waits no more. */
@@ -156,9 +182,9 @@ class Waiter implements CancelListener {
   timer: Timer | null = null;
   readonly #share: SocketShare;
   readonly #cancellation: Cancellation;
-  readonly #resolve: (share: SocketShare | null) => void;
+  readonly #resolve: (socket: Socket | null) => void;
 
-  constructor(share: SocketShare, cancellation: Cancellation, resolve: (share: SocketShare | null) => void) {
+  constructor(share: SocketShare, cancellation: Cancellation, resolve: (socket: Socket | null) => void) {
     this.#share = share;
     this.#cancellation = cancellation;
     this.#resolve = resolve;
@@ -168,8 +194,8 @@ class Waiter implements CancelListener {
     this.end(null);
   }
 
-  /** `result`: the share that it was given one of; null: it goes without. */
-  end(result: SocketShare | null): void {
+  /** Null: it goes without. */
+  end(result: Socket | null): void {
     this.timer?.cancel();
     this.#cancellation.remove(this);
     this.#share.unqueue(this);

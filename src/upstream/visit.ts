@@ -4,6 +4,7 @@ import { type Failure, OUTCOME_RULES } from '../core/outcome.ts';
 import { Unsupported } from '../providers/adapter.ts';
 import { backoffDelay } from '../resilience/backoff.ts';
 import type { Answer } from './answer.ts';
+import type { AttemptEnd } from './attempt-request.ts';
 import type { CallContext } from './call.ts';
 import { type Entered, enter, enterAtOnce, type Full, leave } from './entry.ts';
 import { OneTry } from './one-try.ts';
@@ -84,7 +85,14 @@ class Visitor {
     for (;;) {
       const one: OneTry | Visit = this.#beginAtOnce(lane) ?? (await this.#beginInTurn(lane));
       if (!(one instanceof OneTry)) return one;
-      const end = one.ended(await one.send());
+      let sent: AttemptEnd;
+      try {
+        sent = await one.send();
+      } catch (error) {
+        one.abandon();
+        throw error;
+      }
+      const end = one.ended(sent);
       if (!('message' in end)) {
         if (this.#lastResort) this.#target.wholeUntil = this.#context.clock.now() + WHOLE_FOR;
         return { kind: 'answered', answer: end };
@@ -337,18 +345,24 @@ class Visitor {
     const startedAt = context.clock.now();
     if (this.#used === null || !this.#used.has(lane)) lane.guard.budget.request(startedAt);
     this.#tries++;
-    return new OneTry({
-      target: this.#target,
-      context,
-      call,
-      lane,
-      permit,
-      entered,
-      // What a stream that failed has begun to tell is not the beginning of the next one.
-      presenter: call.relayed ? null : this.#presenter(),
-      deadline: this.#deadline,
-      startedAt,
-    });
+    try {
+      return new OneTry({
+        target: this.#target,
+        context,
+        call,
+        lane,
+        permit,
+        entered,
+        // What a stream that failed has begun to tell is not the beginning of the next one.
+        presenter: call.relayed ? null : this.#presenter(),
+        deadline: this.#deadline,
+        startedAt,
+      });
+    } catch (error) {
+      permit.release();
+      leave(entered);
+      throw error;
+    }
   }
 
   /** A key that was refused is not asked again by this request. */

@@ -5,8 +5,8 @@ import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Timer } from '../../src/core/clock.ts';
 import { chatAnswer } from '../../src/providers/openai/chat-answer.ts';
 import { attempt } from '../../src/upstream/attempt.ts';
-import { BoundsTimer } from '../../src/upstream/attempt-bounds.ts';
 import type { AttemptEnd } from '../../src/upstream/attempt-request.ts';
+import { BoundsTimer } from '../../src/upstream/bounds-timer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 /** Counts the timers that were ever set. */

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { Dispatcher } from 'undici';
 import { Cancellation } from '../../src/core/cancellation.ts';
-import { type SocketShare, Sockets } from '../../src/upstream/sockets.ts';
+import { type Socket, Sockets } from '../../src/upstream/sockets.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
 const LONG = 1_000_000;
+/** Nothing is sent here. */
+const unused = () => ({}) as Dispatcher;
 const tick = () => new Promise(setImmediate);
 
 /** Asks as a try does, and writes down who was served. */
@@ -15,11 +18,11 @@ class Door {
   /** Names of tries, in the order in which they were given a socket. */
   readonly served: string[] = [];
   readonly refused: string[] = [];
-  readonly held: SocketShare[] = [];
+  readonly held: Socket[] = [];
   readonly waiting: { name: string; tenant: string; cancellation: Cancellation; over: boolean }[] = [];
 
   constructor(limit: number) {
-    this.sockets = new Sockets(limit);
+    this.sockets = new Sockets(limit, unused);
   }
 
   ask(tenant: string, name = tenant, ms = LONG): void {
@@ -46,7 +49,7 @@ class Door {
     await tick();
   }
 
-  #got(share: SocketShare, name: string): void {
+  #got(share: Socket, name: string): void {
     this.served.push(name);
     this.held.push(share);
   }
@@ -106,6 +109,22 @@ describe('the sockets of a pool', () => {
     assert.deepEqual([door.refused, door.sockets.waiting], [['gone', 'late'], 1]);
     await door.giveBack();
     assert.deepEqual([door.served, door.clock.pending], [['a', 'patient'], 0]);
+  });
+
+  it('are opened when all that were are in use, and the one that was used last is used again first', () => {
+    let opened = 0;
+    const sockets = new Sockets(10, () => {
+      opened++;
+      return unused();
+    });
+    const [first, second, third] = ['a', 'b', 'a'].map((tenant) => sockets.take(tenant));
+    assert.equal(new Set([first, second, third]).size, 3);
+    first?.giveBack();
+    third?.giveBack();
+    assert.deepEqual([sockets.take('b'), sockets.take('c')], [third, first]);
+    assert.equal(opened, 3);
+    assert.notEqual(sockets.take('a'), second);
+    assert.equal(opened, 4);
   });
 
   it('are not waited for by what is over already', async () => {

@@ -7,9 +7,12 @@ import { JsonBody } from '../../src/core/json-body.ts';
 import type { OutcomeKind, TryRecord } from '../../src/core/outcome.ts';
 import type { Credentials } from '../../src/credentials/credentials.ts';
 import { MediaFetcher } from '../../src/media/media.ts';
+import { MemoryStore } from '../../src/quota/memory-store.ts';
 import type { TargetSettings } from '../../src/routing/target.ts';
 import type { CallContext } from '../../src/upstream/call.ts';
+import { ProviderLimiter } from '../../src/upstream/provider-limits.ts';
 import { UpstreamRegistry } from '../../src/upstream/registry.ts';
+import { Sockets } from '../../src/upstream/sockets.ts';
 import { plainFailure } from '../../src/upstream/transport-failure.ts';
 import { visit } from '../../src/upstream/visit.ts';
 import { PROVIDER, TARGET } from '../streams/visit.ts';
@@ -25,6 +28,7 @@ function open(
   answers: { status: number; afterMs: number }[],
   more: Partial<TargetSettings> = {},
   credentials: Credentials | null = null,
+  changed: Partial<CallContext> = {},
 ) {
   const clock = new ManualClock(5000);
   const registry = new UpstreamRegistry({
@@ -58,7 +62,7 @@ function open(
       return true;
     },
   };
-  target.dispatcher = dispatcher as unknown as Dispatcher;
+  target.sockets = new Sockets(10, () => dispatcher as unknown as Dispatcher);
   const tries: TryRecord[] = [];
   const told: OutcomeKind[] = [];
   const body = JsonBody.parse(Buffer.from('{"model":"m","messages":[{"role":"user","content":"hello"}]}'));
@@ -90,10 +94,21 @@ function open(
       continued: nothing,
       dropped: nothing,
     },
+    ...changed,
   };
   const upstream = target.lanes[0]?.upstream;
   assert.ok(upstream);
-  return { clock, upstream, tries, told, asked, registry, settings, ask: () => visit(target, context) };
+  return {
+    clock,
+    target,
+    upstream,
+    tries,
+    told,
+    asked,
+    registry,
+    settings,
+    ask: () => visit(target, context),
+  };
 }
 
 describe('a try', () => {
@@ -139,17 +154,81 @@ describe('a try that a mistake of ours ends before it is sent', () => {
       },
     };
     const rig = open(t, [{ status: 500, afterMs: 0 }], { breaker }, credentials);
-    const { ask, clock, upstream, registry, tries, told } = rig;
+    const { ask, clock, upstream, target, tries, told } = rig;
     assert.equal((await ask()).kind, 'failed');
     clock.advance(1100);
     await assert.rejects(ask(), TypeError);
     assert.equal(upstream.inFlight, 0);
-    assert.deepEqual([...registry.connections()], [{ provider: 'a', inUse: 0, waiting: 0 }]);
+    assert.equal(target.sockets.inUse, 0);
     assert.deepEqual(told, ['server_error', 'connection_failed']);
     assert.equal(tries.at(-1)?.outcome, 'connection_failed');
     assert.equal(upstream.breakerState, 'half_open', 'it was a probe, which has proved nothing');
     assert.equal((await ask()).kind, 'answered', 'the next one is a probe again');
     assert.equal(upstream.breakerState, 'closed');
+  });
+});
+
+describe('a streamed try', () => {
+  const failing = { ...TARGET.breaker, consecutiveFailures: 1, openFor: 1000 };
+  const request = (): CallContext['request'] => {
+    const body = JsonBody.parse(
+      Buffer.from('{"messages":[{"role":"user","content":"hello"}],"stream":true}'),
+    );
+    return { dialect: 'chat', body, streaming: true, wantsUsage: true, headers: [], chat: () => body };
+  };
+
+  /** A target whose breaker lets one probe through; what a stream costs cannot be said the `wrongAt`-th time. */
+  const probed = async (t: TestContext, wrongAt: number) => {
+    let asked = 0;
+    const priceOf = () => {
+      if (++asked === wrongAt) throw new TypeError('undefined is not an object');
+      return null;
+    };
+    const answers = [{ status: 500, afterMs: 0 }];
+    const rig = open(t, answers, { breaker: failing }, null, { request: request(), priceOf });
+    assert.equal((await rig.ask()).kind, 'failed');
+    rig.clock.advance(1100);
+    return rig;
+  };
+
+  const holdsNothing = async ({ upstream, target, ask }: Awaited<ReturnType<typeof probed>>) => {
+    assert.equal(upstream.inFlight, 0);
+    assert.equal(target.sockets.inUse, 0);
+    assert.equal(upstream.breakerState, 'half_open', 'it was a probe, which has proved nothing');
+    assert.equal((await ask()).kind, 'answered', 'the next one is a probe again');
+  };
+
+  it('that a mistake of ours ends before it begins holds nothing any more', async (t) => {
+    const rig = await probed(t, 2);
+    await assert.rejects(rig.ask(), TypeError);
+    assert.deepEqual(rig.told, ['server_error'], 'it never was a try');
+    await holdsNothing(rig);
+  });
+
+  it('whose whole answer cannot be told as a stream for a mistake of ours holds nothing any more', async (t) => {
+    const rig = await probed(t, 3);
+    await assert.rejects(rig.ask(), TypeError);
+    assert.deepEqual(rig.told, ['server_error', 'connection_failed']);
+    await holdsNothing(rig);
+  });
+});
+
+describe('a try that a mistake of ours ends within its limits', () => {
+  it('gives back its socket', async (t) => {
+    const mayTake = () => {
+      throw new TypeError('undefined is not an object');
+    };
+    const rig = open(t, [], {}, null, { mayTake });
+    const { clock } = rig;
+    const limits = { requests: null, tokens: { limit: 1000, per: 'minute' as const }, concurrent: null };
+    rig.target.limiter = new ProviderLimiter(new MemoryStore({ wall: () => clock.wall(), ledgerDays: 1 }), {
+      provider: 'a',
+      limits,
+      clock,
+    });
+    await assert.rejects(rig.ask(), TypeError);
+    assert.equal(rig.target.sockets.inUse, 0);
+    assert.equal(rig.upstream.inFlight, 0);
   });
 });
 
