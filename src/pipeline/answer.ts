@@ -90,7 +90,7 @@ export function answerEstimate(exchange: Exchange, target: Target, { entry, spen
   exchange.send(200, headers, JSON.stringify({ input_tokens: spending.promptTokens() }));
 }
 
-export async function answerStream(
+export function answerStream(
   exchange: Exchange,
   live: Live,
   { clock, redact, newId }: { clock: Clock; redact: Redact; newId(): string },
@@ -115,20 +115,21 @@ export async function answerStream(
     presenter ?? DIALECTS[request.dialect].presenter(request, newId(), Math.floor(clock.wall() / 1000));
   const delivered = deliverStream({ stream, voice, relayed }, to, headers, live.heartbeat, clock);
   if (lasts === null) letGoOfBody(request, spending, relayed);
-  const failure = await delivered;
-  entry.outcome = failure === null ? 'ok' : failure.kind;
-  const inParts = lasts?.spent(failure === null) ?? null;
-  entry.spent =
-    inParts ??
-    spending.spent(target.settings, {
-      reported: stream.usage,
-      surely: target.adapter.countsSurely === true,
-      passed: () => stream.passed,
-      whole: failure === null,
-    });
-  if (failure === null && inParts === null && stream.usage !== null)
-    spending.learnFrom(stream.passed, stream.usage);
-  if (live.logBodies) entry.answer = redact(Buffer.concat(kept).toString());
+  return delivered.then((failure) => {
+    entry.outcome = failure === null ? 'ok' : failure.kind;
+    const inParts = lasts?.spent(failure === null) ?? null;
+    entry.spent =
+      inParts ??
+      spending.spent(target.settings, {
+        reported: stream.usage,
+        surely: target.adapter.countsSurely === true,
+        passed: () => stream.passed,
+        whole: failure === null,
+      });
+    if (failure === null && inParts === null && stream.usage !== null)
+      spending.learnFrom(stream.passed, stream.usage);
+    if (live.logBodies) entry.answer = redact(Buffer.concat(kept).toString());
+  });
 }
 
 /** Nobody will be asked again, and the stream may last for an hour. */

@@ -62,6 +62,10 @@ export class ContinuedStream implements BegunStream {
     if (!this.#inGap) this.#part.stream.resume();
   }
 
+  letGo(): void {
+    this.#part.stream.letGo();
+  }
+
   #flowOn(sink: StreamSink): void {
     this.#part.stream.flow({
       write: (bytes) => sink.write(bytes),

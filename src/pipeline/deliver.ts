@@ -33,10 +33,9 @@ export function deliverStream(
   heartbeat: number,
   clock: Clock,
 ): Promise<Failure | null> {
+  headers.push(...STREAM_HEADERS);
   return new Promise((resolve) => {
-    const delivery = new Delivery({ stream, voice, relayed }, heartbeat, clock, resolve);
-    headers.push(...STREAM_HEADERS);
-    delivery.begin(exchange.stream(headers, () => delivery.drained()));
+    new Delivery({ stream, voice, relayed }, heartbeat, clock, resolve).begin(exchange, headers);
   });
 }
 
@@ -68,14 +67,20 @@ class Delivery implements StreamSink {
     this.#writtenAt = clock.now();
   }
 
-  begin(response: ResponseStream): void {
-    this.#response = response;
+  begin(exchange: Pick<Exchange, 'stream'>, headers: Headers): void {
+    try {
+      this.#response = exchange.stream(headers, () => this.#drained());
+    } catch (error) {
+      // A mistake, and none of the upstream's: it is not to go on for nobody.
+      this.#stream.letGo();
+      throw error;
+    }
     if (this.#heartbeat > 0) this.#beatIn(this.#heartbeat);
     this.#stream.flow(this);
   }
 
   /** The client has caught up. */
-  drained(): void {
+  #drained(): void {
     this.#clientIsSlow = false;
     this.#stream.resume();
   }

@@ -4,7 +4,7 @@ import { Unsupported } from '../chat/unsupported.ts';
 import type { AnswerFacts } from '../chat/writer.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { JsonBody } from '../core/json-body.ts';
-import type { Printing } from '../core/json-print.ts';
+import type { Steps } from '../core/json-print.ts';
 import type { Usage } from '../core/usage.ts';
 import type { Identity } from '../credentials/credentials.ts';
 import type { EventReader } from './event-reader.ts';
@@ -48,7 +48,7 @@ export interface Prepared {
   headers: readonly string[];
   body: readonly Buffer[];
   /** What makes `body`, of which nothing is there before, in steps. Left out: all of it is there. */
-  printing?: Printing;
+  printing?: Steps;
   /** What the client asked for and the target cannot take, by the client's names; in the order of the request. */
   dropped: readonly string[];
   /** Of a request that `goesOn`: the answer repeats the beginning that it was given. Left out: it should not. */

@@ -37,10 +37,10 @@ export interface EventReader {
   /** A tool call has begun whose choice has not finished: a lost event would be a lost piece of its arguments. */
   readonly callingTool: boolean;
   /**
-   * Takes the data of an event that differs from one before in nothing but its text: it is `content`, and only its `output` is known then, no
-   * `value`. False: it is to be read.
+   * Takes an event, which begins at `start` with `data: `, if it differs from one before in nothing but its text: it is `content`, and only its
+   * `output` is known then, no `value`. Gives where it ends, after its blank line; 0: it is to be read.
    */
-  readAlike?(bytes: Buffer, start: number, end: number): boolean;
+  readAlike?(bytes: Buffer, start: number): number;
   /** One event: its data, and its event field or ''. */
   read(data: string, eventType: string): ChunkKind;
 }

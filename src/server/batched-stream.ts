@@ -20,7 +20,7 @@ export interface StreamTold {
 export class BatchedStream implements ResponseStream {
   readonly #response: ServerResponse;
   readonly #told: StreamTold;
-  readonly #flushNow = () => this.#flush();
+  static readonly #flushNow = (stream: BatchedStream) => stream.#flush();
   #batch: Buffer[] = [];
   #batched = 0;
   /** The writer has been told to wait. */
@@ -35,7 +35,7 @@ export class BatchedStream implements ResponseStream {
   write(bytes: Buffer): boolean {
     const response = this.#response;
     if (response.destroyed) return true;
-    if (this.#batch.push(bytes) === 1) process.nextTick(this.#flushNow);
+    if (this.#batch.push(bytes) === 1) process.nextTick(BatchedStream.#flushNow, this);
     this.#batched += bytes.length;
     this.#full = response.writableNeedDrain || response.writableLength + this.#batched >= ENOUGH;
     return !this.#full;

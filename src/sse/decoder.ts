@@ -8,10 +8,10 @@ export interface SseSink {
    */
   event(data: string, type: string, raw: Buffer | null): void;
   /**
-   * Asked before `event` of those that have nothing but one line of data, which begins at `data` and ends before two line feeds; the event
-   * begins at `start`. True: it has been taken as the bytes that it is.
+   * Asked before `event` where an event begins with `data: `, of which more or less than all may be at hand. Gives where it ends, after its blank
+   * line, if it has been taken as the bytes that it is; else 0.
    */
-  take?(bytes: Buffer, start: number, data: number, end: number): boolean;
+  take?(bytes: Buffer, start: number): number;
   /** A comment line: a sign of life without content. */
   comment?(): void;
 }
@@ -123,10 +123,15 @@ export class SseDecoder {
     let lf = -1;
     let cr = -1;
     while (position < length && !this.#stopped) {
+      const plain = !this.#begun && startsPlain(chunk, position);
+      const end = plain ? (this.#sink.take?.(chunk, position) ?? 0) : 0;
+      if (end > 0) {
+        position = end;
+        continue;
+      }
       if (lf < position) lf = indexOrEnd(chunk, LF, position);
       if (cr < position) cr = indexOrEnd(chunk, CR, position);
       if (lf < cr) {
-        const plain = !this.#begun && startsPlain(chunk, position);
         if (plain && lf + 1 === length) break;
         if (plain && chunk[lf + 1] === LF) {
           this.#plainEvent(chunk, position, lf);
@@ -265,7 +270,6 @@ export class SseDecoder {
   #plainEvent(bytes: Buffer, start: number, lf: number): void {
     this.#checkSize(undefined, lf - start);
     const from = start + PLAIN_PREFIX.length;
-    if (this.#sink.take?.(bytes, start, from, lf) === true) return;
     const data = bytes.toString('utf8', from, lf);
     const end = lf + 2;
     // Clients decode strictly and fail on bytes that are not UTF-8, which are U+FFFD by now.

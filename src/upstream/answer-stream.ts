@@ -11,20 +11,16 @@ import type { Output } from '../providers/openai/output.ts';
 import { SseDecoder, type SseSink } from '../sse/decoder.ts';
 import { encodeData } from '../sse/encoder.ts';
 import type { Continuation } from './continuing/continuation.ts';
-import { HeldBack } from './held-back.ts';
-import { PassingRun } from './passing-run.ts';
 import { encodeAnew, encodeChunk, isPiece, malformed } from './stream-events.ts';
-import type { BegunStream, Price, StreamOwner, StreamSink, StreamWishes } from './stream-roles.ts';
-import { plainFailure } from './transport-failure.ts';
+import { StreamOutlet } from './stream-outlet.ts';
+import type { BegunStream, Present, Price, StreamOwner, StreamSink, StreamWishes } from './stream-roles.ts';
+import { goneFailure, plainFailure } from './transport-failure.ts';
 
 /** One event may be this large; an image in a delta can be. Bytes. */
 const MAX_EVENT = 16 * 1024 * 1024;
 
 /** What comes before the first content, which may be a picture, is kept back up to this. Bytes. */
 const MAX_HELD = 1024 * 1024;
-
-/** From here on, what has begun comes no further before there is a reader, who is hardly ever further away than the end of a read. Bytes. */
-const ENOUGH_HELD = 64 * 1024;
 
 const NOTHING: Output = { characters: 0, reasoning: 0 };
 
@@ -43,7 +39,7 @@ export class AnswerStream implements BegunStream, SseSink {
   readonly #wantsUsage: boolean;
   readonly #named: boolean;
   readonly #price: Price | null;
-  readonly #present: ((chunk: JsonObject) => Buffer | null) | null;
+  readonly #present: Present | null;
   readonly transcript: Transcript | null;
   readonly continuation: Continuation | null;
   readonly #passed: Output = { characters: 0, reasoning: 0 };
@@ -51,16 +47,10 @@ export class AnswerStream implements BegunStream, SseSink {
   #usageKnown: Usage | null = null;
   /** Of a relayed stream of named events: the one that was passed on last. */
   lastEvent: JsonObject | null = null;
-  #begun = false;
   #heard = false;
   /** No more events are looked at. */
   #over = false;
-  /** The reader has been told the end, or will be by `flow`. */
-  #told = false;
-  #sink: StreamSink | null = null;
-  /** Before there is a sink: what it will get. */
-  #held: HeldBack | null = new HeldBack();
-  readonly #run = new PassingRun();
+  readonly #outlet: StreamOutlet;
   /** Nobody but the reader wants to know what the events say. */
   readonly #passesUnread: boolean;
 
@@ -71,6 +61,7 @@ export class AnswerStream implements BegunStream, SseSink {
       format.kind === 'relayed' ? null : { translator: format.translator, chunks: this.#newSink() };
     this.#decoder = this.#newDecoder();
     this.#owner = owner;
+    this.#outlet = new StreamOutlet(owner);
     this.#redact = redact;
     this.#wantsUsage = wishes.wantsUsage;
     this.#named = wishes.named;
@@ -110,7 +101,7 @@ export class AnswerStream implements BegunStream, SseSink {
 
   /** How much output has gone to the client, over all choices; nothing while all is held back. */
   get passed(): Readonly<Output> {
-    return this.#sink === null ? NOTHING : this.#passed;
+    return this.#outlet.flows ? this.#passed : NOTHING;
   }
 
   /** Every choice has its finish: nothing that comes can make the answer incomplete any more. */
@@ -120,15 +111,7 @@ export class AnswerStream implements BegunStream, SseSink {
 
   /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
   flow(sink: StreamSink): void {
-    const held = this.#held;
-    this.#held = null;
-    const end = held?.end ?? null;
-    // What nobody is there to take has not passed.
-    if (end?.failure?.kind !== 'client_gone') this.#sink = sink;
-    const ready = held === null || this.#sink === null || held.writeTo(sink, this.#present);
-    if (end !== null) sink.end(end.failure);
-    else if (ready) this.#owner.resume();
-    else this.#owner.pause();
+    this.#outlet.flow(sink, this.#present);
   }
 
   /** The reader can take more. */
@@ -136,16 +119,26 @@ export class AnswerStream implements BegunStream, SseSink {
     if (!this.#over) this.#owner.resume();
   }
 
+  /** Nobody will read it. */
+  letGo(): void {
+    this.#fail(goneFailure('client_gone'));
+  }
+
+  /** Its rest may turn out to have to be asked for. */
+  get mayAskForMore(): boolean {
+    return this.#translation !== null;
+  }
+
   /** Bytes of the body. */
   push(chunk: Buffer): void {
-    this.#run.over(chunk);
+    this.#outlet.over(chunk);
     try {
       this.#decoder.push(chunk);
     } catch (error) {
       this.#break(malformed(error));
     }
-    this.#flush();
-    this.#run.over(null);
+    this.#outlet.flush();
+    this.#outlet.over(null);
   }
 
   /** The body has ended as it should, by the rules of HTTP. */
@@ -161,7 +154,7 @@ export class AnswerStream implements BegunStream, SseSink {
     } catch (error) {
       this.#break(malformed(error));
     }
-    this.#flush();
+    this.#outlet.flush();
     if (rest !== null && !this.#over) {
       this.#decoder = this.#newDecoder();
       this.#owner.again(rest);
@@ -172,20 +165,18 @@ export class AnswerStream implements BegunStream, SseSink {
   /** The try is over: complete (null), or failed. The reader is told once. */
   finish(failure: Failure | null): void {
     this.#stop();
-    if (this.#told) return;
-    this.#told = true;
-    if (this.#sink !== null) this.#sink.end(failure);
-    else if (this.#held !== null) this.#held.end = { failure };
+    this.#outlet.end(failure);
   }
 
   /** Of a relayed stream: an event that says nothing new but its text passes without a look at the rest. */
-  take(bytes: Buffer, start: number, data: number, end: number): boolean {
-    if (this.#over || !this.#begun || !this.#passesUnread || !this.#run.isOver(bytes)) return false;
-    if (this.#reader.readAlike?.(bytes, data, end) !== true) return false;
+  take(bytes: Buffer, start: number): number {
+    if (this.#over || !this.#passesUnread || !this.#outlet.begun || !this.#outlet.isOver(bytes)) return 0;
+    const end = this.#reader.readAlike?.(bytes, start) ?? 0;
+    if (end === 0) return 0;
     this.#count(this.#reader.output);
-    this.#runOn(start, end + 2);
+    this.#outlet.run(start, end);
     this.#hasPassed('content');
-    return true;
+    return end;
   }
 
   event(data: string, type: string, raw: Buffer | null): void {
@@ -245,10 +236,10 @@ export class AnswerStream implements BegunStream, SseSink {
     if (told !== null) {
       this.#count(continuation.output);
       this.transcript?.note(told);
-      if (this.#present === null) this.#write(encodeData(JSON.stringify(told)));
-      else if (this.#sink !== null) this.#writePresented(told, this.#present);
+      if (this.#present === null) this.#outlet.write(encodeData(JSON.stringify(told)));
+      else if (this.#outlet.flows) this.#writePresented(told, this.#present);
       // Whoever speaks for all of the answer must not be told what may not become a part of it.
-      else this.#held?.addChunk(told);
+      else this.#outlet.hold(told);
     }
     if (told !== null || kind === 'usage') this.#hasPassed(kind);
   }
@@ -303,15 +294,15 @@ export class AnswerStream implements BegunStream, SseSink {
 
   #hasPassed(kind: ChunkKind): void {
     if (kind === 'content') {
-      if (!this.#begun) {
-        this.#begun = true;
+      if (!this.#outlet.begun) {
+        this.#outlet.begun = true;
         this.#owner.begun();
       }
       if (this.#reader.finished) this.#owner.finished();
     } else if (kind === 'usage' && this.#reader.finished) {
       // Nothing is missing now: do not make the client wait for an end mark.
       this.#complete();
-    } else if (!this.#begun && this.#held !== null && this.#held.size > MAX_HELD) {
+    } else if (!this.#outlet.begun && this.#outlet.held > MAX_HELD) {
       this.#break('too much came before the first content');
     }
   }
@@ -325,47 +316,17 @@ export class AnswerStream implements BegunStream, SseSink {
   #pass(data: string, type: string, raw: Buffer | null): void {
     const reader = this.#reader;
     const price = reader.reportsUsage && this.#wantsUsage ? this.#price : null;
-    if (raw === null || reader.mended !== null || price !== null) {
-      this.#flush();
-      this.#write(encodeAnew({ data, type: this.#named ? type : '' }, reader, price));
-      return;
-    }
-    const start = this.#run.placeOf(raw);
-    if (start >= 0) this.#runOn(start, start + raw.length);
-    else {
-      this.#flush();
-      this.#write(raw);
-    }
-  }
-
-  #runOn(start: number, end: number): void {
-    if (this.#run.add(start, end)) return;
-    this.#flush();
-    this.#run.add(start, end);
+    if (raw !== null && reader.mended === null && price === null) this.#outlet.pass(raw);
+    else this.#outlet.write(encodeAnew({ data, type: this.#named ? type : '' }, reader, price));
   }
 
   #writeChunk(chunk: JsonObject): void {
-    this.#write(encodeChunk(chunk, this.#reader, this.#price, this.#wantsUsage));
+    this.#outlet.write(encodeChunk(chunk, this.#reader, this.#price, this.#wantsUsage));
   }
 
-  #writePresented(chunk: JsonObject | null, present: (chunk: JsonObject) => Buffer | null): void {
+  #writePresented(chunk: JsonObject | null, present: Present): void {
     const bytes = chunk === null ? null : present(chunk);
-    if (bytes !== null) this.#write(bytes);
-  }
-
-  /** Writes the run of passed events. */
-  #flush(): void {
-    const bytes = this.#run.take();
-    if (bytes !== null) this.#write(bytes);
-  }
-
-  #write(bytes: Buffer): void {
-    if (this.#sink !== null) {
-      if (!this.#sink.write(bytes)) this.#owner.pause();
-    } else if (this.#held !== null) {
-      this.#held.add(bytes);
-      if (this.#begun && this.#held.size > ENOUGH_HELD) this.#owner.pause();
-    }
+    if (bytes !== null) this.#outlet.write(bytes);
   }
 
   #complete(): void {
@@ -391,7 +352,7 @@ export class AnswerStream implements BegunStream, SseSink {
 
   #stop(): void {
     if (this.#over) return;
-    this.#flush();
+    this.#outlet.flush();
     this.#over = true;
     this.#decoder.stop();
   }

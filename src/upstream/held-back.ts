@@ -1,6 +1,6 @@
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
-import type { StreamSink } from './stream-roles.ts';
+import type { Present, StreamSink } from './stream-roles.ts';
 
 /** What is kept of a stream that has no reader yet. */
 export class HeldBack {
@@ -21,7 +21,7 @@ export class HeldBack {
   }
 
   /** Gives a reader all of it; false: that is slow. */
-  writeTo(sink: StreamSink, present: ((chunk: JsonObject) => Buffer | null) | null): boolean {
+  writeTo(sink: StreamSink, present: Present | null): boolean {
     let ready = true;
     for (const bytes of this.#bytes) ready = sink.write(bytes);
     for (const chunk of this.#chunks) {

@@ -16,6 +16,9 @@ export interface StreamSink {
 /** What this usage costs, in US dollars; null if no price is known. */
 export type Price = (usage: Usage) => number | null;
 
+/** Puts a chunk into the words of the client's dialect; null: it says nothing there. */
+export type Present = (chunk: JsonObject) => Buffer | null;
+
 /** What a stream tells the try that it belongs to. */
 export interface StreamOwner {
   /** The upstream has brought content, though none that the client lacks: it goes on with an answer of which that has the beginning. */
@@ -47,7 +50,7 @@ export interface StreamWishes {
   /** What is said as `usage.cost` to a client that wants usage; null says nothing. */
   price?: Price | null;
   /** Puts chunks into the words of the client's dialect; null: they are the client's own, or the target speaks them. */
-  present?: ((chunk: JsonObject) => Buffer | null) | null;
+  present?: Present | null;
   /** Takes note of what the client is told, so that another stream can go on from it; null: nobody will. */
   transcript?: Transcript | null;
   /** It goes on with what another stream began: only what is new in it is the client's. Null: it begins. */
@@ -72,4 +75,6 @@ export interface BegunStream {
   flow(sink: StreamSink): void;
   /** The reader can take more. */
   resume(): void;
+  /** Instead of `flow`: there will be no reader. */
+  letGo(): void;
 }

@@ -24,6 +24,10 @@ export interface WholeTelling {
 
 /** A chat completion that came whole, told as the stream that was asked for. One without a finish is broken: none is made up. */
 export function tellWhole(answer: PlainAnswer, telling: WholeTelling): AttemptEnd {
+  const { reason } = telling.cancellation;
+  // Nobody waits for it any more. What came whole is given all the same where only the process must end.
+  if (reason !== null && reason !== 'shutdown')
+    return { kind: 'failed', failure: goneFailure(reason), heldUp: false };
   if (isFinished(answer.value)) return { kind: 'stream', stream: new WholeStream(answer, telling) };
   const failure = plainFailure('broken_body', 'the whole answer ended without a finish');
   return { kind: 'failed', failure, heldUp: false };
@@ -71,9 +75,14 @@ class WholeStream implements BegunStream, CancelListener {
     if (this.#sink !== null && this.#write(false)) this.#end(null);
   }
 
+  letGo(): void {
+    this.#settle(goneFailure('client_gone'));
+    this.#end(null);
+  }
+
   cancelled(reason: CancelReason): void {
     if (this.#sink === null) {
-      this.#settle(goneFailure(reason));
+      if (reason !== 'shutdown') this.#settle(goneFailure(reason));
       return;
     }
     // Nothing is missing: a process that must end gives what it has.

@@ -230,7 +230,8 @@ describe('SseDecoder', () => {
 
 describe('a sink that takes events as their bytes', () => {
   class Taker extends Recorder {
-    readonly offered: { event: string; data: string }[] = [];
+    /** What was at hand from the beginning of each event that it was asked of. */
+    readonly offered: string[] = [];
     readonly #takes: string;
 
     constructor(takes: string) {
@@ -238,44 +239,59 @@ describe('a sink that takes events as their bytes', () => {
       this.#takes = takes;
     }
 
-    take(bytes: Buffer, start: number, data: number, end: number): boolean {
-      const text = bytes.toString('utf8', data, end);
-      this.offered.push({ event: bytes.toString('utf8', start, end + 2), data: text });
-      return text === this.#takes;
+    take(bytes: Buffer, start: number): number {
+      const rest = bytes.toString('utf8', start);
+      this.offered.push(rest);
+      const event = `data: ${this.#takes}\n\n`;
+      return rest.startsWith(event) ? start + event.length : 0;
     }
   }
 
   it('is given the others as events, in their order', () => {
     const sink = new Taker('two');
     new SseDecoder(sink, 1000).push(Buffer.from('data: one\n\ndata: two\n\ndata: three\n\n'));
-    assert.deepEqual(
-      sink.offered,
-      ['one', 'two', 'three'].map((data) => ({ event: `data: ${data}\n\n`, data })),
-    );
+    assert.deepEqual(sink.offered, [
+      'data: one\n\ndata: two\n\ndata: three\n\n',
+      'data: two\n\ndata: three\n\n',
+      'data: three\n\n',
+    ]);
     assert.deepEqual(sink.data, ['one', 'three']);
   });
 
-  it('is asked of those that came in pieces as well', () => {
+  it('is given what comes in pieces as events, and then what it takes again', () => {
     const sink = new Taker('one');
     const decoder = new SseDecoder(sink, 1000);
     for (const byte of Buffer.from('data: one\n\n')) decoder.push(Buffer.from([byte]));
-    assert.deepEqual(sink.offered, [{ event: 'data: one\n\n', data: 'one' }]);
-    assert.deepEqual(sink.data, []);
+    assert.deepEqual(sink.data, ['one']);
+    decoder.push(Buffer.from('data: one\n\ndata: o'));
+    decoder.push(Buffer.from('ne\n\ndata: one\n\n'));
+    assert.deepEqual(sink.data, ['one', 'one']);
+    assert.equal(decoder.end(), false);
   });
 
-  it('is not asked of events with other lines or line ends', () => {
+  it('is not asked of what does not begin an event with a line of data', () => {
     const sink = new Taker('one');
-    const text = 'data: one\r\n\r\nevent: a\ndata: one\n\ndata: one\ndata: one\n\ndata:one\n\n';
+    const text = 'event: a\ndata: one\n\n: data: one\n\ndata:one\n\nevent: a\r\ndata: one\r\n\r\n';
     new SseDecoder(sink, 1000).push(Buffer.from(text));
     assert.deepEqual(sink.offered, []);
-    assert.deepEqual(sink.data, ['one', 'one', 'one\none', 'one']);
+    assert.deepEqual(sink.data, ['one', 'one', 'one']);
   });
 
-  it('is not asked of one that is too large', () => {
+  it('may be asked of what turns out to have more lines, or other line ends', () => {
     const sink = new Taker('one');
-    const decoder = new SseDecoder(sink, 8);
-    assert.throws(() => decoder.push(Buffer.from('data: one\n\n')), SseOverflowError);
-    assert.deepEqual(sink.offered, []);
+    const text = 'data: one\r\n\r\ndata: one\ndata: one\n\ndata: two\n\n';
+    new SseDecoder(sink, 1000).push(Buffer.from(text));
+    assert.deepEqual(sink.data, ['one', 'one\none', 'two']);
+  });
+
+  it('has nothing held for it: what it takes is of any size', () => {
+    const sink = new Taker('one');
+    new SseDecoder(sink, 8).push(Buffer.from('data: one\n\n'));
+    assert.throws(
+      () => new SseDecoder(new Taker('two'), 8).push(Buffer.from('data: one\n\n')),
+      SseOverflowError,
+    );
+    assert.deepEqual(sink.data, []);
   });
 });
 

@@ -12,9 +12,21 @@ import {
   turns,
   usage,
 } from '../support/rig.ts';
-import { close, Gate, pauseUntil, reset, type Script, silence, stream } from '../support/upstream.ts';
+import {
+  close,
+  flush,
+  Gate,
+  head,
+  pauseUntil,
+  reset,
+  type Script,
+  silence,
+  stream,
+  write,
+} from '../support/upstream.ts';
 
 const CONTENT = [ROLE, text('Hello')];
+const WHOLE = [...CONTENT, FINISH].map((event) => `data: ${JSON.stringify(event)}\n\n`).join('');
 const WANTS_USAGE = { stream_options: { include_usage: true } };
 const INPUT_9_OUTPUT_12 = { input: 9, output: 12, cached: 0, reasoning: 0 };
 
@@ -55,6 +67,14 @@ describe('a stream with a finish', () => {
       FINISH,
       ...Array.from({ length: 17 }, () => Buffer.alloc(1024 * 1024, 'data: x')),
     ]),
+    'more than its length allows, in a packet of its own': [
+      head(200, { 'content-type': 'text/event-stream', 'content-length': String(WHOLE.length) }),
+      write(WHOLE),
+      flush,
+      write('data: more\n\n'),
+      flush,
+      close(),
+    ],
     'usage and the end of the connection': stream([...CONTENT, FINISH, usage(), close()]),
   };
   for (const [name, how] of Object.entries(ends)) {

@@ -18,9 +18,8 @@ function completion(content = LONG): JsonObject {
   return { ...head, choices: [{ index: 0, message, finish_reason: 'stop' }], usage };
 }
 
-function tell(wishes: Partial<StreamWishes> = {}, room = Infinity) {
+function begin(wishes: Partial<StreamWishes> = {}, cancellation = new Cancellation()) {
   const clock = new ManualClock(1_000);
-  const cancellation = new Cancellation();
   const overs: (Failure | null)[] = [];
   const value = completion();
   const reading = chatAnswer(1).plain(value, Buffer.from(JSON.stringify(value)), {});
@@ -32,6 +31,11 @@ function tell(wishes: Partial<StreamWishes> = {}, room = Infinity) {
     deadline: 61_000,
     over: (failure) => overs.push(failure),
   });
+  return { end, clock, cancellation, overs };
+}
+
+function tell(wishes: Partial<StreamWishes> = {}, room = Infinity, cancelled?: Cancellation) {
+  const { end, clock, cancellation, overs } = begin(wishes, cancelled);
   assert.ok(end.kind === 'stream');
   const { stream } = end;
   const written: Buffer[] = [];
@@ -126,6 +130,28 @@ describe('a whole answer that is told as a stream', () => {
     assert.deepEqual([told.written.length, told.stream.passed.characters, told.clock.pending], [0, 0, 0]);
   });
 
+  for (const reason of ['client_gone', 'superseded'] as const) {
+    it(`is not begun where nobody waits for it any more: ${reason}`, () => {
+      const cancellation = new Cancellation();
+      cancellation.cancel(reason);
+      const { end, overs, clock } = begin({}, cancellation);
+      assert.ok(end.kind === 'failed');
+      assert.equal(end.failure.kind, reason);
+      // Whoever is given the failure says so of the try.
+      assert.deepEqual([overs, clock.pending], [[], 0]);
+    });
+  }
+
+  it('is over for its try where there will be no reader', () => {
+    const told = tell();
+    told.stream.letGo();
+    told.cancellation.cancel('client_gone');
+    assert.deepEqual(
+      told.overs.map((failure) => failure?.kind),
+      ['client_gone'],
+    );
+  });
+
   it('is over for its try where another target was faster', () => {
     const told = tell();
     told.cancellation.cancel('superseded');
@@ -141,8 +167,14 @@ describe('a whole answer that is told as a stream', () => {
     const before = tell({}, 1);
     before.cancellation.cancel('shutdown');
     before.flow();
-    assert.deepEqual(before.ends, [null]);
+    assert.deepEqual([before.overs, before.ends], [[null], [null]]);
     assert.equal(readEvents(before.text()).content, LONG);
+    const cancelled = new Cancellation();
+    cancelled.cancel('shutdown');
+    const late = tell({}, 1, cancelled);
+    late.flow();
+    assert.deepEqual([late.overs, late.ends], [[null], [null]]);
+    assert.equal(readEvents(late.text()).content, LONG);
   });
 
   it('says nothing of usage to a client that did not ask', () => {

@@ -2,6 +2,12 @@ import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import { copyBytes } from '../../core/own-bytes.ts';
 import { utf8Length } from '../../core/text.ts';
 
+const BEFORE = 'data: ';
+const AFTER = '\n\n';
+
+/** The bytes at hand end within the event, which may fit. */
+export const CUT_SHORT = -1;
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -12,7 +18,7 @@ const ESCAPED = /["\\]/;
 const PROBE = '?probe?';
 
 /**
- * The bytes around the text of a chunk. Nearly all chunks of a stream have the same: one that has them, and a well-formed text between, says what
+ * The bytes around the text of a chunk, as an event of a stream. Nearly all chunks of a stream have the same: one that has them, and a well-formed text between, says what
  * the chunk said that was parsed, but for the text. OpenAI pads its chunks with as much of `obfuscation` as hides the length of the text, so
  * this may differ too.
  */
@@ -23,6 +29,8 @@ export class ChunkFrame {
   readonly #ends: readonly number[];
   /** Which of the texts is the content. */
   readonly #content: number;
+  /** How long the content is (see `utf8Length`) of the event that fitted last. */
+  length = 0;
 
   private constructor(parts: readonly string[], content: number) {
     // They last as long as the stream: a small buffer of Node's would keep 64 KiB.
@@ -44,43 +52,47 @@ export class ChunkFrame {
       parts.push(data.slice(from, start));
       from = end;
     }
-    parts.push(data.slice(from));
+    const last = data.slice(from);
+    parts.push(last);
     // Another member may have the same name and text. With other texts in them it shows whether these are the right places.
     const probe = JSON.parse(parts.join(PROBE)) as JsonObject;
     if (onlyContent(probe) !== PROBE || (padding !== null && probe['obfuscation'] !== PROBE)) return null;
+    parts[0] = BEFORE + parts[0];
+    parts[parts.length - 1] = last + AFTER;
     return new ChunkFrame(parts, places.indexOf(content));
   }
 
-  /** How long the content is (see `utf8Length`) of the chunk in these bytes; 0: it has another frame, or is not well-formed, or brings none. */
-  contentIn(bytes: Buffer, start: number, end: number): number {
+  /** Where the event that begins at `start` ends; 0: it has another frame, or is not well-formed, or brings no text. Or `CUT_SHORT`. */
+  fits(bytes: Buffer, start: number): number {
     const ends = this.#ends;
-    let content = 0;
+    this.length = 0;
     let at = start;
     for (let index = 0, part = 0; index < ends.length; index++) {
       if (index > 0) {
         const from = at;
         let plain = true;
-        for (; at < end && bytes[at] !== QUOTE; at++) {
+        for (; at < bytes.length && bytes[at] !== QUOTE; at++) {
           const byte = bytes[at] as number;
           if (byte >= 0x20 && byte < 0x80 && byte !== BACKSLASH) continue;
           plain = false;
           if (byte === BACKSLASH) at++;
         }
-        if (at >= end) return 0;
+        if (at >= bytes.length) return CUT_SHORT;
         const length = plain ? at - from : textLength(bytes, from, at);
         if (length === -1) return 0;
-        if (index - 1 === this.#content) content = length;
+        if (index - 1 === this.#content) this.length = length;
       }
       const partEnd = ends[index] as number;
       const next = at + partEnd - part;
-      if (next > end || bytes.compare(this.#bytes, part, partEnd, at, next) !== 0) return 0;
+      const there = Math.min(next, bytes.length);
+      if (bytes.compare(this.#bytes, part, part + there - at, at, there) !== 0) return 0;
+      if (there < next) return CUT_SHORT;
       at = next;
       part = partEnd;
     }
-    return at === end ? content : 0;
+    return this.length === 0 ? 0 : at;
   }
 }
-
 /** Of the text between the quotes before `start` and at `end`; -1: it is not well-formed, or has characters in it that were not UTF-8. */
 function textLength(bytes: Buffer, start: number, end: number): number {
   try {

@@ -1,7 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts';
 import type { Usage } from '../../core/usage.ts';
 import type { ChunkKind, EventReader } from '../event-reader.ts';
-import { ChunkFrame } from './chunk-frame.ts';
+import { Choices } from './choices.ts';
+import { ChunkFrame, CUT_SHORT } from './chunk-frame.ts';
 import { bringsSomething, type Output } from './output.ts';
 
 /** Hundreds of times what a model can take or give: a report of more is a mistake. */
@@ -39,8 +40,7 @@ export class ChunkReader implements EventReader {
   readonly #expected: number;
   /** Whose answer it is: of the first chunk that says so, these members. */
   #head: JsonObject | null = null;
-  readonly #unfinished = new Set<number>();
-  readonly #finished = new Set<number>();
+  readonly #choices = new Choices();
   /** Null: no tool was called yet. */
   #tools: ToolCalls | null = null;
   /** An event was damaged, so that something is missing. */
@@ -59,12 +59,12 @@ export class ChunkReader implements EventReader {
 
   /** Every choice that was asked for has its finish reason. */
   get finished(): boolean {
-    return this.#unfinished.size === 0 && this.#finished.size >= this.#expected;
+    return this.#choices.unfinished === 0 && this.#choices.finished >= this.#expected;
   }
 
   /** Every choice that has begun has its finish reason, though a host may have given fewer than were asked for. */
   get finishedAllBegun(): boolean {
-    return this.#unfinished.size === 0 && this.#finished.size > 0;
+    return this.#choices.unfinished === 0 && this.#choices.finished > 0;
   }
 
   /** A tool call has begun whose choice has not finished: a lost event would be a lost piece of its arguments. */
@@ -88,16 +88,18 @@ export class ChunkReader implements EventReader {
   }
 
   /** What a chunk does that has been read, it does not do anew when it comes again: so only its text counts. */
-  readAlike(bytes: Buffer, start: number, end: number): boolean {
-    const length = this.#frame === null ? 0 : this.#frame.contentIn(bytes, start, end);
-    if (length === 0) {
+  readAlike(bytes: Buffer, start: number): number {
+    const frame = this.#frame;
+    const end = frame === null ? 0 : frame.fits(bytes, start);
+    if (frame === null || end === 0) {
       this.#wantsFrame = this.#inVain < MOST_IN_VAIN;
-      return false;
+      return 0;
     }
+    if (end === CUT_SHORT) return 0;
     this.#inVain = 0;
     this.#forget();
-    this.output.characters = length;
-    return true;
+    this.output.characters = frame.length;
+    return end;
   }
 
   #takeFrame(data: string, chunk: JsonObject): void {
@@ -178,11 +180,9 @@ export class ChunkReader implements EventReader {
       // Some hosts write "" where there is none yet.
       if (typeof finish === 'string' && finish !== '') {
         kind = 'content';
-        this.#unfinished.delete(index);
         this.#tools?.calling.delete(index);
-        this.#finished.add(index);
-      } else if (!this.#finished.has(index)) {
-        this.#unfinished.add(index);
+        this.#choices.finish(index);
+      } else if (this.#choices.goesOn(index)) {
         if (isJsonObject(delta) && callsTool(delta)) {
           this.#tools ??= { calling: new Set(), begun: new Set() };
           this.#tools.calling.add(index);
