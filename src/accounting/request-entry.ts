@@ -4,7 +4,7 @@ import type { Spent } from '../core/usage.ts';
 
 /** All that is known of one request when it is over. */
 export interface RequestEntry {
-  /** What the client sees as `x-request-id`. */
+  /** What the client sees as `x-request-id`: letters, digits, `.`, `_` and `-`. */
   id: string;
   principal: Principal | null;
   /** The name that was asked for; null where none could be read. */

@@ -1,6 +1,6 @@
 import type { Principal } from '../auth/keyring.ts';
 import type { TryRecord } from '../core/outcome.ts';
-import { type CacheSaved, NANODOLLARS, type PartSpent, type Spent } from '../core/usage.ts';
+import { type CacheSaved, NANODOLLARS, type PartSpent, type Spent, type Usage } from '../core/usage.ts';
 import type { RequestEntry } from './request-entry.ts';
 import { millisecondsOf, numberOf, Pieces } from './text.ts';
 
@@ -20,22 +20,19 @@ export class RequestLines {
   readonly #principals = new WeakMap<Principal, string>();
   readonly #models = new Pieces((model) => `${model},"target":`);
   readonly #targets = new Pieces((target) => `${target},"status":`);
-  readonly #answeringTries = new Pieces((target) => `{"target":${target},"outcome":"ok","status":200,"ms":`);
+  readonly #answeringTries = new Pieces(answeringTry);
+  /** Of a request that its only try answered, as most are: all from the target to what the try took. */
+  readonly #answeredAtOnce = new Pieces(
+    (target) => `${target},"status":200,"outcome":"ok","stream":false,"tries":[${answeringTry(target)}`,
+  );
 
   /** With its line end. */
   of(entry: RequestEntry, { wall, ms, gatewayMs }: Times): string {
-    const { principal, model, target, status, outcome, stream, firstTokenMs, spent } = entry;
+    const { id, principal, model, firstTokenMs, spent } = entry;
     const who = principal === null ? NOBODY : this.#who(principal);
-    const how =
-      status === 200 && outcome === 'ok' && !stream
-        ? WELL
-        : `${status},"outcome":"${outcome}","stream":${stream},"tries":[`;
-    const times =
-      firstTokenMs === null
-        ? '],"first_token_ms":null,"ms":'
-        : `],"first_token_ms":${millisecondsOf(firstTokenMs)},"ms":`;
+    const first = firstTokenMs === null ? 'null' : millisecondsOf(firstTokenMs);
     const took = spent === null ? 'null,"cost_usd":null' : tookOf(spent);
-    return `{"level":30,"time":${wall},"msg":"request","id":${JSON.stringify(entry.id)}${who}${this.#models.of(model)}${this.#targets.of(target)}${how}${this.#tries(entry.tries)}${times}${millisecondsOf(ms)},"gateway_ms":${millisecondsOf(gatewayMs)},"tokens":${took}${restOf(entry)}}\n`;
+    return `{"level":30,"time":${wall},"msg":"request","id":"${id}${who}${this.#models.of(model)}${this.#how(entry)}],"first_token_ms":${first},"ms":${millisecondsOf(ms)},"gateway_ms":${millisecondsOf(gatewayMs)},"tokens":${took}${restOf(entry)}}\n`;
   }
 
   #who(principal: Principal): string {
@@ -47,36 +44,56 @@ export class RequestLines {
     return who;
   }
 
+  /** From the target to the last of the tries. */
+  #how({ target, status, outcome, stream, tries }: RequestEntry): string {
+    const first = tries[0];
+    if (status === 200 && outcome === 'ok' && !stream && tries.length === 1 && first?.target === target) {
+      if (isAnswer(first)) return `${this.#answeredAtOnce.of(target)}${millisecondsOf(first.ms)}}`;
+    }
+    return `${this.#targets.of(target)}${status},"outcome":"${outcome}","stream":${stream},"tries":[${this.#tries(tries)}`;
+  }
+
   #tries(tries: readonly TryRecord[]): string {
     let text = '';
-    for (const { target, outcome, status, ms } of tries) {
+    for (const one of tries) {
       if (text !== '') text += ',';
-      text +=
-        outcome === 'ok' && status === 200
-          ? this.#answeringTries.of(target)
-          : `{"target":${JSON.stringify(target)},"outcome":"${outcome}","status":${status},"ms":`;
+      const { target, outcome, status, ms } = one;
+      text += isAnswer(one)
+        ? this.#answeringTries.of(target)
+        : `{"target":${JSON.stringify(target)},"outcome":"${outcome}","status":${status},"ms":`;
       text += `${millisecondsOf(ms)}}`;
     }
     return text;
   }
 }
 
+/** Up to what it took. `target`: as JSON has it. */
+function answeringTry(target: string): string {
+  return `{"target":${target},"outcome":"ok","status":200,"ms":`;
+}
+
+function isAnswer({ outcome, status }: TryRecord): boolean {
+  return outcome === 'ok' && status === 200;
+}
+
 function whoIs(tenant: string | null, key: string | null): string {
-  return `,"tenant":${JSON.stringify(tenant)},"key":${JSON.stringify(key)},"model":`;
+  return `","tenant":${JSON.stringify(tenant)},"key":${JSON.stringify(key)},"model":`;
 }
 
 const NOBODY = whoIs(null, null);
 
-/** How most requests end. */
-const WELL = '200,"outcome":"ok","stream":false,"tries":[';
-
-/** `cache_write` stands there only where there were some, `estimated` where they were counted here. */
+/** `estimated` stands there only where they were counted here. */
 function tookOf({ usage, estimated, cost }: Spent): string {
-  const { input, output, cached, cacheWrite, reasoning } = usage;
-  const written = cacheWrite > 0 ? `,"cache_write":${numberOf(cacheWrite)}` : '';
   const end = estimated ? ',"estimated":true},"cost_usd":' : '},"cost_usd":';
   const dollars = cost === null ? 'null' : numberOf(cost / NANODOLLARS);
-  return `{"input":${numberOf(input)},"output":${numberOf(output)},"cached":${numberOf(cached)}${written},"reasoning":${numberOf(reasoning)}${end}${dollars}`;
+  return `{"input":${numberOf(usage.input)},"output":${numberOf(usage.output)}${partsOf(usage)}${end}${dollars}`;
+}
+
+/** What is part of the prompt and of the output. `cache_write` stands there only where there were some. */
+function partsOf({ cached, cacheWrite, reasoning }: Usage): string {
+  const written = cacheWrite > 0 ? `,"cache_write":${numberOf(cacheWrite)}` : '';
+  if (cached === 0 && reasoning === 0 && written === '') return ',"cached":0,"reasoning":0';
+  return `,"cached":${numberOf(cached)}${written},"reasoning":${numberOf(reasoning)}`;
 }
 
 /** What most requests have not: it is left out there. */

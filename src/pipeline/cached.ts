@@ -185,7 +185,7 @@ export class CacheLookups implements CancelListener {
   #keyParts(node: CachedNode<Target>, reach: Reach, scope: string): KeyParts {
     const { job, exchange, forwardHeaders } = this.#options;
     const { request, model } = job;
-    const headers = [...dialectHeaders(exchange, request.dialect)];
+    const headers = dialectHeaders(exchange, request.dialect) ?? [];
     for (const name of forwardHeaders) {
       const value = exchange.header(name);
       if (value !== undefined) headers.push(name, value);

@@ -35,20 +35,16 @@ export interface OnceContext {
   clock: Clock;
   /** Cancelled when the process takes no more requests. */
   draining: Cancellation;
-  /** Of this request. What `execute` writes there of the outcome says whether a stream came to its end. */
+  /** Of this request. What it says of the outcome when the exchange is closed tells whether a stream came to its end. */
   entry: RequestEntry;
 }
 
 /**
- * Runs `execute` once for all requests of a tenant with the same `Idempotency-Key`, whichever gateway they come to; all others are given
- * the answer that it gave to the exchange that it was handed. One that fails in a way that may be over the next time is as if it had
- * never been. Rejects with an ApiError where the client is to be told something else, and with what `execute` rejects with.
+ * Lets one of all requests of a tenant with the same `Idempotency-Key` run, whichever gateway they come to: it is to answer to the exchange that this
+ * resolves to, and to close it. All others are given the answer that was given to that one, and there is nothing left to do for them: null. One that fails in
+ * a way that may be over the next time is as if it had never been. Rejects with an ApiError where the client is to be told something else.
  */
-export async function once(
-  exchange: Exchange,
-  context: OnceContext,
-  execute: (exchange: Exchange) => Promise<void>,
-): Promise<void> {
+export async function once(exchange: Exchange, context: OnceContext): Promise<OnceExchange | null> {
   const { claims, clock, waitFor, draining, entry } = context;
   const asked = wantedBy(exchange, context);
   const wanted = asked instanceof Promise ? await asked : asked;
@@ -59,9 +55,10 @@ export async function once(
     const found = await ask(claims, wanted, elsewhere);
     switch (found.kind) {
       case 'claimed':
-        return await run(exchange, found.claim, context, execute);
+        return new OnceExchange(exchange, found.claim, context);
       case 'done':
-        return replay(exchange, found.answer, entry);
+        replay(exchange, found.answer, entry);
+        return null;
       case 'other_body': {
         const message =
           'This `Idempotency-Key` was used for another request. Take a new key for each request, and the same one only to send the same again.';
@@ -88,9 +85,12 @@ export async function once(
     if (cancellation.reason === 'client_gone') {
       entry.status = 499;
       entry.outcome = 'client_gone';
-      return;
+      return null;
     }
-    if (answer !== null) return replay(exchange, answer, entry);
+    if (answer !== null) {
+      replay(exchange, answer, entry);
+      return null;
+    }
     if (cancellation.reason !== null || draining.reason !== null) throw shuttingDown();
     if (found.over === null) elsewhere = found.until;
     wait = Math.min(POLL.last, wait * POLL.growth);
@@ -125,20 +125,29 @@ async function ask(claims: Claims, wanted: Wanted, elsewhere: number | undefined
   }
 }
 
-async function run(
-  exchange: Exchange,
-  claim: Claim,
-  { settings: { ttl, maxBody }, clock, entry }: OnceContext,
-  execute: (exchange: Exchange) => Promise<void>,
-): Promise<void> {
-  const recorded = new RecordedExchange(exchange, maxBody, clock.now());
-  let answer: KeptAnswer | null = null;
-  try {
-    await execute(recorded);
-    answer = isToBeKept(recorded, entry) ? recorded.answer() : null;
-  } finally {
-    if (answer === null) claim.free();
-    else claim.finish(answer, ttl);
+/** The exchange of the request that runs: its answer is for all who ask the same. */
+export class OnceExchange extends RecordedExchange {
+  readonly #claim: Claim;
+  readonly #ttl: number;
+  readonly #entry: RequestEntry;
+
+  constructor(inner: Exchange, claim: Claim, { settings, clock, entry }: OnceContext) {
+    super(inner, settings.maxBody, clock.now());
+    this.#claim = claim;
+    this.#ttl = settings.ttl;
+    this.#entry = entry;
+  }
+
+  /** A mistake of ours was in the way: nothing that was answered is to be given again. */
+  free(): void {
+    this.#claim.free();
+  }
+
+  /** The work has ended, whatever came of it. */
+  close(): void {
+    const answer = isToBeKept(this, this.#entry) ? this.answer() : null;
+    if (answer === null) this.#claim.free();
+    else this.#claim.finish(answer, this.#ttl);
   }
 }
 

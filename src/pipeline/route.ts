@@ -89,7 +89,8 @@ export class Router implements Walking<Target, Ended>, CallContext, Going {
     this.#live = live;
     this.#services = services;
     this.#job = job;
-    this.request = Object.assign(request, { headers: dialectHeaders(client, request.dialect) });
+    const headers = dialectHeaders(client, request.dialect);
+    this.request = headers === null ? request : Object.assign(request, { headers });
     this.passedHeaders = passedHeaders(client, forwardHeaders, request.streaming);
     this.requestId = id;
     this.startedAt = client.readAt;
@@ -209,6 +210,7 @@ export class Router implements Walking<Target, Ended>, CallContext, Going {
 
   discard(answer: Ended): void {
     if (answer.kind === 'kept') letGo(answer);
+    else if (answer.kind === 'stream') answer.stream.letGo();
   }
 
   ended(): void {

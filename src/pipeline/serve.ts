@@ -5,7 +5,7 @@ import { DIALECTS } from '../dialects/dialects.ts';
 import { authenticateAgain } from './authenticate.ts';
 import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { IDEMPOTENCY_HEADER, type OnceContext, once } from './idempotent.ts';
+import { IDEMPOTENCY_HEADER, type OnceContext, type OnceExchange, once } from './idempotent.ts';
 import type { Job } from './job.ts';
 import { isLarge, lookOverLarge, othersTurn } from './large-body.ts';
 import { type Live, type LiveModel, mayUse } from './live.ts';
@@ -17,26 +17,44 @@ import { Spending } from './spending.ts';
 /**
  * One request to a model, in whichever dialect, from its arrival to its line in the log:
  * authenticate > read > find the model > reserve > route > answer > settle.
- * Never rejects: whatever goes wrong becomes an answer, and the book is closed once.
+ * Whatever goes wrong becomes an answer, and the book is closed once. Rejects only with a mistake of ours, which has been answered as well.
  */
 export async function serve(exchange: Exchange, live: Live, services: Services): Promise<void> {
   const entry = newEntry(exchange);
   let to = exchange;
+  let kept: OnceExchange | null = null;
+  let job: Job | null = null;
+  let router: Router | null = null;
   try {
     const principal = authenticateAgain(exchange, live, services.keyring());
     entry.principal = principal;
     const large = isLarge(exchange.body);
     if (large) await lookOverLarge(exchange.body);
-    const job = read(exchange, live, services, entry, principal);
+    job = read(exchange, live, services, entry, principal);
     if (large) await othersTurn();
     if (job.request.streaming && wantsToResume(exchange))
       to = resumable(exchange, resumableContext(services, principal));
-    if (exchange.header(IDEMPOTENCY_HEADER) === undefined) await execute(to, live, services, job);
-    else await executeOnce(to, live, services, job);
+    if (exchange.header(IDEMPOTENCY_HEADER) !== undefined) {
+      kept = await once(to, onceContext(live, services, job));
+      if (kept === null) return;
+    }
+    const reserving = job.spending.reserve(job.id);
+    if (reserving !== undefined) await reserving;
+    if (large) await othersTurn();
+    router = new Router(kept ?? to, live, services, job);
+    const bringing = router.bring(await router.find());
+    if (bringing !== undefined) await bringing;
   } catch (error) {
-    refuse(to, entry, error);
-    if (!(error instanceof ApiError)) throw error;
+    const quota = job?.spending.refusedBy ?? null;
+    if (quota !== null) entry.quota = quota;
+    refuse(kept ?? to, entry, error);
+    if (error instanceof ApiError) return;
+    kept?.free();
+    throw error;
   } finally {
+    router?.end();
+    job?.spending.settle(entry.spent, entry.target, entry.tries);
+    kept?.close();
     closeResumable(to);
     services.book.close(entry);
   }
@@ -63,31 +81,6 @@ function read(
   const spender = { principal, model, asked: request.model, dialect, body: body.value };
   const spending = new Spending(spender, live, services.spending);
   return { id: services.newId(), principal, request, model, entry, spending };
-}
-
-function executeOnce(to: Exchange, live: Live, services: Services, job: Job): Promise<void> {
-  return once(to, onceContext(live, services, job), (kept) => execute(kept, live, services, job));
-}
-
-/** Reserves, routes and settles. What is refused is answered here; rejects only with a mistake of ours, which has been answered as well. */
-async function execute(exchange: Exchange, live: Live, services: Services, job: Job): Promise<void> {
-  const { entry, spending } = job;
-  let router: Router | null = null;
-  try {
-    const reserving = spending.reserve(job.id);
-    if (reserving !== undefined) await reserving;
-    if (isLarge(job.request.body.bytes)) await othersTurn();
-    router = new Router(exchange, live, services, job);
-    const bringing = router.bring(await router.find());
-    if (bringing !== undefined) await bringing;
-  } catch (error) {
-    if (spending.refusedBy !== null) entry.quota = spending.refusedBy;
-    refuse(exchange, entry, error);
-    if (!(error instanceof ApiError)) throw error;
-  } finally {
-    router?.end();
-    spending.settle(entry.spent, entry.target, entry.tries);
-  }
 }
 
 function resumableContext({ replay, detached, newId }: Services, { tenant }: Principal): ResumableContext {

@@ -191,7 +191,7 @@ export class Spending {
       if (this.#prompt !== null) {
         estimator.learn(this.#habit, this.#prompt.tokens, reported.input, this.#prompt.media);
       }
-      return { usage: reported, estimated: false, ...this.priced(target, reported) };
+      return this.#spentOn(target, reported, false);
     }
     const known = reported ?? NO_USAGE;
     const counted = estimator.outputTokens(this.#habit, passed().characters);
@@ -199,7 +199,12 @@ export class Spending {
     const output = known.output > 0 && whole ? known.output : Math.max(known.output, counted);
     const usage = { ...known, input, output };
     const estimated = input !== known.input || output !== known.output;
-    return { usage, estimated, ...this.priced(target, usage) };
+    return this.#spentOn(target, usage, estimated);
+  }
+
+  #spentOn(target: TargetSettings, usage: Usage, estimated: boolean): Spent {
+    const { cost, cacheSaved } = this.priced(target, usage);
+    return cacheSaved === undefined ? { usage, estimated, cost } : { usage, estimated, cost, cacheSaved };
   }
 
   /** Tokens of output, of which nobody but us has counted them. */
@@ -231,6 +236,7 @@ export class Spending {
     const age = this.#services.wall() - this.#standingsAt;
     for (const { trio, places } of told) {
       let least: Left | null = null;
+      let height = '';
       for (const place of places) {
         const { limit, amount } = demands[place] as Demand;
         const rule = this.#quotas.rules[place] as DimensionRule;
@@ -239,9 +245,12 @@ export class Spending {
         if (spent !== 'unknown' && rule.booking === 'reserve')
           taken += (spent === 'nothing' ? 0 : amountOf(rule, spent)) - amount;
         const left = leftAfter(limit, standing, age, taken);
-        if (least === null || left.remaining < least.remaining) least = left;
+        if (least === null || left.remaining < least.remaining) {
+          least = left;
+          height = this.#quotas.heights[place] as string;
+        }
       }
-      if (least !== null) writeTrio(into, trio, least);
+      if (least !== null) writeTrio(into, trio, height, least);
     }
   }
 
@@ -298,10 +307,11 @@ export class Spending {
     return this.#input();
   }
 
-  /** Nothing will be reserved any more: what is still to be known of the request's body is found out, and the body let go of. */
+  /** Nothing will be reserved any more, nor told of quotas: what is still to be known of the request's body is found out, and the body let go of. */
   letGoOfBody(): void {
     this.#input();
-    this.#body = {};
+    this.#body = NO_BODY;
+    this.#standings = NO_STANDINGS;
   }
 
   /** Tokens of the prompt, as estimated. */
@@ -316,6 +326,8 @@ export class Spending {
   }
 }
 
+const NO_BODY: JsonObject = {};
+const NO_STANDINGS: readonly Standing[] = [];
 const NO_USAGE: Usage = { input: 0, output: 0, cached: 0, cacheWrite: 0, reasoning: 0 };
 
 function amountOf(rule: DimensionRule, { usage, cost }: Spent): number {

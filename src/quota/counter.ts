@@ -1,4 +1,5 @@
 import { type Part, type Period, partAt } from './periods.ts';
+import type { Standing } from './store.ts';
 
 interface Booked extends Part {
   used: number;
@@ -27,14 +28,10 @@ export class Counter {
     return newest === undefined ? clock : Math.max(clock, newest.start);
   }
 
-  used(now: number): number {
+  /** `roomIn`: as `Standing` has it. */
+  standing(roomIn: number | null, now: number): Standing {
     this.#forget(now);
-    return this.#used;
-  }
-
-  reserved(now: number): number {
-    this.#forget(now);
-    return this.#reserved;
+    return { used: this.#used, reserved: this.#reserved, roomIn, resetsIn: this.#resetsIn(now) };
   }
 
   /** Used and reserved. */
@@ -85,9 +82,8 @@ export class Counter {
   }
 
   /** Until all that is taken is back: 0 = nothing is, null = time brings nothing back. Milliseconds. */
-  resetsIn(now: number): number | null {
+  #resetsIn(now: number): number | null {
     if (this.#period === null) return null;
-    this.#forget(now);
     const parts = this.#parts;
     for (let i = parts.length - 1; i >= 0; i--) {
       const { used, reserved, freeAt } = parts[i] as Booked;

@@ -40,10 +40,10 @@ export function leftAfter(
   return { max, remaining: Math.max(0, share - taken), resetsIn: resetsIn ?? 0 };
 }
 
-/** Adds them to headers that are a list: a name and its value in turn. */
-export function writeTrio(into: string[], trio: Trio, left: Left): void {
-  into.push(trio.limit, `${left.max}`, trio.remaining, `${left.remaining}`);
-  into.push(trio.reset, formatReset(left.resetsIn));
+/** Adds them to headers that are a list: a name and its value in turn. `height`: of the quota, as a header says it. */
+export function writeTrio(into: string[], trio: Trio, height: string, left: Left): void {
+  const { remaining, resetsIn } = left;
+  into.push(trio.limit, height, trio.remaining, `${remaining}`, trio.reset, formatReset(resetsIn));
 }
 
 /** `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of quotas as they stand: each trio from the quota of its kind with the least left. */
@@ -69,7 +69,9 @@ export function formatReset(ms: number): string {
   const whole = Math.ceil(ms);
   if (whole < 1000) return whole <= 0 ? '0s' : `${whole}ms`;
   const seconds = Math.ceil(whole / 1000);
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  const h = Math.floor(seconds / 3600);
+  const m = Math.floor((seconds % 3600) / 60);
+  const s = seconds % 60;
   if (h > 0) return `${h}h${m}m${s}s`;
   return m > 0 ? `${m}m${s}s` : `${s}s`;
 }

@@ -36,10 +36,14 @@ export class LimitSet {
   readonly boundsMoney: boolean;
   /** Money alone is, and no tokens: a target without a price would be free. */
   readonly needsPrices: boolean;
+  /** Of each, how high it is, as a header says it. */
+  readonly heights: readonly string[];
   /** The places in `limits` of those that are told in headers, by the trio. */
   readonly told: readonly { trio: Trio; places: readonly number[] }[];
-  /** What every request asks of those that its tokens and money are nothing to; null in the places of the others. */
-  readonly #fixed: readonly (Demand | null)[];
+  /** What a request asks of each that takes no tokens and no money: of most, what every request asks. */
+  readonly #least: readonly Demand[];
+  /** The places of the others. */
+  readonly #held: readonly number[];
 
   constructor(limits: readonly Limit[]) {
     this.limits = limits;
@@ -48,21 +52,24 @@ export class LimitSet {
     this.boundsMoney = limits.some(({ of }) => of === 'usd');
     const boundsTokens = limits.some(({ of }) => of !== 'usd' && DIMENSIONS[of].errorType === 'tokens');
     this.needsPrices = this.boundsMoney && !boundsTokens;
+    this.heights = limits.map(({ max }) => `${max}`);
     this.told = TRIOS.map((trio) => ({
       trio,
       places: [...limits.keys()].filter((place) => this.rules[place]?.header === trio.kind),
     })).filter(({ places }) => places.length > 0);
-    this.#fixed = limits.map((limit, place) => {
-      const rule = this.rules[place] as DimensionRule;
-      return rule.booking === 'reserve' ? null : { limit, amount: rule.amount(NOTHING) };
-    });
+    this.#least = limits.map((limit) => ({ limit, amount: DIMENSIONS[limit.of].amount(NOTHING) }));
+    this.#held = [...limits.keys()].filter((place) => this.rules[place]?.booking === 'reserve');
   }
 
   /** What a request that may take `most` asks of each. */
-  demands(most: Consumption): Demand[] {
-    return this.limits.map((limit, place) => {
-      return this.#fixed[place] ?? { limit, amount: (this.rules[place] as DimensionRule).amount(most) };
-    });
+  demands(most: Consumption): readonly Demand[] {
+    if (!this.reserves) return this.#least;
+    const demands = this.#least.slice();
+    for (const place of this.#held) {
+      const { limit } = demands[place] as Demand;
+      demands[place] = { limit, amount: DIMENSIONS[limit.of].amount(most) };
+    }
+    return demands;
   }
 }
 

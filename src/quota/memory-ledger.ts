@@ -40,8 +40,8 @@ export class MemoryLedger {
   readonly #daysKept: number;
   /** By day, then by tenant. */
   readonly #days = new Map<string, Map<string, Rows>>();
-  /** The day last booked on: printing dates is dear, and most requests are of the same one. */
-  #last = { number: Number.NaN, day: '' };
+  /** The day last booked on, and its tenants: printing dates is dear, and most requests are of the same one. */
+  #last = { number: Number.NaN, day: '', tenants: new Map<string, Rows>() };
   /** The newest day on which old ones were dropped, counted since 1970. */
   #droppedOn = Number.NEGATIVE_INFINITY;
 
@@ -54,13 +54,8 @@ export class MemoryLedger {
     this.#dropOld(now);
     const number = Math.floor(at / DAY);
     if (entries.length === 0 || number < this.#droppedOn - this.#daysKept) return;
-    if (number !== this.#last.number) this.#last = { number, day: dayOf(at) };
-    const { day } = this.#last;
-    let tenants = this.#days.get(day);
-    if (tenants === undefined) {
-      tenants = new Map();
-      this.#days.set(day, tenants);
-    }
+    if (number !== this.#last.number) this.#last = { number, ...this.#dayAt(at) };
+    const { day, tenants } = this.#last;
     let rows = tenants.get(tenant);
     if (rows === undefined) {
       rows = new Rows();
@@ -72,6 +67,16 @@ export class MemoryLedger {
       if (row !== undefined) addSums(row.sums, sums);
       else rows.add({ day, tenant, key, model, target, sums: { ...sums } });
     }
+  }
+
+  #dayAt(at: number): { day: string; tenants: Map<string, Rows> } {
+    const day = dayOf(at);
+    let tenants = this.#days.get(day);
+    if (tenants === undefined) {
+      tenants = new Map();
+      this.#days.set(day, tenants);
+    }
+    return { day, tenants };
   }
 
   /** Copies of the rows of these days, of one tenant or of all. */

@@ -85,7 +85,7 @@ export class MemoryStore implements QuotaStore {
     const now = this.#wall();
     return limits.map(({ id, per }) => {
       const counter = counters?.get(id) ?? new Counter(per);
-      return standingOf(counter, 0, counter.timeAt(now));
+      return counter.standing(0, counter.timeAt(now));
     });
   }
 
@@ -181,15 +181,6 @@ function allOf(counters: readonly Counter[], now: number, refused: readonly Dema
   return counters.map((counter, place) => {
     const demand = refused[place];
     const roomIn = demand === undefined ? 0 : counter.roomIn(demand.amount, demand.limit.max, now);
-    return standingOf(counter, roomIn, now);
+    return counter.standing(roomIn, now);
   });
-}
-
-function standingOf(counter: Counter, roomIn: number | null, now: number): Standing {
-  return {
-    used: counter.used(now),
-    reserved: counter.reserved(now),
-    roomIn,
-    resetsIn: counter.resetsIn(now),
-  };
 }

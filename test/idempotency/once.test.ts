@@ -6,7 +6,7 @@ import { Cancellation } from '../../src/core/cancellation.ts';
 import { ApiError } from '../../src/core/errors.ts';
 import type { Exchange, Headers, ResponseStream } from '../../src/pipeline/exchange.ts';
 import { keptHeaders } from '../../src/pipeline/header-list.ts';
-import { once } from '../../src/pipeline/idempotent.ts';
+import { type OnceContext, once } from '../../src/pipeline/idempotent.ts';
 import type { Dialect } from '../../src/providers/adapter.ts';
 import type { Claimed, Claims } from '../../src/replay/claims.ts';
 import { MemoryClaims } from '../../src/replay/memory-claims.ts';
@@ -88,11 +88,26 @@ function newEntry(): RequestEntry {
   };
 }
 
+type Execute = (exchange: Exchange, entry: RequestEntry) => Promise<void> | void;
+
 function stage({ maxBody = 1000, ttl = 60_000, claims: given = null as Claims | null } = {}) {
   const clock = new ManualClock(1000);
   const claims = given ?? new MemoryClaims({ clock, maxBytes: 1_000_000 });
   const draining = new Cancellation();
   let runs = 0;
+  const run = async (client: Client, context: OnceContext, execute: Execute) => {
+    const exchange = await once(client, context);
+    if (exchange === null) return;
+    runs++;
+    try {
+      await execute(exchange, context.entry);
+    } catch (error) {
+      exchange.free();
+      throw error;
+    } finally {
+      exchange.close();
+    }
+  };
   return {
     clock,
     claims,
@@ -102,7 +117,7 @@ function stage({ maxBody = 1000, ttl = 60_000, claims: given = null as Claims | 
     },
     /** One request; `execute` is what the pipeline does with it. */
     ask(
-      execute: (exchange: Exchange, entry: RequestEntry) => Promise<void> | void,
+      execute: Execute,
       {
         tenant = 'acme',
         waitFor = 10_000,
@@ -116,11 +131,7 @@ function stage({ maxBody = 1000, ttl = 60_000, claims: given = null as Claims | 
       const entry = newEntry();
       const settings = { ttl, maxBody, encryptionKey: null };
       const context = { tenant, claims, settings, waitFor, clock, draining, entry };
-      const over = once(client, context, async (exchange) => {
-        runs++;
-        await execute(exchange, entry);
-      });
-      return { client, entry, over };
+      return { client, entry, over: run(client, context, execute) };
     },
   };
 }

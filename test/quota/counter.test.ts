@@ -7,9 +7,9 @@ describe('a counter', () => {
   it('forgets what no longer counts, whichever question comes first', () => {
     for (const ask of [
       (counter: Counter) => counter.total(1_200),
-      (counter: Counter) => counter.used(1_200),
-      (counter: Counter) => counter.reserved(1_200),
-      (counter: Counter) => counter.resetsIn(1_200),
+      (counter: Counter) => counter.standing(0, 1_200).used,
+      (counter: Counter) => counter.standing(0, 1_200).reserved,
+      (counter: Counter) => counter.standing(0, 1_200).resetsIn,
       (counter: Counter) => counter.roomIn(10, 10, 1_200),
     ]) {
       const counter = new Counter('second');
@@ -42,6 +42,6 @@ describe('a counter', () => {
     counter.release(5, 0);
     counter.charge(7, 0);
     assert.equal(counter.total(63_000), 0);
-    assert.equal(counter.resetsIn(63_000), 0);
+    assert.equal(counter.standing(0, 63_000).resetsIn, 0);
   });
 });
