@@ -21,13 +21,19 @@ export interface OpenLoopResult {
   latenessP99: number;
 }
 
-export function openLoop(asked: Asked, rate: number, seconds: number): Promise<OpenLoopResult> {
+/** `connections`: so many at least, used in turn, so that processes that share them out have equal parts. */
+export function openLoop(
+  asked: Asked,
+  rate: number,
+  seconds: number,
+  connections = 0,
+): Promise<OpenLoopResult> {
   const request = requestBytes(asked);
   const port = Number(new URL(asked.url).port);
   const total = Math.floor(rate * seconds);
   const untimed = Math.floor((rate * WARM_UP_MS) / 1000);
-  const idle: Connection[] = [];
-  const all = new Set<Connection>();
+  const idle = Array.from({ length: connections }, () => new Connection(port));
+  const all = new Set<Connection>(idle);
   const latencies: number[] = [];
   const firstContent: number[] = [];
   const lateness: number[] = [];
@@ -41,7 +47,7 @@ export function openLoop(asked: Asked, rate: number, seconds: number): Promise<O
       finished++;
       return;
     }
-    const connection = idle.pop() ?? new Connection(port);
+    const connection = idle.shift() ?? new Connection(port);
     all.add(connection);
     const timed = sent > untimed;
     const sentAt = performance.now();

@@ -67,7 +67,7 @@ function readProfile(text: string, directory: string): Options['profile'] {
   const [name = '', partName = ''] = text.split(':');
   const row = rowOf(name);
   const part = PARTS.find((one) => one.name === partName)?.name;
-  if (row === undefined || part === undefined || part === 'open')
+  if (row === undefined || part === undefined || part === 'open' || part === 'start')
     throw new Error(`--profile: expected ROW:PART, such as spillway:plain, found ${text}`);
   return { row, part, directory };
 }

@@ -2,7 +2,16 @@
 import { conversation, type Dialect, question } from './loads.ts';
 import type { Figure } from './results.ts';
 
-export type PartName = 'plain' | 'stream' | 'body-100k' | 'body-1m' | 'latency' | 'paced' | 'open';
+export type PartName =
+  | 'plain'
+  | 'processes'
+  | 'stream'
+  | 'body-100k'
+  | 'body-1m'
+  | 'latency'
+  | 'paced'
+  | 'open'
+  | 'start';
 
 /** `value`: as it is. `ratio`: to the part's yardstick. `variant`: to the row that it is a variant of. `added`: beyond the upstream alone. */
 export type Comparison = 'value' | 'ratio' | 'variant' | 'added';
@@ -13,11 +22,14 @@ export interface Column {
   as: Comparison;
 }
 
-/** Rounds, seconds of each, and seconds of load before the first that do not count. */
+/** Rounds, and seconds of each. Before the first one, seconds that do not count: see `measure/warm-up.ts`. */
 export interface Extent {
   rounds: number;
   seconds: number;
+  /** Of short requests or streams, as the part has them, as fast as they are answered. Whole seconds: wrk takes no others. */
   warmUp: number;
+  /** Afterwards of the part's own load, where that is another one. */
+  settle: number;
 }
 
 export interface Part {
@@ -28,7 +40,7 @@ export interface Part {
   columns: readonly Column[];
   full: Extent;
   quick: Extent;
-  how: Closed | { kind: 'latency' | 'paced' | 'open' };
+  how: Closed | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
 }
 
 /** A number of connections, each asking again when it has its answer. */
@@ -63,8 +75,8 @@ function bodies(name: PartName, title: string, bytes: number, connections: numbe
     title: `${title}, an answer of 700 bytes, ${connections} at a time`,
     yardstick: 'fastify',
     columns: closedColumns('request', 'fastify'),
-    full: { rounds: 7, seconds: 2, warmUp: 3 },
-    quick: { rounds: 3, seconds: 1, warmUp: 1 },
+    full: { rounds: 7, seconds: 2, warmUp: 4, settle: 3 },
+    quick: { rounds: 3, seconds: 1, warmUp: 1, settle: 1 },
     how: { kind: 'closed', streamed: false, connections, body: () => conversation(bytes) },
   };
 }
@@ -75,17 +87,35 @@ export const PARTS: readonly Part[] = [
     title: 'Plain: a request of 240 bytes, an answer of 700, 32 at a time',
     yardstick: 'fastify',
     columns: closedColumns('request', 'fastify'),
-    full: { rounds: 10, seconds: 1, warmUp: 4 },
-    quick: { rounds: 3, seconds: 1, warmUp: 2 },
+    full: { rounds: 10, seconds: 1, warmUp: 4, settle: 0 },
+    quick: { rounds: 3, seconds: 1, warmUp: 2, settle: 0 },
     how: { kind: 'closed', streamed: false, connections: 32, body: (dialect) => question(dialect) },
+  },
+  {
+    name: 'processes',
+    title:
+      'One process and two, each with the same load: 32 plain requests at a time for each process, then 1,000 a second for each; “of two” is with another gateway beside a row of one process',
+    yardstick: 'fastify',
+    columns: [
+      { title: 'CPU µs a request', figure: 'cpu', as: 'value' },
+      { title: 'to the row it varies', figure: 'cpu', as: 'variant' },
+      { title: 'of two: CPU µs', figure: 'cpuOfTwo', as: 'value' },
+      { title: 'to the row it varies', figure: 'cpuOfTwo', as: 'variant' },
+      { title: 'at 1,000 a second: CPU µs', figure: 'cpuSteady', as: 'value' },
+      { title: 'to the row it varies', figure: 'cpuSteady', as: 'variant' },
+      { title: 'requests/s', figure: 'perSecond', as: 'value' },
+    ],
+    full: { rounds: 7, seconds: 1, warmUp: 4, settle: 1 },
+    quick: { rounds: 3, seconds: 1, warmUp: 2, settle: 1 },
+    how: { kind: 'processes' },
   },
   {
     name: 'stream',
     title: 'Stream: 98 pieces of content, as fast as they are taken, 32 at a time',
     yardstick: 'http',
     columns: closedColumns('stream', 'http'),
-    full: { rounds: 10, seconds: 1, warmUp: 4 },
-    quick: { rounds: 3, seconds: 1, warmUp: 1 },
+    full: { rounds: 10, seconds: 1, warmUp: 4, settle: 0 },
+    quick: { rounds: 3, seconds: 1, warmUp: 1, settle: 0 },
     how: {
       kind: 'closed',
       streamed: true,
@@ -107,8 +137,8 @@ export const PARTS: readonly Part[] = [
       { title: 'median, whole', figure: 'p50', as: 'value' },
       { title: 'p99, whole', figure: 'p99', as: 'value' },
     ],
-    full: { rounds: 5, seconds: 3, warmUp: 2 },
-    quick: { rounds: 2, seconds: 1, warmUp: 0.4 },
+    full: { rounds: 5, seconds: 3, warmUp: 4, settle: 2 },
+    quick: { rounds: 2, seconds: 1, warmUp: 1, settle: 0.4 },
     how: { kind: 'latency' },
   },
   {
@@ -122,8 +152,8 @@ export const PARTS: readonly Part[] = [
       { title: 'p99', figure: 'first99', as: 'added' },
       { title: 'median, whole', figure: 'first50', as: 'value' },
     ],
-    full: { rounds: 5, seconds: 3, warmUp: 2 },
-    quick: { rounds: 2, seconds: 1, warmUp: 0.4 },
+    full: { rounds: 5, seconds: 3, warmUp: 4, settle: 2 },
+    quick: { rounds: 2, seconds: 1, warmUp: 1, settle: 0.4 },
     how: { kind: 'paced' },
   },
   {
@@ -139,9 +169,26 @@ export const PARTS: readonly Part[] = [
       { title: 'to `http`', figure: 'streamHeap', as: 'ratio' },
       { title: 'KB of it left when all have gone', figure: 'left', as: 'value' },
     ],
-    full: { rounds: 3, seconds: 8, warmUp: 0 },
-    quick: { rounds: 1, seconds: 3, warmUp: 0 },
+    full: { rounds: 3, seconds: 8, warmUp: 2, settle: 0 },
+    quick: { rounds: 1, seconds: 3, warmUp: 2, settle: 0 },
     how: { kind: 'open' },
+  },
+  {
+    name: 'start',
+    title:
+      'Start: from the start of the process until it says that it listens; “kept” is with what Node compiled at the start before',
+    yardstick: 'fastify',
+    columns: [
+      { title: 'ms', figure: 'ready', as: 'value' },
+      { title: 'to `fastify`', figure: 'ready', as: 'ratio' },
+      { title: 'CPU ms', figure: 'readyCpu', as: 'value' },
+      { title: 'kept: ms', figure: 'readyKept', as: 'value' },
+      { title: 'to `fastify`', figure: 'readyKept', as: 'ratio' },
+      { title: 'kept: CPU ms', figure: 'readyCpuKept', as: 'value' },
+    ],
+    full: { rounds: 7, seconds: 0, warmUp: 0, settle: 0 },
+    quick: { rounds: 2, seconds: 0, warmUp: 0, settle: 0 },
+    how: { kind: 'start' },
   },
 ];
 

@@ -8,6 +8,8 @@ import { dirname } from 'node:path';
 /** Ticks a second that /proc counts CPU in: 100 on every Linux that Node runs on. */
 const TICKS = 100;
 const START_TIMEOUT_MS = 20_000;
+/** Finer than what one start differs from the next by. */
+const LOOK_EVERY_MS = 5;
 
 export interface Program {
   command: string;
@@ -47,6 +49,8 @@ export class Running {
   readonly #logFile: string;
   /** Not another program. */
   readonly isNode: boolean;
+  readonly #startedAt = performance.now();
+  #readyAfter = Number.NaN;
 
   constructor(program: Program) {
     if (over) throw new Error('the bench is over');
@@ -67,6 +71,11 @@ export class Running {
     return readFileSync(this.#logFile, 'utf8');
   }
 
+  /** From its start until `ready` found what it looked for. */
+  get readyAfterMs(): number {
+    return this.#readyAfter;
+  }
+
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
   }
@@ -80,12 +89,15 @@ export class Running {
     const giveUp = performance.now() + START_TIMEOUT_MS;
     for (;;) {
       const found = await look();
-      if (found !== undefined) return found;
+      if (found !== undefined) {
+        this.#readyAfter = performance.now() - this.#startedAt;
+        return found;
+      }
       if (this.ended) {
         throw new Error(`it ended at once: ${firstLines(this.log)}`);
       }
       if (performance.now() > giveUp) throw new Error(`it did not get ready: ${firstLines(this.log)}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
   }
 

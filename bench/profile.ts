@@ -7,13 +7,15 @@ import { question } from './loads.ts';
 import { wrongWith } from './measure/check.ts';
 import { LATENCY_RATE, PACED, PACED_RATE } from './measure/open-loop.ts';
 import { asked } from './measure/plan.ts';
+import { warmUp } from './measure/warm-up.ts';
 import { openLoop } from './open-loop.ts';
 import type { Part } from './parts.ts';
 import type { Row } from './rows.ts';
 import type { Stage } from './stage.ts';
 import type { Started } from './start/start.ts';
 
-const WARM_UP_SECONDS = 4;
+/** Under the load itself, once it is warm. */
+const SETTLE_SECONDS = 2;
 const SECONDS = 8;
 const INTERVAL_MICROS = 200;
 /** A profile is written when the process ends, which takes a while. */
@@ -34,7 +36,8 @@ export async function profile(
   const load = loadOf(row, started, part, scratch);
   const wrong = await wrongWith(load.asked, row.dialect, load.streamed);
   if (wrong !== null) throw new Error(`${row.name} cannot be profiled, ${wrong}`);
-  await load.run(WARM_UP_SECONDS);
+  await warmUp({ load: chooseLoader(scratch).load, quick: false }, part, row, started);
+  await load.run(SETTLE_SECONDS);
   const from = monotonicMicros();
   await load.run(SECONDS);
   const to = monotonicMicros();

@@ -18,19 +18,21 @@ export interface Row {
   parts: readonly PartName[];
   /** Those of them that --quick has time for. */
   quick: readonly PartName[];
+  /** That answer. */
+  processes: number;
   start: Start;
 }
 
 const ALL = PARTS.map(({ name }) => name);
 
 function relay(name: 'http' | 'fastify', title: string, quick: readonly PartName[]): Row {
-  return { name, title, dialect: 'chat', parts: ALL, quick, start: startRelay(name) };
+  return { name, title, dialect: 'chat', parts: ALL, quick, processes: 1, start: startRelay(name) };
 }
 
-function spillway(row: Omit<Row, 'dialect' | 'start'> & Variant & { dialect?: Dialect }): Row {
+function spillway(row: Omit<Row, 'dialect' | 'processes' | 'start'> & Variant & { dialect?: Dialect }): Row {
   const { name, title, dialect = 'chat', varies, parts, quick, ...variant } = row;
-  const start = startSpillway(variant);
-  return { name, title, dialect, parts, quick, start, ...(varies === undefined ? {} : { varies }) };
+  const started = { processes: variant.workers ?? 1, start: startSpillway(variant) };
+  return { name, title, dialect, parts, quick, ...started, ...(varies === undefined ? {} : { varies }) };
 }
 
 export const ROWS: readonly Row[] = [
@@ -40,6 +42,7 @@ export const ROWS: readonly Row[] = [
     dialect: 'chat',
     parts: ['plain', 'stream', 'latency', 'open'],
     quick: [],
+    processes: 1,
     start: startNginx,
   },
   relay('http', 'node:http + undici stream(), nothing else', ['plain', 'stream', 'body-1m', 'paced', 'open']),
@@ -48,14 +51,16 @@ export const ROWS: readonly Row[] = [
     'stream',
     'body-1m',
     'latency',
+    'start',
   ]),
   {
     name: 'fastify-workers',
     title: 'the Fastify relay in two processes',
     dialect: 'chat',
     varies: 'fastify',
-    parts: ['plain'],
+    parts: ['plain', 'processes'],
     quick: [],
+    processes: 2,
     start: startRelay('fastify-two'),
   },
   {
@@ -64,13 +69,14 @@ export const ROWS: readonly Row[] = [
     dialect: 'chat',
     parts: ['plain', 'stream', 'body-100k', 'latency', 'paced'],
     quick: [],
+    processes: 1,
     start: startPortkey,
   },
   spillway({
     name: 'auth',
     title: 'Spillway, keys and no quotas',
     varies: 'spillway',
-    parts: ['plain'],
+    parts: ['plain', 'processes'],
     quick: [],
     quotas: false,
   }),
@@ -78,13 +84,13 @@ export const ROWS: readonly Row[] = [
     name: 'spillway',
     title: 'Spillway, everything on, two quotas',
     parts: ALL,
-    quick: ['plain', 'stream', 'body-1m', 'latency', 'paced', 'open'],
+    quick: ['plain', 'stream', 'body-1m', 'latency', 'paced', 'open', 'start'],
   }),
   spillway({
     name: 'redis',
     title: 'the same, counted in Redis',
     varies: 'spillway',
-    parts: ['plain', 'stream', 'latency'],
+    parts: ['plain', 'processes', 'stream', 'latency'],
     quick: ['plain'],
     redis: true,
   }),
@@ -108,7 +114,7 @@ export const ROWS: readonly Row[] = [
     name: 'workers',
     title: 'with two workers, keys and no quotas',
     varies: 'auth',
-    parts: ['plain'],
+    parts: ['plain', 'processes'],
     quick: [],
     workers: 2,
     quotas: false,
@@ -117,7 +123,7 @@ export const ROWS: readonly Row[] = [
     name: 'workers-redis',
     title: 'with two workers, counted in Redis',
     varies: 'redis',
-    parts: ['plain', 'stream'],
+    parts: ['plain', 'processes', 'stream'],
     quick: [],
     workers: 2,
     redis: true,

@@ -7,6 +7,8 @@ import { closedEntrants } from './measure/closed.ts';
 import { openLoopEntrants } from './measure/open-loop.ts';
 import { openStreamEntrants } from './measure/open-streams.ts';
 import { type Entrant, extentOf, inTurn, type Plan } from './measure/plan.ts';
+import { processEntrants } from './measure/processes.ts';
+import { startEntrants } from './measure/start.ts';
 import { chosen, HELP, type Options, readOptions } from './options.ts';
 import { type Part, partOf } from './parts.ts';
 import { profile } from './profile.ts';
@@ -96,17 +98,13 @@ async function run({ upstream, scratch }: Stage, { quick, only }: Options): Prom
     quick,
   });
   const impossible = new Set<string>();
-  let running = new Map<string, Started>();
-  for (const [index, { part, rows }] of parts.entries()) {
-    const needed = part.how.kind === 'open' ? [] : rows;
-    await startThose(plan, needed, running, impossible);
-    plan.started = new Map([...running].filter(([name]) => needed.some((row) => row.name === name)));
+  for (const { part, rows } of parts) {
+    const startThemselves = part.how.kind === 'open' || part.how.kind === 'start';
+    const running = startThemselves ? [] : await startAll(plan, rows, impossible);
+    plan.started = new Map(running);
     results.measured.push(...(await inTurn(plan, part, await entrantsOf(plan, part, rows))));
-    // One that nobody asks anything wakes up all the same now and then: none runs longer than it is needed.
-    running = await stopOthers(
-      running,
-      parts.slice(index + 1).flatMap((one) => one.rows),
-    );
+    // What a process has been through before would show in its figures: none is there for two parts.
+    await Promise.all(running.map(([, started]) => started.stop()));
   }
   return results;
 }
@@ -119,47 +117,37 @@ function stepsOf(parts: readonly { part: Part; rows: readonly Row[] }[], quick: 
   );
 }
 
-async function startThose(
+/** By name, in the order of the rows. */
+async function startAll(
   { direct: upstream, scratch, progress }: Plan,
   rows: readonly Row[],
-  running: Map<string, Started>,
   impossible: Set<string>,
-): Promise<void> {
+): Promise<[string, Started][]> {
+  const started: [string, Started][] = [];
   for (const row of rows) {
     const { name } = row;
-    if (running.get(name)?.running.ended === false || impossible.has(name)) continue;
+    if (impossible.has(name)) continue;
     try {
-      running.set(name, await row.start({ upstream, scratch, label: name, node: [], env: {} }));
+      started.push([name, await row.start({ upstream, scratch, label: name, node: [], env: {} })]);
     } catch (error) {
       impossible.add(name);
       progress.say(`${name}: skipped, ${(error as Error).message}`);
     }
   }
-}
-
-/** Leaves those that are still to be measured. */
-async function stopOthers(
-  running: Map<string, Started>,
-  needed: readonly Row[],
-): Promise<Map<string, Started>> {
-  const left = new Map<string, Started>();
-  for (const [name, started] of running) {
-    if (needed.some((row) => row.name === name)) left.set(name, started);
-    else await started.stop();
-  }
-  return left;
+  return started;
 }
 
 function entrantsOf(plan: Plan, part: Part, rows: readonly Row[]): Promise<Entrant[]> | Entrant[] {
+  const names = rows.map(({ name }) => name);
   switch (part.how.kind) {
     case 'closed':
       return closedEntrants(plan, part, part.how);
+    case 'processes':
+      return processEntrants(plan, part);
     case 'open':
-      return openStreamEntrants(
-        plan,
-        part,
-        rows.map(({ name }) => name),
-      );
+      return openStreamEntrants(plan, part, names);
+    case 'start':
+      return startEntrants(plan, names);
     default:
       return openLoopEntrants(plan, part, part.how.kind);
   }

@@ -5,6 +5,7 @@ import { type Row, rowOf } from '../rows.ts';
 import type { Started } from '../start/start.ts';
 import { wrongWith } from './check.ts';
 import { asked, type Entrant, extentOf, type Plan } from './plan.ts';
+import { warmUp } from './warm-up.ts';
 
 export async function closedEntrants(plan: Plan, part: Part, how: Closed): Promise<Entrant[]> {
   const entrants: Entrant[] = [];
@@ -20,11 +21,14 @@ export async function closedEntrants(plan: Plan, part: Part, how: Closed): Promi
 
 function closedEntrant(plan: Plan, part: Part, how: Closed, row: Row, started: Started): Entrant {
   const { running } = started;
-  const { seconds, warmUp } = extentOf(part, plan.quick);
+  const { seconds, settle } = extentOf(part, plan.quick);
   const question = asked(row, started, how.streamed, how.body(row.dialect));
   return {
     row: row.name,
-    warmUp: async () => void (await plan.load(question, how.connections, warmUp)),
+    async warmUp() {
+      await warmUp(plan, part, row, started);
+      if (settle > 0) await plan.load(question, how.connections, settle);
+    },
     async measure() {
       const before = running.usage();
       const result = await plan.load(question, how.connections, seconds);

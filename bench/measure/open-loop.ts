@@ -1,4 +1,5 @@
 /** What a request, or the first content of a stream, waits for at a fixed rate. */
+import type { Asked } from '../client.ts';
 import { question } from '../loads.ts';
 import { openLoop } from '../open-loop.ts';
 import type { Part } from '../parts.ts';
@@ -9,6 +10,7 @@ import { quantile } from '../statistics.ts';
 import { wrongWith } from './check.ts';
 import { perRequest } from './closed.ts';
 import { asked, askedDirectly, type Entrant, extentOf, type Plan } from './plan.ts';
+import { warmUp, warmUpDirectly } from './warm-up.ts';
 
 export const LATENCY_RATE = 1000;
 export const PACED_RATE = 50;
@@ -24,7 +26,12 @@ export async function openLoopEntrants(
   kind: 'latency' | 'paced',
 ): Promise<Entrant[]> {
   const entrantOf = kind === 'latency' ? latencyEntrant : pacedEntrant;
-  const entrants = [entrantOf(plan, part, DIRECT, askedDirectly(plan, bodyFor(kind)))];
+  const direct = {
+    row: DIRECT,
+    wanted: askedDirectly(plan, bodyFor(kind)),
+    warm: () => warmUpDirectly(plan, part),
+  };
+  const entrants = [entrantOf(plan, part, direct)];
   for (const [name, started] of plan.started) {
     const row = rowOf(name) as Row;
     const wanted = asked(row, started, kind === 'paced', bodyFor(kind));
@@ -32,7 +39,8 @@ export async function openLoopEntrants(
       row.dialect === 'chat'
         ? await wrongWith(wanted, row.dialect, kind === 'paced')
         : 'its clients do not speak chat';
-    if (wrong === null) entrants.push(entrantOf(plan, part, name, wanted, started));
+    const warm = () => warmUp(plan, part, row, started);
+    if (wrong === null) entrants.push(entrantOf(plan, part, { row: name, wanted, warm, started }));
     else plan.progress.say(`${part.name}: ${name} left out, ${wrong}`);
   }
   return entrants;
@@ -42,11 +50,22 @@ function bodyFor(kind: 'latency' | 'paced'): Buffer {
   return kind === 'latency' ? PLAIN : PACED;
 }
 
-function latencyEntrant(plan: Plan, part: Part, row: string, wanted: ReturnType<typeof asked>): Entrant {
-  const { seconds, warmUp } = extentOf(part, plan.quick);
+interface Asker {
+  row: string;
+  wanted: Asked;
+  warm(): Promise<void>;
+  /** Absent for the upstream, which is not measured. */
+  started?: Started;
+}
+
+function latencyEntrant(plan: Plan, part: Part, { row, wanted, warm }: Asker): Entrant {
+  const { seconds, settle } = extentOf(part, plan.quick);
   return {
     row,
-    warmUp: async () => void (await openLoop(wanted, LATENCY_RATE, warmUp)),
+    async warmUp() {
+      await warm();
+      await openLoop(wanted, LATENCY_RATE, settle);
+    },
     async measure() {
       const { latencies, failed, latenessP99 } = await openLoop(wanted, LATENCY_RATE, seconds);
       const p50 = quantile(latencies, 0.5);
@@ -59,17 +78,14 @@ function latencyEntrant(plan: Plan, part: Part, row: string, wanted: ReturnType<
   };
 }
 
-function pacedEntrant(
-  plan: Plan,
-  part: Part,
-  row: string,
-  wanted: ReturnType<typeof asked>,
-  started?: Started,
-): Entrant {
-  const { seconds, warmUp } = extentOf(part, plan.quick);
+function pacedEntrant(plan: Plan, part: Part, { row, wanted, warm, started }: Asker): Entrant {
+  const { seconds, settle } = extentOf(part, plan.quick);
   return {
     row,
-    warmUp: async () => void (await openLoop(wanted, PACED_RATE, warmUp)),
+    async warmUp() {
+      await warm();
+      await openLoop(wanted, PACED_RATE, settle);
+    },
     async measure() {
       const before = started?.running.usage();
       const { firstContent, failed } = await openLoop(wanted, PACED_RATE, seconds);

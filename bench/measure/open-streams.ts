@@ -12,6 +12,7 @@ import { type Row, rowOf } from '../rows.ts';
 import type { Started } from '../start/start.ts';
 import { wrongWith } from './check.ts';
 import { asked, type Entrant, extentOf, type Plan, type Sample } from './plan.ts';
+import { warmUp } from './warm-up.ts';
 
 const STREAMS = 5000;
 const QUICK_STREAMS = 1000;
@@ -52,7 +53,7 @@ async function oneRound(plan: Plan, part: Part, row: Row, round: number): Promis
     if (wrong !== null) throw new Error(wrong);
     if (row.dialect !== 'chat') throw new Error('its clients do not speak chat');
     const memory = () => memoryAfterCollection(started.running, join(plan.scratch, `${label}.memory`));
-    await plan.load(asked(row, started, true, SHORT), 32, 2);
+    await warmUp(plan, part, row, started);
     return await holding(plan, part, row, started, memory);
   } finally {
     await started.stop();

@@ -32,6 +32,8 @@ export interface Entrant {
   row: string;
   warmUp(): Promise<void>;
   measure(): Promise<Sample>;
+  /** After the last round: ends what it started for itself. */
+  end?(): Promise<void>;
 }
 
 export function extentOf(part: Part, quick: boolean): Extent {
@@ -70,6 +72,7 @@ export async function inTurn(plan: Plan, part: Part, entrants: readonly Entrant[
       });
     }
   }
+  await Promise.all(entrants.map((entrant) => entrant.end?.()));
   return entrants.flatMap(({ row }) => found.get(row) ?? []);
 }
 
