@@ -11,7 +11,7 @@ import type { PrimaryOptions } from './workers/primary.ts';
 /** Exit status; the others are in `app/exits.ts`. */
 const WRONG_USAGE = 2;
 
-/** Whoever reads the log has so long to take its last lines. Milliseconds. */
+/** Whoever reads the log has so long to take its last lines; then the process ends hard. Milliseconds. */
 const LAST_LINES = 1000;
 
 const USAGE = `usage: node src/main.ts [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT]`;
@@ -77,22 +77,27 @@ async function main(): Promise<void> {
       : await several({ count, config, findings, ...surroundings });
 
   let stopping = false;
+  let status = 0;
+  const exit = async () => {
+    const late = new Promise<boolean>((resolve) => systemClock.schedule(LAST_LINES, () => resolve(false)));
+    const isWritten = await Promise.race([log.written().then(() => true), late]);
+    // Node does not exit before a write has come to its end, and one that is not read never does.
+    if (!isWritten) process.kill(process.pid, 'SIGKILL');
+    process.exit(status);
+  };
   const stop = (signal: string) => {
     if (stopping) {
       log.warn({ signal }, 'stopped at once');
-      log.flush();
       gateway.kill();
-      process.exit(TERMINATED);
+      status = TERMINATED;
+      exit().catch(fault);
+      return;
     }
     stopping = true;
     const end = async () => {
       await gateway.drain();
       log.info({ signal }, 'stopped');
-      await Promise.race([
-        log.written(),
-        new Promise<void>((resolve) => systemClock.schedule(LAST_LINES, resolve)),
-      ]);
-      process.exit(0);
+      await exit();
     };
     end().catch(fault);
   };

@@ -6,6 +6,9 @@ import { filesNamedIn } from './substitute.ts';
 /** A file that is not there by then hangs on something, a mount perhaps whose server is away. Milliseconds. */
 const LIMIT = 5_000;
 
+/** What stands there is another thing in each process: its standard input, say. */
+const OF_THIS_PROCESS = /^\/(dev|proc)\//;
+
 /** What runs in the other process: the file beside this one, as source or built. */
 const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-reader');
 
@@ -15,7 +18,8 @@ const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-rea
  * this process from ending. What could not be tried at all is missing from the result.
  */
 export function readNamed(text: string, directory: string): Promise<ReadFiles> {
-  const paths = [...new Set(filesNamedIn(text).map((name) => resolve(directory, name)))];
+  const named = filesNamedIn(text).map((name) => resolve(directory, name));
+  const paths = [...new Set(named)].filter((path) => !OF_THIS_PROCESS.test(path));
   if (paths.length === 0) return Promise.resolve([]);
   // Nothing of the environment is its business.
   const reader = spawn(process.execPath, [READER], {

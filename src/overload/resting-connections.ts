@@ -1,7 +1,10 @@
 import type { EventLoop } from './event-loop.ts';
 import { Fifo } from './fifo.ts';
 
-/** For so long a connection is not read, at most. Milliseconds; no client is told to come back sooner than after twice that. */
+/**
+ * About so long a connection is not read; while more are sent to rest, some for up to three times that. Milliseconds; no client is told to come back
+ * sooner than after twice that.
+ */
 const REST = 500;
 /** So many refusals in a millisecond cost next to nothing, and half a second's worth of them at once, after a while with fewer. */
 const PACE = 1;

@@ -53,3 +53,7 @@ models: {}
     ]);
   });
 });
+
+it('leaves those that this process alone has, such as its standard input, to be read by itself', async () => {
+  assert.deepEqual(await readNamed('${file:/dev/stdin} ${file:/dev/fd/5} ${file:/proc/self/fd/5}', '/'), []);
+});

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { type GatewayProcess, startProcess } from '../support/process.ts';
 import { RawClient } from '../support/raw-http.ts';
@@ -58,6 +59,23 @@ describe('a process that is told to stop', () => {
     gateway.child.kill('SIGTERM');
     assert.deepEqual(await gateway.ended, ENDED);
   });
+
+  for (const signals of [1, 2]) {
+    it(`ends where its log is kept open and not read, told ${signals === 1 ? 'once' : 'twice'}`, async (t) => {
+      const { gateway, listen } = await start(t);
+      gateway.child.stdout?.pause();
+      const client = await RawClient.connect(listen);
+      // More lines than a pipe holds.
+      const requests = 3000;
+      await client.send(`${chatHead({ 'content-length': 2 })}{}`.repeat(requests));
+      for (let n = 0; n < requests; n++) await client.response();
+      client.destroy();
+      const exited = once(gateway.child, 'exit');
+      for (let n = 0; n < signals; n++) gateway.child.kill('SIGTERM');
+      await exited;
+      gateway.child.stdout?.resume();
+    });
+  }
 
   it('is not ready at once, takes no new request, and lets a stream and an answer under way end', async (t) => {
     const { gateway, upstream, listen, admin, chat } = await start(t);

@@ -42,7 +42,8 @@ export class ChunkFrame {
 
   /** Of a chunk that brings text to one choice, and nothing else; null: it is not such a chunk. `data`: what it was parsed from. */
   static of(data: string, chunk: JsonObject): ChunkFrame | null {
-    const content = placeOf('content', onlyContent(chunk), data);
+    // Of data in several lines each has its own `data: `.
+    const content = data.includes('\n') ? null : placeOf('content', onlyContent(chunk), data);
     if (content === null) return null;
     const padding = placeOf('obfuscation', chunk['obfuscation'], data);
     const places = padding === null ? [content] : [content, padding].sort((a, b) => a.start - b.start);
@@ -93,6 +94,7 @@ export class ChunkFrame {
     return this.length === 0 ? 0 : at;
   }
 }
+
 /** Of the text between the quotes before `start` and at `end`; -1: it is not well-formed, or has characters in it that were not UTF-8. */
 function textLength(bytes: Buffer, start: number, end: number): number {
   try {

@@ -140,6 +140,8 @@ describe('a chunk is parsed', () => {
       JSON.stringify({ ...COMMON, choices: [{ delta: { content } }] }),
     ),
     'called a tool': ['a', 'b'].map((content) => chunk({ content, tool_calls: [{ index: 0, id: 'c' }] })),
+    // A line end within one line of data would end it.
+    'stood in several lines': ['a', 'b'].map((content) => chunk({ content }).replace(',', ',\n')),
     'has its text in two places': ['a', 'b'].map((content) =>
       JSON.stringify({
         meta: { content },
