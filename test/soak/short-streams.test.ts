@@ -36,6 +36,12 @@ async function go(way: Way, url: string, agent: Agent): Promise<string> {
       messages: [{ role: 'user', content: 'word '.repeat(way === 'large' ? 20_000 : 20) }],
     }),
   });
+  if (response.statusCode === 503) {
+    // On a machine that has other things to do, so many at a time may be too many: a client that heeds that comes again.
+    await response.body.dump();
+    await delay(1000 * Number(response.headers['retry-after']));
+    return go(way, url, agent);
+  }
   response.body.on('error', () => {});
   if (way === 'whole' || way === 'broken' || way === 'large') return (await response.body.text()).slice(-400);
   // A slow one takes a little, and then nothing, while more and more is sent to it.
