@@ -16,6 +16,10 @@ import { isReadable, lookAfter, PollReading } from './stream-poll.ts';
 import { SCRIPTS } from './stream-scripts.ts';
 import { LEASE, type StreamPlace, Upload } from './stream-upload.ts';
 
+/** How long a stream that its client knows of may be on its way to Redis; and the first pause between two looks for it. Milliseconds. */
+const PATIENCE = 1_000;
+const SHORTEST_PAUSE = 25;
+
 export interface RedisStreamsOptions {
   client: StateClient;
   keyPrefix: string;
@@ -24,6 +28,8 @@ export interface RedisStreamsOptions {
   seal: Seal;
   clock: Clock;
   bounds?: StreamBounds;
+  /** For how long what is not in Redis may still be on its way there. Milliseconds; a second unless told. */
+  patience?: number;
   /** Told of what goes wrong though Redis is there. */
   onFault(error: unknown): void;
 }
@@ -66,7 +72,10 @@ export class RedisStreams implements StreamLogs {
     if (here !== null && !('kind' in here) && !this.#isElsewhere(local)) return here;
     const place = this.#placeOf(tenant, id);
     try {
-      const found = await lookAfter(place, after);
+      const found = await this.#soon(
+        () => lookAfter(place, after),
+        (one) => one !== 'none' || here !== null,
+      );
       if (found === 'none') return here ?? 'unknown';
       if (found === 'gone') {
         local?.remove();
@@ -83,12 +92,31 @@ export class RedisStreams implements StreamLogs {
   async remove(tenant: string, id: string): Promise<boolean> {
     const wasHere = await this.#memory.remove(tenant, id);
     const { client, keys } = this.#placeOf(tenant, id);
-    return (await client.run(SCRIPTS.remove, keys, [STREAM_LIFE])) === 1 || wasHere;
+    const word = await this.#soon(
+      () => client.run(SCRIPTS.remove, keys, [STREAM_LIFE]),
+      (one) => one !== 'none' || wasHere,
+    );
+    return word === 'removed' || wasHere;
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#shared].map((shared) => shared.close()));
     await this.#memory.close();
+  }
+
+  /**
+   * Asks until the answer will do, for as long as a stream may be on its way: a client is told of its stream before Redis is, and when its connection
+   * breaks at once it may come back to another gateway sooner than the stream.
+   */
+  async #soon<T>(ask: () => Promise<T>, willDo: (answer: T) => boolean): Promise<T> {
+    const { clock, patience = PATIENCE } = this.#options;
+    const until = clock.now() + patience;
+    for (let pause = SHORTEST_PAUSE; ; pause *= 2) {
+      const answer = await ask();
+      const left = until - clock.now();
+      if (willDo(answer) || left <= 0) return answer;
+      await new Promise<void>((resolve) => clock.schedule(Math.min(pause, left), resolve));
+    }
   }
 
   #isElsewhere(local: MemoryStream | null): boolean {

@@ -111,16 +111,17 @@ return page
 `,
   ),
 
-  /** Life. Answers 1, or 0 if there is none. */
+  /** Life. Answers `removed`, `gone` if it was before, or `none`. */
   remove: script(
     'remove',
     `
 local owner, gone = unpack(redis.call('HMGET', head, 'owner', 'gone'))
-if not owner or gone then return 0 end
+if gone then return 'gone' end
+if not owner then return 'none' end
 redis.call('HSET', head, 'gone', 1)
 drop_batches()
 keep(ARGV[1])
-return 1
+return 'removed'
 `,
   ),
 

@@ -132,6 +132,8 @@ export interface GatewayOptions {
   secret?: string | null;
   commandTimeout?: number;
   bounds?: StreamBounds;
+  /** Nobody waits for what may be on its way, unless it is told: `openSoon` does that. Milliseconds. */
+  patience?: number;
   onFault?: (error: unknown) => void;
 }
 
@@ -161,6 +163,7 @@ export async function openGateway(
     keyPrefix: prefix,
     gateway,
     clock,
+    patience: options.patience ?? 0,
     seal: new Seal(secret),
     onFault:
       options.onFault ??

@@ -22,6 +22,70 @@ async function pair(t: Parameters<typeof openGateway>[0], options: Parameters<ty
 
 const exists = async (key: string) => (await redis.call('EXISTS', key)) === 1;
 
+describe('a stream that is still on its way to Redis', () => {
+  /** Whose own clock stands still: it asks, and pauses once it has been told that there is nothing. */
+  async function asking(t: Parameters<typeof openGateway>[0]) {
+    const { here } = await pair(t);
+    const clock = new ManualClock();
+    const there = await openGateway(t, redis.url, { prefix: `p${prefixes}`, clock, patience: 1_000 });
+    return { here, there, clock, pausing: () => until(() => clock.pending === 1, 'a pause') };
+  }
+
+  it('is found by who comes back for it sooner', async (t) => {
+    const { here, there, clock, pausing } = await asking(t);
+    const reading = open(there.streams, 's');
+    await pausing();
+    new Writer(here.streams).begin().write(2).end();
+    await until(() => exists(`p${prefixes}:{acme}:s:s:b`), 'the batch');
+    clock.advance(1_000);
+    const reader = await reading;
+    assert.match(reader.text, /^id: 1\n/);
+    reader.reading.close();
+  });
+
+  it('is stopped by who wants it no more', async (t) => {
+    const { here, there, clock, pausing } = await asking(t);
+    const removing = there.streams.remove('acme', 's');
+    await pausing();
+    const writer = new Writer(here.streams).begin().write(2);
+    await until(() => exists(`p${prefixes}:{acme}:s:s:b`), 'the batch');
+    clock.advance(1_000);
+    assert.equal(await removing, true);
+    writer.write(1);
+    await until(() => writer.wasRemoved === 1, 'the writer');
+  });
+
+  it('is waited for no longer than a second', async (t) => {
+    const { there, clock } = await asking(t);
+    const asks = {
+      unknown: () => there.streams.read('acme', 's', 0),
+      false: () => there.streams.remove('acme', 's'),
+    };
+    for (const [expected, ask] of Object.entries(asks)) {
+      const began = clock.now();
+      let answer: unknown;
+      void ask().then((one) => (answer = String(one)));
+      while (answer === undefined) {
+        await until(() => answer !== undefined || clock.pending === 1, 'a pause, or the answer');
+        if (answer !== undefined) break;
+        clock.advance(25);
+      }
+      assert.equal(answer, expected);
+      assert.equal(clock.now() - began, 1_000);
+    }
+  });
+
+  it('is not waited for where it was removed', async (t) => {
+    const { here, there, clock } = await asking(t);
+    const writer = new Writer(here.streams).begin().write(2);
+    await until(() => exists(`p${prefixes}:{acme}:s:s:b`), 'the batch');
+    assert.equal(await there.streams.remove('acme', writer.id), true);
+    assert.equal(await there.streams.remove('acme', writer.id), false);
+    assert.equal(await there.streams.read('acme', writer.id, 0), 'unknown');
+    assert.equal(clock.pending, 0);
+  });
+});
+
 describe('what lies in Redis of a stream', () => {
   it('shares the slot of its tenant, and goes by itself ten minutes after the last word of its writer', async (t) => {
     const { here, there, key } = await pair(t);
@@ -219,7 +283,7 @@ describe('a reader elsewhere', () => {
   it('looks no more often for having been slow, and not at all while it is', async (t) => {
     const clock = new ManualClock();
     const { here } = await pair(t);
-    const there = await openGateway(t, redis.url, { prefix: `p${prefixes}`, clock });
+    const there = await openGateway(t, redis.url, { prefix: `p${prefixes}`, clock, patience: 1_000 });
     new Writer(here.streams).begin().write(1);
     const reader = await openSoon(there.streams, 's', 0, 1);
     assert.equal(reader.last, 1);
