@@ -304,9 +304,14 @@ describe('a resumable stream', () => {
       await reader.leave();
       return reader.last;
     };
-    const first = await written();
+    // On a busy machine it takes more than one look until nothing more comes.
+    let first = -1;
+    await until(async () => {
+      const before = first;
+      first = await written();
+      return first === before;
+    }, 'the stream to rest');
     assert.ok(first < 700, `${first} of 700, with a client that reads nothing`);
-    assert.equal(await written(), first);
     client.destroy();
     const [line] = await gateway.ended(1);
     assert.equal(line?.outcome, 'ok');
