@@ -1,7 +1,7 @@
 /** A number of connections, each sending its next request when it has its answer: wrk, or this process. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type Answer, type Asked, Connection, requestBytes } from './client.ts';
@@ -16,6 +16,9 @@ export interface LoopResult {
 
 export type Loader = (asked: Asked, connections: number, seconds: number) => Promise<LoopResult>;
 
+/** So many have been given a file with their body: several work at once. */
+let bodies = 0;
+
 /** wrk if it is installed. */
 export function chooseLoader(scratch: string): { name: string; load: Loader } {
   if (spawnSync('wrk', ['-v']).error)
@@ -27,7 +30,7 @@ export function chooseLoader(scratch: string): { name: string; load: Loader } {
 }
 
 async function wrk(scratch: string, asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
-  const bodyFile = join(scratch, 'body.json');
+  const bodyFile = join(scratch, `body-${++bodies}.json`);
   writeFileSync(bodyFile, asked.body);
   const headers = { 'content-type': 'application/json', ...asked.headers };
   const child = startLoader(
@@ -44,7 +47,9 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
       timeout: (seconds + 10) * 1000,
     },
   );
-  const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]).finally(() =>
+    rmSync(bodyFile),
+  );
   const line = output.split('\n').find((one) => one.startsWith('{"requests"'));
   if (line === undefined) throw new Error(`wrk said nothing that helps: ${output.slice(0, 300)}`);
   const { requests, micros, bytes, failed } = JSON.parse(line) as Record<string, number>;

@@ -1,6 +1,6 @@
 /** Figures as they are read: as they are, or next to those of another row in the same round. */
-import { type Comparison, type PartName, partOf } from './parts.ts';
-import { DIRECT, type Figure, type Results, valuesOf } from './results.ts';
+import { type Comparison, type Figure, type PartName, partOf } from './parts.ts';
+import { DIRECT, type Results, valuesOf } from './results.ts';
 import { rowOf } from './rows.ts';
 import { known, median, perRound } from './statistics.ts';
 

@@ -1,6 +1,5 @@
 /** The parts of a run: what is asked in each, for how long, and which figures its table shows. */
 import { conversation, type Dialect, question } from './loads.ts';
-import type { Figure } from './results.ts';
 
 export type PartName =
   | 'plain'
@@ -12,6 +11,33 @@ export type PartName =
   | 'paced'
   | 'open'
   | 'start';
+
+/**
+ * `cpu`, `reads`: of one request or stream, µs and calls of read(). `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
+ * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
+ * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
+ * each open stream; `left`: KB of heap for each, once all have gone. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
+ * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
+ */
+export type Figure =
+  | 'cpu'
+  | 'cpuOfTwo'
+  | 'cpuSteady'
+  | 'reads'
+  | 'perSecond'
+  | 'rss'
+  | 'p50'
+  | 'p99'
+  | 'p999'
+  | 'first50'
+  | 'first99'
+  | 'streamRss'
+  | 'streamHeap'
+  | 'left'
+  | 'ready'
+  | 'readyCpu'
+  | 'readyKept'
+  | 'readyCpuKept';
 
 /** `value`: as it is. `ratio`: to the part's yardstick. `variant`: to the row that it is a variant of. `added`: beyond the upstream alone. */
 export type Comparison = 'value' | 'ratio' | 'variant' | 'added';

@@ -1,35 +1,8 @@
 /** What a run found, as it is written with --json and read with --against. */
-import type { PartName } from './parts.ts';
+import type { Figure, PartName } from './parts.ts';
 
 /** Files of other formats are not compared with. */
 const FORMAT = 2;
-
-/**
- * `cpu`, `reads`: of one request or stream, µs and calls of read(). `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
- * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
- * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
- * each open stream; `left`: KB of heap for each, once all have gone. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
- * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
- */
-export type Figure =
-  | 'cpu'
-  | 'cpuOfTwo'
-  | 'cpuSteady'
-  | 'reads'
-  | 'perSecond'
-  | 'rss'
-  | 'p50'
-  | 'p99'
-  | 'p999'
-  | 'first50'
-  | 'first99'
-  | 'streamRss'
-  | 'streamHeap'
-  | 'left'
-  | 'ready'
-  | 'readyCpu'
-  | 'readyKept'
-  | 'readyCpuKept';
 
 /** The row that is no gateway: the upstream, asked directly. */
 export const DIRECT = 'direct';

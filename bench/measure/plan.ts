@@ -1,9 +1,9 @@
 import type { Asked } from '../client.ts';
 import type { Loader } from '../closed-loop.ts';
 import { PATHS } from '../loads.ts';
-import type { Extent, Part } from '../parts.ts';
+import type { Extent, Figure, Part } from '../parts.ts';
 import type { Progress } from '../progress.ts';
-import type { Figure, Measured } from '../results.ts';
+import type { Measured } from '../results.ts';
 import type { Row } from '../rows.ts';
 import type { Started } from '../start/start.ts';
 
@@ -32,7 +32,7 @@ export interface Entrant {
   row: string;
   warmUp(): Promise<void>;
   measure(): Promise<Sample>;
-  /** After the last round: ends what it started for itself. */
+  /** After its last round, or when it takes no further part: ends what it started for itself. */
   end?(): Promise<void>;
 }
 
@@ -56,6 +56,7 @@ export async function inTurn(plan: Plan, part: Part, entrants: readonly Entrant[
       progress.say(`${part.name}: no more of ${entrant.row}: ${(error as Error).message}`);
     }
     going = going.filter((one) => one !== entrant);
+    await entrant.end?.();
   };
   for (const entrant of entrants) await attempt(entrant, () => entrant.warmUp());
   const { rounds } = extentOf(part, plan.quick);
@@ -68,11 +69,12 @@ export async function inTurn(plan: Plan, part: Part, entrants: readonly Entrant[
         found.set(row, measured);
         add(measured, sample);
         plan.started.get(row)?.running.emptyLog();
-        progress.step(`${part.name} ${round}/${rounds}: ${row} ${sample.note}`);
+        const failed = sample.failed > 0 ? `, ${sample.failed} failed` : '';
+        progress.step(`${part.name} ${round}/${rounds}: ${row} ${sample.note}${failed}`);
       });
     }
   }
-  await Promise.all(entrants.map((entrant) => entrant.end?.()));
+  await Promise.all(going.map((entrant) => entrant.end?.()));
   return entrants.flatMap(({ row }) => found.get(row) ?? []);
 }
 
