@@ -79,6 +79,27 @@ export class ApiError extends Error {
   }
 }
 
+/** Where a client would have to wait for longer it is told not to try again by itself. Milliseconds. */
+export const LONGEST_CLIENT_WAIT = 60_000;
+
+/** When what stood in the way for a moment may be out of it. Milliseconds. */
+const SHORTLY = 1000;
+
+/** A mistake of ours: what it was is nobody's business but the operator's. */
+export function internalError(): ApiError {
+  return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
+}
+
+export function shuttingDown(): ApiError {
+  const message = 'This gateway is shutting down; try again.';
+  return new ApiError('server_shutting_down', message, { retryAfterMs: SHORTLY });
+}
+
+/** A store that is needed is away. `message`: what cannot be done without it. */
+export function storeAway(message: string): ApiError {
+  return new ApiError('state_unavailable', `${message} Try again shortly.`, { retryAfterMs: SHORTLY });
+}
+
 /** The body of an error answer. */
 export function errorBody(error: {
   message: string;

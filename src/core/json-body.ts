@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { decode } from './decode.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 import { characterEach, checkDepth, findMembers, type Span } from './json-members.ts';
 import type { Steps } from './json-print.ts';
@@ -189,7 +190,7 @@ export function lookOverAhead(bytes: Buffer): void {
 function lookOver(bytes: Buffer): LookedOver {
   if (!isUtf8(bytes)) throw new SyntaxError('its bytes are not UTF-8');
   const body = withoutMark(bytes);
-  const text = body.toString();
+  const text = decode(body, 'utf8');
   return { body, text, spans: findMembers(body, characterEach(body, text)) };
 }
 

@@ -1,3 +1,4 @@
+import { decode } from './decode.ts';
 import type { Json } from './json.ts';
 
 /** Where one member of the top-level object lies in the bytes. */
@@ -108,7 +109,7 @@ export function endOfString(bytes: Buffer, text: string, at: number): number {
 
 /** The bytes with a character for each: the text that they were decoded to, if they are all ASCII. */
 export function characterEach(bytes: Buffer, text: string): string {
-  return text.length === bytes.length ? text : bytes.toString('latin1');
+  return text.length === bytes.length ? text : decode(bytes, 'latin1');
 }
 
 function skipSpace(bytes: Buffer, start: number): number {
