@@ -17,7 +17,9 @@ if (Number(process.versions.node.split('.')[0]) < oldest) {
       process.version +
       ' (' +
       process.execPath +
-      '). Install a newer one, or run it with `npx` inside the checkout, which brings its own.',
+      '). Install a newer one; `npm install node@' +
+      oldest +
+      '` puts one beside the package, where npx finds it. A checkout brings its own: run it with `npx` there.',
   );
   process.exitCode = 2;
 } else {

@@ -35,7 +35,7 @@ export const EXAMPLES: readonly Example[] = [
   {
     title: 'A stream that breaks after it began: never an end that looks like success:',
     body: { model: 'torn', stream: true, messages: MESSAGES },
-    expected: { status: 200, target: 'shaky/storyteller', text: 'stream_interrupted' },
+    expected: { status: 200, target: 'shaky/gpt-6-luna', text: 'stream_interrupted' },
   },
   {
     title: 'More than the quota has left: refused before anything is sent, and it says what fits:',

@@ -32,7 +32,7 @@ export async function startUpstreams(): Promise<Upstreams> {
 
   const shaky = new LLMock({ port: 0, logLevel: 'silent' });
   shaky.addFixture({
-    match: { model: 'storyteller' },
+    match: { model: 'gpt-6-luna' },
     response: { content: STORY },
     chunkSize: 6,
     streamingProfile: TYPING,

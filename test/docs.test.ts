@@ -11,6 +11,15 @@ import { importsOf, partOf, ROOT, sources } from './structure/sources.ts';
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 const DOCUMENTS = globSync(['*.md', 'docs/**/*.md', 'bench/*.md'], { cwd: ROOT });
 
+/** As GitHub names headings in links. */
+const anchorsOf = (text: string) =>
+  [...text.replace(/```.*?```/gs, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_ -]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
 describe('generated pages', () => {
   for (const page of PAGES) {
     it(`${page.file} is as \`npm run docs\` would write it`, async () => {
@@ -32,6 +41,17 @@ describe('documents', () => {
       );
     });
 
+    it(`${file} links to headings that exist`, () => {
+      const links = [...text.matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)];
+      const lost = links.filter(([, page = '', anchor = '']) => {
+        return !anchorsOf(page === '' ? text : read(join(dirname(file), page))).includes(anchor);
+      });
+      assert.deepEqual(
+        lost.map(([link]) => link),
+        [],
+      );
+    });
+
     it(`${file} names scripts that exist`, () => {
       const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
       const named = [...text.matchAll(/npm run ([a-z-]+)/g)].map(([, name = '']) => name);
@@ -49,6 +69,17 @@ describe('documents', () => {
       });
     }
   }
+});
+
+describe('docs/README.md', () => {
+  it('leads to every page', () => {
+    const index = read('docs/README.md');
+    const pages = globSync('*', { cwd: join(ROOT, 'docs') }).filter((page) => page !== 'README.md');
+    assert.deepEqual(
+      pages.filter((page) => !index.includes(`](${page})`)),
+      [],
+    );
+  });
 });
 
 describe('the map in AGENTS.md', () => {

@@ -1,8 +1,9 @@
 import type { Clock } from '../core/clock.ts';
 import type { Log } from './log.ts';
-import { type Metrics, RequestSeries } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
 import type { RequestEntry } from './request-entry.ts';
 import { RequestLines } from './request-line.ts';
+import { RequestSeries } from './request-series.ts';
 
 /** The tenant of requests whose key is not known. */
 const NOBODY = 'unknown';

@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { LogOutput } from './log-output.ts';
 
 /** The levels of the log, quietest last. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -31,60 +32,13 @@ export interface ProcessLog extends Log {
   written(): Promise<void>;
 }
 
-/** Lines of requests are gathered up to this before they are written: one system call for many. Characters. */
-const GATHER = 32 * 1024;
-/** And written after this long in any case. Milliseconds. */
-const FLUSH_EVERY = 100;
-/** If whoever reads them is too slow, so much is kept; what comes then is lost. Bytes. */
-const KEEP = 16 * 1024 * 1024;
-
+/** Opens the log of this process, once: standard output is its own. `level`: the least that is written. */
 export function openLog(level: LogLevel): ProcessLog {
-  const destination = pino.destination({ dest: 1, sync: false, maxLength: KEEP });
-  // Whoever read the log has gone, perhaps; requests are still to be served.
-  let failing = false;
-  /** It has been given lines that it has not written yet; who waits for that. */
-  let busy = false;
-  const waiting: (() => void)[] = [];
-  const settle = () => {
-    for (const resolve of waiting.splice(0)) resolve();
-  };
-  destination.on('error', () => {
-    failing = true;
-    settle();
-  });
-  destination.on('write', () => {
-    failing = false;
-  });
-  destination.on('drain', () => {
-    busy = false;
-    settle();
-  });
-  // The destination looks through all that it holds at each line that it is given: it is given many at a time.
-  let gathered = '';
-  const handOver = () => {
-    if (gathered === '') return;
-    busy = true;
-    destination.write(gathered);
-    gathered = '';
-  };
-  setInterval(handOver, FLUSH_EVERY).unref();
-  const write = (lines: string) => {
-    gathered += lines;
-    handOver();
-  };
+  const output = new LogOutput();
+  const write = (lines: string) => output.write(lines);
   const logger = pino({ level, base: null }, { write });
-  const flush = () => {
-    // It would try without end.
-    if (failing) return;
-    try {
-      handOver();
-      destination.flushSync();
-    } catch {
-      // Not open yet, or closed by the reader: there is nothing more to do at the end.
-    }
-  };
   // However the process comes to its end, as long as it ends by itself.
-  process.on('exit', flush);
+  process.on('exit', () => output.flush());
   return {
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
@@ -95,21 +49,14 @@ export function openLog(level: LogLevel): ProcessLog {
       logger.level = changed;
     },
     writes: (asked) => logger.isLevelEnabled(asked),
-    line: (text) => {
-      gathered += text;
-      if (gathered.length >= GATHER) handOver();
-    },
+    line: (text) => output.gather(text),
     setWorker: (number) => logger.setBindings({ worker: number }),
     relay: write,
     unread: () => {
       logger.level = 'silent';
-      gathered = '';
-      failing = true;
+      output.giveUp();
     },
-    written: () => {
-      handOver();
-      return busy && !failing ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve();
-    },
-    flush,
+    written: () => output.written(),
+    flush: () => output.flush(),
   };
 }

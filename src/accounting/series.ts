@@ -84,6 +84,7 @@ export class Histogram {
   }
 }
 
+/** All series of one histogram. */
 export class HistogramFamily<N extends string> {
   readonly #series = new Map<string, { labels: Labels<N>; histogram: Histogram }>();
   readonly #names: readonly N[];
@@ -108,6 +109,7 @@ export class HistogramFamily<N extends string> {
     });
   }
 
+  /** The series with these labels, made when first asked for. */
   with(labels: Labels<N>): Histogram {
     const key = this.#names.map((name) => labels[name]).join('\u0000');
     let series = this.#series.get(key);

@@ -136,7 +136,7 @@ export class Admission implements ClientAdmission {
   /** What it held is free again, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
     this.#free(exchange);
-    if (exchange.tires) this.#connections.rest(exchange.connection);
+    if (exchange.tires) exchange.whenRead(() => this.#connections.rest(exchange.connection));
   }
 
   #free(exchange: AdmittedExchange): void {

@@ -1,5 +1,6 @@
 import type { Log } from '../accounting/log.ts';
-import { type Metrics, UpstreamSeries } from '../accounting/metrics.ts';
+import type { Metrics } from '../accounting/metrics.ts';
+import { UpstreamSeries } from '../accounting/upstream-series.ts';
 import { type Failure, isClientsFault } from '../core/outcome.ts';
 import { concernsOperator } from '../pipeline/verdict.ts';
 import type { CallEvents } from '../upstream/call.ts';

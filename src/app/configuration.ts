@@ -30,7 +30,7 @@ export async function readConfiguration(
 ): Promise<Configuration> {
   const loaded = await loadAside(source.file, env);
   if (!loaded.ok) return { ok: false, problems: loaded.problems.map(formatProblem) };
-  const config = below(source, loaded.config);
+  const config = withAddresses(source, loaded.config);
   const { admin } = source;
   if (admin !== null && !isLoopback(admin.host) && config.admin.token === null) {
     return {
@@ -50,10 +50,10 @@ export function foundConfiguration(
 ): { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] } {
   const compiled = compileFindings(findings, { file: source.file, env });
   if (!compiled.ok) return { ok: false, problems: compiled.problems.map(formatProblem) };
-  return { ok: true, config: below(source, compiled.config) };
+  return { ok: true, config: withAddresses(source, compiled.config) };
 }
 
-function below({ listen, admin }: ConfigurationSource, config: RuntimeConfig): RuntimeConfig {
+function withAddresses({ listen, admin }: ConfigurationSource, config: RuntimeConfig): RuntimeConfig {
   return {
     ...config,
     listen: listen ?? config.listen,

@@ -28,6 +28,7 @@ export interface Replay {
 /** Of all answers together that are kept in this process for an `Idempotency-Key`. Bytes. */
 const MOST_CLAIMED = 64 * 1024 * 1024;
 
+/** Kept in this process, and gone with it. */
 export function replayHere(clock: Clock): Replay {
   const claims = new MemoryClaims({ clock, maxBytes: MOST_CLAIMED });
   const streams = new MemoryStreams(clock);
@@ -41,6 +42,7 @@ export function replayHere(clock: Clock): Replay {
   };
 }
 
+/** Kept in Redis for all gateways, sealed where the configuration has a key for it. */
 export function replayInRedis(
   config: RuntimeConfig,
   { client, gateway, clock, log }: { client: StateClient; gateway: string; clock: Clock; log: Log },

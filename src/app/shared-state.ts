@@ -40,6 +40,7 @@ export interface Surroundings {
   isWorker: boolean;
 }
 
+/** In Redis if the configuration names one, else in this process. Connecting begins at once; `start` waits for what comes of it. */
 export function openSharedState(config: RuntimeConfig, surroundings: Surroundings): SharedState {
   const { redis } = config.state;
   return redis === null

@@ -69,7 +69,7 @@ function denied(user: TenantUser, day: string): string[][] {
     `${tenant}0`,
     `0${tenant}`,
     tenant.slice(0, -1) || 'other',
-    'other-tenant',
+    `other-${tenant}`,
   ];
   const forbidden = [
     ...neighbours.map((neighbour) => keys.usage(neighbour, day)),

@@ -14,6 +14,9 @@ import type { Scope } from './scope.ts';
 /** Header values shorter than this are no secrets but words like `beta`, which would be blotted out of every text. Characters. */
 const SHORTEST_SECRET_HEADER = 8;
 
+/** A key in a header, behind its scheme: a host that repeats it leaves the scheme out. */
+const BEHIND_SCHEME = /^[A-Za-z-]+ +(\S+)$/;
+
 /** Belong to the connection or the body, which are ours to describe. */
 export const FRAMING_HEADERS: ReadonlySet<string> = new Set([
   'connection',
@@ -147,7 +150,9 @@ function headers(file: ProviderFile['headers'], path: Path, scope: Scope): Recor
     else if (!/^[\t\x20-\x7e]*$/.test(value))
       scope.report(place, 'holds a character that no header can carry');
     else read[name] = value;
-    if (value.length >= SHORTEST_SECRET_HEADER) scope.secrets.add(value);
+    for (const secret of [value, BEHIND_SCHEME.exec(value)?.[1] ?? '']) {
+      if (secret.length >= SHORTEST_SECRET_HEADER) scope.secrets.add(secret);
+    }
   }
   return read;
 }

@@ -28,8 +28,6 @@ export class RestingConnections {
   readonly #loop: EventLoop;
   /** Of connections that were to rest: whose requests have come on them. */
   readonly #tenants = new WeakMap<Connection, string>();
-  /** That rest from the end of this turn on. */
-  #tired: Connection[] = [];
   readonly #resting = new Fifo<Connection>();
   /** Until when the last of them may. */
   #until = 0;
@@ -62,20 +60,13 @@ export class RestingConnections {
     return asked === tenant || (tenant === null && asked !== SEVERAL);
   }
 
-  /** The answer has gone. Node itself still reads over what is left of the request, in this turn. */
+  /** It is not read from now on. The answer has gone, and all of the request has come: Node reads on after each of the two. */
   rest(connection: Connection): void {
-    if (this.#tired.push(connection) === 1) this.#loop.nextTurn(this.#pause);
-  }
-
-  readonly #pause = (): void => {
+    if (connection.destroyed) return;
     this.#until = this.#loop.clock.now() + REST;
-    for (const connection of this.#tired) {
-      if (connection.destroyed) continue;
-      connection.pause();
-      this.#resting.push(connection);
-    }
-    this.#tired = [];
-  };
+    connection.pause();
+    this.#resting.push(connection);
+  }
 
   /**
    * Some are read again: evenly, so that all are when the last has rested for long enough. As many clients as that at once would keep the loop
@@ -93,7 +84,6 @@ export class RestingConnections {
   /** All are read again. Were there any? */
   wake(): boolean {
     const are = this.#resting.length > 0;
-    this.#tired = [];
     while (this.#resting.length > 0) this.#resting.shift().resume();
     return are;
   }

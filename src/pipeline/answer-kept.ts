@@ -1,6 +1,5 @@
 import type { CancelReason } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
-import { ERROR_CODES } from '../core/errors.ts';
 import type { Redact } from '../core/redact.ts';
 import type { AnswerHead, CachedAnswer } from '../replay/cache.ts';
 import type { Follower } from '../replay/flights.ts';
@@ -9,7 +8,7 @@ import type { Found } from './cached.ts';
 import { firstHeaders } from './errors.ts';
 import type { Exchange, Headers } from './exchange.ts';
 import { addHeaders } from './header-list.ts';
-import { lastEventOf, voiceOf } from './last-words.ts';
+import { interruption, lastEventOf, voiceOf } from './last-words.ts';
 import type { Live } from './live.ts';
 
 export interface KeptServices {
@@ -116,6 +115,10 @@ async function answerShared(
   else entry.outcome = end === 'whole' ? ((await flight.outcome) ?? 'broken_body') : 'broken_body';
 }
 
+/** For a client that read too slowly, or an answer that broke off without a word. */
+const LOST =
+  'The stream was interrupted: it was shared with another request, and its end was lost. What came before is not the whole answer.';
+
 /** Brings a stream to one more client while it comes. `whole`: as much of it as there was, and how that ended. */
 function deliverShared(
   exchange: Exchange,
@@ -153,21 +156,10 @@ function deliverShared(
         over('whole');
       },
       lost() {
-        response.write(lastWords(exchange, latest));
+        response.write(interruption(voiceOf(exchange.dialect), LOST, lastEventOf(latest)));
         response.end();
         over('lost');
       },
     });
-  });
-}
-
-/** For a client that read too slowly, or an answer that broke off without a word. `latest`: what it was given last. */
-function lastWords(exchange: Exchange, latest: Buffer | null): Buffer {
-  return voiceOf(exchange.dialect).error({
-    message:
-      'The stream was interrupted: it was shared with another request, and its end was lost. What came before is not the whole answer.',
-    type: ERROR_CODES.stream_interrupted.type,
-    code: 'stream_interrupted',
-    after: latest === null ? null : lastEventOf(latest),
   });
 }

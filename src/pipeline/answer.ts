@@ -52,6 +52,7 @@ function inHeader(name: string): string {
     : name.toWellFormed().replace(NOT_IN_HEADERS, encodeURIComponent);
 }
 
+/** Answers with what came whole, and says in the entry what it took. */
 export function answerPlain(
   exchange: Exchange,
   live: Live,
@@ -90,6 +91,7 @@ export function answerEstimate(exchange: Exchange, target: Target, { entry, spen
   exchange.send(200, headers, JSON.stringify({ input_tokens: spending.promptTokens() }));
 }
 
+/** Brings a stream to its client, gone on with where it breaks. Resolves when it is over, however it ended: the entry says how, and what it took. */
 export function answerStream(
   exchange: Exchange,
   live: Live,
@@ -153,6 +155,7 @@ function recorded(exchange: Exchange, kept: Buffer[]): Pick<Exchange, 'stream'> 
   };
 }
 
+/** Tells the client why it gets no answer. `unanswered`: every call, in order. */
 export function answerWithoutAnswer(
   exchange: Exchange,
   { request, entry, spending }: Answered,

@@ -1,5 +1,5 @@
 import type { Keyring, Principal } from '../auth/keyring.ts';
-import { ApiError } from '../core/errors.ts';
+import { ApiError, storeAway } from '../core/errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Live } from './live.ts';
 
@@ -32,9 +32,7 @@ export function authenticate(
   if (exchange.principal !== null) return exchange.principal;
   // To an SDK a wrong key is the end; one that is only not known yet is not.
   if (authorization !== undefined && !keyring.isComplete) {
-    const message =
-      'This key cannot be looked up: the store of tenants has not been reached yet. Try again shortly.';
-    throw new ApiError('state_unavailable', message, { retryAfterMs: 1000 });
+    throw storeAway('This key cannot be looked up: the store of tenants has not been reached yet.');
   }
   throw new ApiError(
     'invalid_api_key',

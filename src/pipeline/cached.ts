@@ -17,11 +17,10 @@ import type { Target } from '../upstream/registry.ts';
 import { type CacheControl, readCacheControl } from './cache-control.ts';
 import { type Reach, reachOf } from './cache-node.ts';
 import { dialectHeaders } from './dialect-headers.ts';
-import type { Exchange, Headers, ResponseStream } from './exchange.ts';
+import type { Exchange } from './exchange.ts';
 import { requestFacts } from './facts.ts';
-import { headerIn, keptHeaders } from './header-list.ts';
 import type { Job } from './job.ts';
-import { WrappedExchange } from './wrapped-exchange.ts';
+import { SharedExchange } from './shared-exchange.ts';
 
 /** Of the process. */
 export interface CacheServices {
@@ -247,66 +246,4 @@ export class CacheLookups implements CancelListener {
 function mayBeKept({ dialect, body }: Job['request']): boolean {
   if (dialect === 'count_tokens' || body.value['background'] === true) return false;
   return CHANGING.every((name) => body.value[name] === undefined || body.value[name] === null);
-}
-
-/** Of the headers of an answer: its type, and what we say of it. What is about one request alone, whoever gives it again says anew. */
-const OF_THE_ANSWER = /^(content-type|cache-control|x-accel-buffering|x-spillway-.*)$/;
-
-interface Sharing {
-  /** It was looked for, and is to say that it was not found. */
-  isMiss(): boolean;
-  /** What is to be told of the answer; null: nobody wants to know. */
-  flight(): Flight | null;
-  /** The client reads the answer by this. */
-  reads(reading: LogReading): void;
-}
-
-/** Passes an answer on to its client, and tells a flight of it. */
-class SharedExchange extends WrappedExchange {
-  readonly #sharing: Sharing;
-
-  constructor(inner: Exchange, work: Cancellation, sharing: Sharing) {
-    super(inner, work);
-    this.#sharing = sharing;
-  }
-
-  override send(status: number, headers: Headers, body: Buffer | string): void {
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-    if (status === 200) this.#sharing.flight()?.begin(headOf(headers, false), bytes);
-    this.#sayMiss(headers);
-    super.send(status, headers, bytes);
-  }
-
-  override stream(headers: Headers, onDrain: () => void): ResponseStream {
-    const flight = this.#sharing.flight();
-    const head = flight === null ? null : headOf(headers, true);
-    this.#sayMiss(headers);
-    if (flight === null || head === null) return super.stream(headers, onDrain);
-    const { log } = flight;
-    flight.onReady = onDrain;
-    // One that has left holds nothing up.
-    if (this.inner.cancellation.reason !== 'client_gone') {
-      const reading = log.read(true);
-      if (reading === null) throw new Error('an answer was begun twice');
-      const response = super.stream(headers, () => reading.resume());
-      reading.start({
-        write: (bytes) => response.write(bytes),
-        end: () => response.end(),
-        // Nothing was said of an end, and so nothing is said here.
-        lost: () => {},
-      });
-      this.#sharing.reads(reading);
-    }
-    flight.begin(head, null);
-    return { write: (bytes) => log.append(bytes), end: () => log.end() };
-  }
-
-  #sayMiss(headers: Headers): void {
-    if (this.#sharing.isMiss()) headers.push('x-spillway-cache', 'miss');
-  }
-}
-
-function headOf(headers: Headers, streamed: boolean) {
-  const kept = keptHeaders(headers, (name) => OF_THE_ANSWER.test(name));
-  return { status: 200, headers: kept, streamed, target: headerIn(headers, 'x-spillway-target') };
 }

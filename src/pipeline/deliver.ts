@@ -1,10 +1,11 @@
 import type { Presenter } from '../chat/presenter.ts';
-import type { Clock, Timer } from '../core/clock.ts';
-import { ERROR_CODES } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { BegunStream, StreamSink } from '../upstream/stream-roles.ts';
 import type { Exchange, Headers, ResponseStream } from './exchange.ts';
+import { type Beating, Heartbeat } from './heartbeat.ts';
+import { interruption } from './last-words.ts';
 
 /** Of an upstream's own words, as much as goes into our error. Characters. */
 const LONGEST_REASON = 1000;
@@ -40,17 +41,14 @@ export function deliverStream(
 }
 
 /** A stream on its way. As long as it lasts nothing else is kept for it: not its headers, nor what they were made from. */
-class Delivery implements StreamSink {
+class Delivery implements StreamSink, Beating {
   readonly #stream: BegunStream;
   readonly #voice: Presenter;
   readonly #relayed: boolean;
-  readonly #heartbeat: number;
-  readonly #clock: Clock;
+  readonly #heartbeat: Heartbeat;
   readonly #resolve: (failure: Failure | null) => void;
   #response: ResponseStream | null = null;
   #clientIsSlow = false;
-  #writtenAt: number;
-  #timer: Timer | null = null;
 
   constructor(
     { stream, voice, relayed }: Delivered,
@@ -61,10 +59,8 @@ class Delivery implements StreamSink {
     this.#stream = stream;
     this.#voice = voice;
     this.#relayed = relayed;
-    this.#heartbeat = heartbeat;
-    this.#clock = clock;
+    this.#heartbeat = new Heartbeat(clock, heartbeat, this);
     this.#resolve = resolve;
-    this.#writtenAt = clock.now();
   }
 
   begin(exchange: Pick<Exchange, 'stream'>, headers: Headers): void {
@@ -75,7 +71,7 @@ class Delivery implements StreamSink {
       this.#stream.letGo();
       throw error;
     }
-    if (this.#heartbeat > 0) this.#beatIn(this.#heartbeat);
+    this.#heartbeat.start();
     this.#stream.flow(this);
   }
 
@@ -86,13 +82,13 @@ class Delivery implements StreamSink {
   }
 
   write(bytes: Buffer): boolean {
-    this.#writtenAt = this.#clock.now();
+    this.#heartbeat.wrote();
     this.#clientIsSlow = this.#response?.write(bytes) === false;
     return !this.#clientIsSlow;
   }
 
   end(failure: Failure | null): void {
-    this.#timer?.cancel();
+    this.#heartbeat.stop();
     const voice = this.#voice;
     const last =
       failure === null ? voice.end(this.#relayed) : lastWords(failure, voice, this.#stream.lastEvent);
@@ -101,31 +97,15 @@ class Delivery implements StreamSink {
     this.#resolve(failure);
   }
 
-  #beatIn(ms: number): void {
-    this.#timer = this.#clock.schedule(ms, () => this.#beat());
-  }
-
-  #beat(): void {
-    const quiet = this.#clock.now() - this.#writtenAt;
-    if (quiet < this.#heartbeat) {
-      this.#beatIn(this.#heartbeat - quiet);
-      return;
-    }
-    if (!this.#clientIsSlow) {
-      this.#response?.write(this.#voice.ping);
-      this.#writtenAt = this.#clock.now();
-    }
-    this.#beatIn(this.#heartbeat);
+  beat(): void {
+    if (!this.#clientIsSlow) this.#response?.write(this.#voice.ping);
   }
 }
 
 /** Nobody hears the last words to a client that has left. */
 function lastWords(failure: Failure, voice: Presenter, after: JsonObject | null): Buffer | null {
   if (failure.kind === 'client_gone') return null;
-  return voice.error({
-    message: `The stream was interrupted: ${failure.message.slice(0, LONGEST_REASON)}. What came before is not the whole answer.`,
-    type: ERROR_CODES.stream_interrupted.type,
-    code: 'stream_interrupted',
-    after,
-  });
+  const why = failure.message.slice(0, LONGEST_REASON);
+  const message = `The stream was interrupted: ${why}. What came before is not the whole answer.`;
+  return interruption(voice, message, after);
 }

@@ -1,6 +1,7 @@
-import type { ApiError } from '../core/errors.ts';
+import { ApiError, internalError, storeAway } from '../core/errors.ts';
 import type { ErrorFields } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
+import { StateUnavailable } from '../state/unavailable.ts';
 import type { Exchange, Headers } from './exchange.ts';
 import { addHeaders } from './header-list.ts';
 
@@ -10,6 +11,25 @@ type Answerable = Pick<Exchange, 'send' | 'dialect' | 'requestId'>;
 export function sendError(exchange: Answerable, error: ApiError, headers: Headers): void {
   addHeaders(headers, errorHeaders(error));
   exchange.send(error.status, headers, errorText(exchange, error, error.status));
+}
+
+/**
+ * Does what a client asked for that is no model's answer, and tells it what is in the way. Rejects only with a mistake of ours, of which the client has been told as
+ * well. `away`: what it is told cannot be done where a store is away; null: none is asked.
+ */
+export async function answerErrors(
+  exchange: Answerable,
+  work: () => void | Promise<void>,
+  away: string | null = null,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const known = error instanceof StateUnavailable && away !== null ? storeAway(away) : error;
+    const shown = known instanceof ApiError ? known : internalError();
+    sendError(exchange, shown, firstHeaders(exchange));
+    if (known !== shown) throw error;
+  }
 }
 
 /** What every answer begins with: its type, and the id of its exchange under the names by which SDKs look for it. */

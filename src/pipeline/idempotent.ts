@@ -1,7 +1,7 @@
 import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
-import { ApiError } from '../core/errors.ts';
+import { ApiError, shuttingDown, storeAway } from '../core/errors.ts';
 import { isLarge } from '../core/turns.ts';
 import type { Claim, Claimed, Claims, Running, Wanted } from '../replay/claims.ts';
 import type { KeptAnswer } from '../replay/kept-answer.ts';
@@ -119,9 +119,9 @@ async function ask(claims: Claims, wanted: Wanted, elsewhere: number | undefined
     return await claims.claim(wanted, elsewhere);
   } catch (error) {
     if (!(error instanceof StateUnavailable)) throw error;
-    const message =
-      'It cannot be found out now whether this `Idempotency-Key` was used before: the store that knows is away. Try again shortly.';
-    throw new ApiError('state_unavailable', message, { retryAfterMs: ASK_AGAIN });
+    throw storeAway(
+      'It cannot be found out now whether this `Idempotency-Key` was used before: the store that knows is away.',
+    );
   }
 }
 
@@ -194,9 +194,4 @@ function endOf(
     for (const cancellation of cancellations) cancellation.add(listener);
     void over?.then(end);
   });
-}
-
-function shuttingDown(): ApiError {
-  const message = 'This gateway is shutting down; try again.';
-  return new ApiError('server_shutting_down', message, { retryAfterMs: ASK_AGAIN });
 }

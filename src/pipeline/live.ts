@@ -46,6 +46,7 @@ export interface LiveModel {
   overrides: readonly JsonObject[];
 }
 
+/** May this tenant's keys ask for the model, by the name that the client sent? */
 export function mayUse({ tenant }: Principal, model: string): boolean {
   return tenant.models === null || tenant.models.has(model);
 }

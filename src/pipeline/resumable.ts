@@ -6,7 +6,7 @@ import type { StreamLog, StreamLogs } from '../replay/stream-log.ts';
 import type { DetachedWork } from './detached-work.ts';
 import { firstHeaders, sendError } from './errors.ts';
 import type { Exchange, Headers, ResponseStream } from './exchange.ts';
-import { lastEventOf, voiceOf } from './last-words.ts';
+import { interruption, lastEventOf, voiceOf } from './last-words.ts';
 import { WrappedExchange } from './wrapped-exchange.ts';
 
 export interface ResumableContext {
@@ -162,12 +162,10 @@ class ResumableExchange extends WrappedExchange implements CancelListener, Respo
   #removed(): void {
     if (this.#over) return;
     const response = this.#response;
-    const after = this.#latest === null ? null : lastEventOf(this.#latest);
+    const after = lastEventOf(this.#latest);
     this.#end();
     if (response !== null) {
-      const { type } = ERROR_CODES.stream_interrupted;
-      const fields = { message: REMOVED, type, code: 'stream_interrupted', after };
-      response.write(voiceOf(this.dialect).error(fields));
+      response.write(interruption(voiceOf(this.dialect), REMOVED, after));
       response.end();
     } else if (!this.#clientIsGone) {
       const error = new ApiError('stream_interrupted', REMOVED, { shouldRetry: false });

@@ -1,7 +1,7 @@
 import type { Presenter } from '../chat/presenter.ts';
-import type { CancelListener, CancelReason } from '../core/cancellation.ts';
-import type { Clock, Timer } from '../core/clock.ts';
-import { ApiError, ERROR_CODES } from '../core/errors.ts';
+import type { CancelListener, Cancellation, CancelReason } from '../core/cancellation.ts';
+import type { Clock } from '../core/clock.ts';
+import { ApiError, shuttingDown } from '../core/errors.ts';
 import {
   type Reading,
   type ReadingEnd,
@@ -9,12 +9,12 @@ import {
   STREAM_ID,
   type StreamLogs,
 } from '../replay/stream-log.ts';
-import { StateUnavailable } from '../state/unavailable.ts';
 import { authenticate } from './authenticate.ts';
 import { STREAM_HEADERS, STREAM_TYPE } from './deliver.ts';
-import { firstHeaders, sendError } from './errors.ts';
+import { answerErrors, firstHeaders } from './errors.ts';
 import type { Exchange, ResponseStream } from './exchange.ts';
-import { lastEventOf, voiceOf } from './last-words.ts';
+import { type Beating, Heartbeat } from './heartbeat.ts';
+import { interruption, lastEventOf, voiceOf } from './last-words.ts';
 import type { Live } from './live.ts';
 
 /** What a client asks for that comes back to a stream. */
@@ -24,11 +24,10 @@ export interface Asked {
   after: string | readonly string[] | null;
 }
 
+const AWAY = 'Streams of other gateways cannot be read now: the store that they are kept in is away.';
+
 /** More than any stream has; and a number that nothing on its way makes another one of. Digits. */
 const AN_EVENT = /^\d{1,15}$/;
-
-/** Milliseconds. */
-const STORE_WAIT = 1000;
 
 /**
  * `GET /v1/streams/{id}`: what came after an event, then what comes, and the end as it was. Resolves when the answer has begun.
@@ -39,15 +38,22 @@ export async function resume(
   asked: Asked,
   { streams, clock, resumed }: { streams: StreamLogs; clock: Clock; resumed(): void },
 ): Promise<void> {
-  await answerErrors(exchange, async () => {
-    const { tenant } = authenticate(exchange, live);
-    const after = eventIn(asked.after, exchange.header('last-event-id'));
-    const found = STREAM_ID.test(asked.id) ? await streams.read(tenant.id, asked.id, after) : 'unknown';
-    if (found === 'unknown') throw notFound(asked.id);
-    if ('kind' in found) throw truncated(asked.id, found.first);
-    resumed();
-    new Resumption(exchange, asked.id, found, { heartbeat: live.heartbeat, clock });
-  });
+  await answerErrors(
+    exchange,
+    async () => {
+      const { tenant } = authenticate(exchange, live);
+      const after = eventIn(asked.after, exchange.header('last-event-id'));
+      const { cancellation } = exchange;
+      const found = STREAM_ID.test(asked.id)
+        ? await streams.read(tenant.id, asked.id, after, cancellation)
+        : 'unknown';
+      if (found === 'unknown') throw notFound(asked.id, cancellation);
+      if ('kind' in found) throw truncated(asked.id, found.first);
+      resumed();
+      new Resumption(exchange, asked.id, found, { heartbeat: live.heartbeat, clock });
+    },
+    AWAY,
+  );
 }
 
 /** `DELETE /v1/streams/{id}`: it is forgotten, and the work ends if it is still under way. */
@@ -57,22 +63,17 @@ export async function remove(
   id: string,
   { streams }: { streams: StreamLogs },
 ): Promise<void> {
-  await answerErrors(exchange, async () => {
-    const { tenant } = authenticate(exchange, live);
-    if (!STREAM_ID.test(id) || !(await streams.remove(tenant.id, id))) throw notFound(id);
-    exchange.send(200, firstHeaders(exchange), JSON.stringify({ id, object: 'stream', deleted: true }));
-  });
-}
-
-async function answerErrors(exchange: Exchange, work: () => Promise<void>): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    const known = error instanceof StateUnavailable ? storeAway() : error;
-    const shown = known instanceof ApiError ? known : internalError();
-    sendError(exchange, shown, firstHeaders(exchange));
-    if (known !== shown) throw error;
-  }
+  await answerErrors(
+    exchange,
+    async () => {
+      const { tenant } = authenticate(exchange, live);
+      const { cancellation } = exchange;
+      const isRemoved = STREAM_ID.test(id) && (await streams.remove(tenant.id, id, cancellation));
+      if (!isRemoved) throw notFound(id, cancellation);
+      exchange.send(200, firstHeaders(exchange), JSON.stringify({ id, object: 'stream', deleted: true }));
+    },
+    AWAY,
+  );
 }
 
 /** A browser that comes back by itself asks at the address it began with, and says in the header how far it has come since. */
@@ -90,7 +91,9 @@ function eventIn(query: Asked['after'], header: string | undefined): number {
   );
 }
 
-function notFound(id: string): ApiError {
+function notFound(id: string, { reason }: Cancellation): ApiError {
+  // It may be on its way still: another gateway may find it.
+  if (reason === 'shutdown') return shuttingDown();
   const message = `There is no stream '${shortened(id)}' of yours here: none was begun with 'x-spillway-resume: true', or it is not kept any more.`;
   return new ApiError('stream_not_found', message, { shouldRetry: false });
 }
@@ -102,16 +105,6 @@ function shortened(id: string): string {
 function truncated(id: string, first: number): ApiError {
   const message = `Of the stream '${id}' only its end is kept, for it is long: events from ${first} on. What came before is gone.`;
   return new ApiError('stream_truncated', message, { param: 'after', shouldRetry: false });
-}
-
-function storeAway(): ApiError {
-  const message =
-    'Streams of other gateways cannot be read now: the store that they are kept in is away. Try again shortly.';
-  return new ApiError('state_unavailable', message, { retryAfterMs: STORE_WAIT });
-}
-
-function internalError(): ApiError {
-  return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
 }
 
 /** Written in one go, without having seen whether the client takes it. Bytes. */
@@ -129,16 +122,13 @@ const WHY: Readonly<Record<Exclude<ReadingEnd, 'over'> | 'shutdown', string>> = 
 };
 
 /** One client that follows a stream. */
-class Resumption implements ReadingSink, CancelListener {
+class Resumption implements ReadingSink, CancelListener, Beating {
   readonly #exchange: Exchange;
   readonly #reading: Reading;
   readonly #response: ResponseStream;
   readonly #voice: Presenter;
-  readonly #clock: Clock;
-  readonly #heartbeat: number;
-  #writtenAt: number;
+  readonly #heartbeat: Heartbeat;
   #clientIsSlow = false;
-  #timer: Timer | null = null;
   /** Written since it was last seen whether the client keeps up. Bytes. */
   #unseen = 0;
   readonly #goOn = () => this.#reading.resume();
@@ -149,9 +139,7 @@ class Resumption implements ReadingSink, CancelListener {
   constructor(exchange: Exchange, id: string, reading: Reading, pace: { heartbeat: number; clock: Clock }) {
     this.#exchange = exchange;
     this.#reading = reading;
-    this.#clock = pace.clock;
-    this.#heartbeat = pace.heartbeat;
-    this.#writtenAt = pace.clock.now();
+    this.#heartbeat = new Heartbeat(pace.clock, pace.heartbeat, this);
     this.#voice = voiceOf(reading.dialect);
     const headers = firstHeaders(exchange, STREAM_TYPE);
     headers.push(...STREAM_HEADERS, 'x-spillway-stream-id', id);
@@ -161,14 +149,14 @@ class Resumption implements ReadingSink, CancelListener {
     });
     exchange.cancellation.add(this);
     if (this.#over) return;
-    if (this.#heartbeat > 0) this.#beatIn(this.#heartbeat);
+    this.#heartbeat.start();
     reading.flow(this);
     // Headers go out with the first bytes: a client that must wait is to know that it has come to the right place.
     if (!this.#over && this.#latest === null) this.#response.write(this.#voice.ping);
   }
 
   write(events: Buffer): boolean {
-    this.#writtenAt = this.#clock.now();
+    this.#heartbeat.wrote();
     this.#latest = events;
     this.#clientIsSlow = !this.#response.write(events);
     this.#unseen += events.length;
@@ -192,26 +180,14 @@ class Resumption implements ReadingSink, CancelListener {
   #finish(why: keyof typeof WHY | null): void {
     if (this.#over) return;
     this.#over = true;
-    this.#timer?.cancel();
+    this.#heartbeat.stop();
     this.#exchange.cancellation.remove(this);
-    if (why !== null) {
-      const after = this.#latest === null ? null : lastEventOf(this.#latest);
-      const { type } = ERROR_CODES.stream_interrupted;
-      this.#response.write(this.#voice.error({ message: WHY[why], type, code: 'stream_interrupted', after }));
-    }
+    if (why !== null) this.#response.write(interruption(this.#voice, WHY[why], lastEventOf(this.#latest)));
     this.#latest = null;
     this.#response.end();
   }
 
-  #beatIn(ms: number): void {
-    this.#timer = this.#clock.schedule(ms, () => {
-      const quiet = this.#clock.now() - this.#writtenAt;
-      if (quiet < this.#heartbeat) return this.#beatIn(this.#heartbeat - quiet);
-      if (!this.#clientIsSlow) {
-        this.#response.write(this.#voice.ping);
-        this.#writtenAt = this.#clock.now();
-      }
-      this.#beatIn(this.#heartbeat);
-    });
+  beat(): void {
+    if (!this.#clientIsSlow) this.#response.write(this.#voice.ping);
   }
 }

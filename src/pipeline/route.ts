@@ -90,6 +90,7 @@ export class Router implements Walking<Target, Ended>, CallContext, Going {
     this.#services = services;
     this.#job = job;
     const headers = dialectHeaders(client, request.dialect);
+    // Not a copy, which would ask for what is found out only where it is asked for (`dropped`, `isTied`).
     this.request = headers === null ? request : Object.assign(request, { headers });
     this.passedHeaders = passedHeaders(client, forwardHeaders, request.streaming);
     this.requestId = id;

@@ -1,6 +1,7 @@
+import type { Book } from '../accounting/book.ts';
 import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Principal } from '../auth/keyring.ts';
-import { ApiError } from '../core/errors.ts';
+import { ApiError, internalError } from '../core/errors.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
 import { authenticateAgain } from './authenticate.ts';
 import { firstHeaders, sendError } from './errors.ts';
@@ -45,18 +46,41 @@ export async function serve(exchange: Exchange, live: Live, services: Services):
     const bringing = router.bring(await router.find());
     if (bringing !== undefined) await bringing;
   } catch (error) {
+    const isMistake = !(error instanceof ApiError);
+    // Nothing that was answered before is to be given again.
+    if (isMistake) kept?.free();
     const quota = job?.spending.refusedBy ?? null;
     if (quota !== null) entry.quota = quota;
     refuse(kept ?? to, entry, error);
-    if (error instanceof ApiError) return;
-    kept?.free();
-    throw error;
+    if (isMistake) throw error;
   } finally {
+    try {
+      settle(job, router);
+    } finally {
+      close(kept, to, entry, services.book);
+    }
+  }
+}
+
+/** The request has taken what it has taken: that is booked even where its way had a mistake of ours in the end. */
+function settle(job: Job | null, router: Router | null): void {
+  try {
     router?.end();
-    job?.spending.settle(entry.spent, entry.target, entry.tries);
+  } finally {
+    job?.spending.settle(job.entry.spent, job.entry.target, job.entry.tries);
+  }
+}
+
+/** Nothing is left waiting for an answer, and the request is in the books: by what is said of it now, and whatever becomes of the others of these. */
+function close(kept: OnceExchange | null, to: Exchange, entry: RequestEntry, book: Book): void {
+  try {
     kept?.close();
-    closeResumable(to);
-    services.book.close(entry);
+  } finally {
+    try {
+      closeResumable(to);
+    } finally {
+      book.close(entry);
+    }
   }
 }
 
@@ -159,10 +183,7 @@ export function refuseRequest(
 }
 
 function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
-  const known =
-    error instanceof ApiError
-      ? error
-      : new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
+  const known = error instanceof ApiError ? error : internalError();
   entry.status = known.status;
   entry.error = known.code;
   if (exchange.cancellation.reason === 'client_gone') {

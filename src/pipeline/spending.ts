@@ -1,5 +1,5 @@
 import type { Principal } from '../auth/keyring.ts';
-import { ApiError } from '../core/errors.ts';
+import { type ApiError, storeAway } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { TryRecord } from '../core/outcome.ts';
 import { NANODOLLARS, type Spent, type Usage } from '../core/usage.ts';
@@ -60,13 +60,7 @@ export interface Told {
   whole: boolean;
 }
 
-/** When a gateway that cannot ask its store is worth another try. Milliseconds. */
-const STORE_WAIT = 1000;
-
-export function storeAway(): ApiError {
-  const message = 'Your quotas cannot be checked now: the store that counts them is away. Try again shortly.';
-  return new ApiError('state_unavailable', message, { retryAfterMs: STORE_WAIT });
-}
+export const QUOTAS_AWAY = 'Your quotas cannot be checked now: the store that counts them is away.';
 
 /** What one request takes from its quotas: reserved before the first try, settled once after the last. */
 export class Spending {
@@ -126,7 +120,7 @@ export class Spending {
       decided = await verdict;
     } catch (error) {
       if (!(error instanceof StateUnavailable)) throw error;
-      throw storeAway();
+      throw storeAway(QUOTAS_AWAY);
     }
     this.#decided(decided, demands, this.#services.wall());
   }
@@ -195,7 +189,7 @@ export class Spending {
     }
     const known = reported ?? NO_USAGE;
     const counted = estimator.outputTokens(this.#habit, passed().characters);
-    const input = known.input > 0 ? known.input : this.#input();
+    const input = known.input > 0 ? known.input : this.promptTokens();
     const output = known.output > 0 && whole ? known.output : Math.max(known.output, counted);
     const usage = { ...known, input, output };
     const estimated = input !== known.input || output !== known.output;
@@ -281,7 +275,7 @@ export class Spending {
   /** What the request may come to, whichever of its model's targets answers. */
   #estimate(): Consumption {
     const model = this.#model;
-    const input = this.#input();
+    const input = this.promptTokens();
     let output = 0;
     if (this.#writes()) {
       for (const overrides of model.overrides) {
@@ -302,20 +296,15 @@ export class Spending {
     return this.#dialect !== 'embeddings' && this.#dialect !== 'count_tokens';
   }
 
-  /** Tokens of the prompt, as estimated; for one that asks for nothing else. */
-  promptTokens(): number {
-    return this.#input();
-  }
-
   /** Nothing will be reserved any more, nor told of quotas: what is still to be known of the request's body is found out, and the body let go of. */
   letGoOfBody(): void {
-    this.#input();
+    this.promptTokens();
     this.#body = NO_BODY;
     this.#standings = NO_STANDINGS;
   }
 
   /** Tokens of the prompt, as estimated. */
-  #input(): number {
+  promptTokens(): number {
     this.#prompt ??= estimatePrompt(this.#body);
     return this.#services.estimator.corrected(this.#habit, this.#prompt.tokens);
   }

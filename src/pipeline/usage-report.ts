@@ -1,4 +1,4 @@
-import { ApiError } from '../core/errors.ts';
+import { storeAway } from '../core/errors.ts';
 import { LEDGER_SUMS, type LedgerRow, type LedgerSums } from '../quota/ledger.ts';
 import type { QuotaStore } from '../quota/store.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
@@ -38,8 +38,6 @@ export interface UsageReport {
 
 /** Days read in one go: what is held in memory are the groups and the rows of so many days, not those of a year. */
 const DAYS_AT_ONCE = 10;
-/** When it is worth another try where the store is away. Milliseconds. */
-const STORE_WAIT = 1000;
 
 /** The ledger, with all that was settled here so far. Whole, or an ApiError: figures of which a part is missing would be billed from. */
 export async function usageReport(
@@ -58,8 +56,7 @@ export async function usageReport(
     }
   } catch (error) {
     if (!(error instanceof StateUnavailable)) throw error;
-    const message = 'Usage cannot be read now: the store that keeps it is away. Try again shortly.';
-    throw new ApiError('state_unavailable', message, { retryAfterMs: STORE_WAIT });
+    throw storeAway('Usage cannot be read now: the store that keeps it is away.');
   }
   return sums.report();
 }
@@ -73,7 +70,7 @@ interface Group {
 class Sums {
   readonly #by: readonly Grouping[];
   readonly #groups = new Map<string, Group>();
-  readonly #total = noSums();
+  readonly #total = zeros();
 
   constructor(by: readonly Grouping[]) {
     this.#by = by;
@@ -84,7 +81,7 @@ class Sums {
     const id = JSON.stringify(group);
     let known = this.#groups.get(id);
     if (known === undefined) {
-      known = { group, sums: noSums() };
+      known = { group, sums: zeros() };
       this.#groups.set(id, known);
     }
     for (const [i, name] of LEDGER_SUMS.entries()) {
@@ -103,7 +100,7 @@ class Sums {
   }
 }
 
-function noSums(): bigint[] {
+function zeros(): bigint[] {
   return LEDGER_SUMS.map(() => 0n);
 }
 

@@ -1,15 +1,13 @@
-import { ApiError } from '../core/errors.ts';
 import { DIMENSIONS } from '../quota/dimensions.ts';
 import { remaining } from '../quota/headers.ts';
 import type { Limit } from '../quota/limits.ts';
 import { partAt } from '../quota/periods.ts';
 import type { QuotaStore, Standing } from '../quota/store.ts';
-import { StateUnavailable } from '../state/unavailable.ts';
 import { authenticate } from './authenticate.ts';
-import { firstHeaders, sendError } from './errors.ts';
+import { answerErrors, firstHeaders } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Live } from './live.ts';
-import { storeAway } from './spending.ts';
+import { QUOTAS_AWAY } from './spending.ts';
 
 /** `GET /v1/usage`: the caller's own quotas, those of its tenant first, with all that was settled here so far. */
 export async function usage(
@@ -17,19 +15,18 @@ export async function usage(
   live: Live,
   { store, wall }: { store: QuotaStore; wall(): number },
 ): Promise<void> {
-  const headers = firstHeaders(exchange);
-  try {
-    const { tenant, key, limits } = authenticate(exchange, live);
-    await store.flush(tenant.id);
-    const standings = await store.standings(tenant.id, limits.all);
-    const quotas = limits.all.map((limit, index) => describe(limit, standings[index] as Standing, wall()));
-    const body = JSON.stringify({ tenant: tenant.id, key, quotas });
-    exchange.send(200, headers, body);
-  } catch (error) {
-    const known = error instanceof StateUnavailable ? storeAway() : error;
-    if (!(known instanceof ApiError)) throw error;
-    sendError(exchange, known, headers);
-  }
+  await answerErrors(
+    exchange,
+    async () => {
+      const { tenant, key, limits } = authenticate(exchange, live);
+      await store.flush(tenant.id);
+      const standings = await store.standings(tenant.id, limits.all);
+      const quotas = limits.all.map((limit, index) => describe(limit, standings[index] as Standing, wall()));
+      const body = JSON.stringify({ tenant: tenant.id, key, quotas });
+      exchange.send(200, firstHeaders(exchange), body);
+    },
+    QUOTAS_AWAY,
+  );
 }
 
 /** One quota, in the units that the configuration is written in. */

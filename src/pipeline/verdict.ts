@@ -1,4 +1,4 @@
-import { ApiError, type ErrorCode } from '../core/errors.ts';
+import { ApiError, type ErrorCode, LONGEST_CLIENT_WAIT, shuttingDown } from '../core/errors.ts';
 import { describeFailure, type Failure, isClientsFault, OUTCOME_RULES } from '../core/outcome.ts';
 import type { Visit } from '../upstream/visit.ts';
 
@@ -22,9 +22,6 @@ export type Verdict =
   | { kind: 'own'; error: ApiError }
   /** The client left first: nobody to tell. */
   | { kind: 'client_gone' };
-
-/** Longer waits are not worth a client's patience: it is told not to try again by itself. Milliseconds. */
-export const LONGEST_CLIENT_WAIT = 60_000;
 
 /** Weighs all the calls of a request that nothing answered. The order of the rules is the contract's. `prompt`: what the client calls it. */
 export function judge(model: string, calls: readonly Unanswered[], prompt = 'messages'): Verdict {
@@ -50,9 +47,7 @@ export function judge(model: string, calls: readonly Unanswered[], prompt = 'mes
     const why = `No target of '${model}' can take this request. ${first.message}`;
     return own('unsupported_parameter', why, { param: first.param, shouldRetry: false });
   }
-  if (kinds.includes('shutdown')) {
-    return own('server_shutting_down', 'This gateway is shutting down; try again.', { retryAfterMs: 1000 });
-  }
+  if (kinds.includes('shutdown')) return { kind: 'own', error: shuttingDown() };
   const fault = failures.find(({ failure }) => isClientsFault(failure));
   if (fault !== undefined) return clientsFault(fault, prompt);
 

@@ -73,6 +73,11 @@ export function addSums(to: LedgerSums, more: LedgerSums): void {
 /** What one request adds to the rows of its tenant and day. */
 export type LedgerEntry = Pick<LedgerRow, 'key' | 'model' | 'target' | 'sums'>;
 
+/** Names a row among those of its tenant and day: with the lengths, since a name may hold whatever would stand between them. */
+export function nameOfRow({ key, model, target }: Pick<LedgerRow, 'key' | 'model' | 'target'>): string {
+  return `${key.length} ${model.length} ${key}${model}${target}`;
+}
+
 /** The day that a time of the store falls on. */
 export function dayOf(at: number): string {
   return new Date(at).toISOString().slice(0, 10);

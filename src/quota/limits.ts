@@ -125,8 +125,6 @@ export function labelOf({ scope, of, per }: Limit): string {
   return per === null ? `${scope}/${of}` : `${scope}/${of}/${per}`;
 }
 
-export const NO_LIMITS = new Limits([], null);
-
 function toLimit(quota: QuotaSettings, scope: Limit['scope'], owner: string): Limit {
   const { of, per, models, limit } = quota;
   return {

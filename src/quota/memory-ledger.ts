@@ -1,4 +1,4 @@
-import { addSums, dayOf, type LedgerEntry, type LedgerRow } from './ledger.ts';
+import { addSums, dayOf, type LedgerEntry, type LedgerRow, nameOfRow } from './ledger.ts';
 
 const DAY = 86_400_000;
 
@@ -11,13 +11,13 @@ class Rows {
   find(entry: LedgerEntry): LedgerRow | undefined {
     const last = this.#last;
     if (last !== null && isFor(last, entry)) return last;
-    const found = this.#rows.get(nameOf(entry));
+    const found = this.#rows.get(nameOfRow(entry));
     if (found !== undefined) this.#last = found;
     return found;
   }
 
   add(row: LedgerRow): void {
-    this.#rows.set(nameOf(row), row);
+    this.#rows.set(nameOfRow(row), row);
   }
 
   all(): Iterable<LedgerRow> {
@@ -27,11 +27,6 @@ class Rows {
 
 function isFor(row: LedgerRow, { key, model, target }: LedgerEntry): boolean {
   return row.target === target && row.model === model && row.key === key;
-}
-
-/** With the lengths, since a name may hold whatever would stand between them. */
-function nameOf({ key, model, target }: LedgerEntry): string {
-  return `${key.length} ${model.length} ${key}${model}${target}`;
 }
 
 /** The ledger of one process: gone with it. */

@@ -25,7 +25,7 @@ export interface KnownLimit {
 }
 
 /** What this process knows of a tenant. Written on every admission: no more than a look-up and some numbers for each limit. */
-export class Account {
+export class KnownAccount {
   /** Let in here and not yet settled: the tickets of the store in this process, by the request's id. */
   readonly open = new Map<string, Ticket>();
   /** There may be something that was let in here and that Redis does not know of. */

@@ -6,7 +6,7 @@ import { DIMENSIONS } from './dimensions.ts';
 import type { LedgerRow } from './ledger.ts';
 import type { Limit } from './limits.ts';
 import { MemoryStore } from './memory-store.ts';
-import { Account } from './outage-known.ts';
+import { KnownAccount } from './outage-known.ts';
 import type { ModeChange } from './outage-mode.ts';
 import { Recent } from './outage-recent.ts';
 import type { Admission, Demand, QuotaStore, Settlement, Standing, Verdict } from './store.ts';
@@ -57,7 +57,7 @@ export class OutageStore implements QuotaStore {
   readonly #mode: OutageOptions['mode'];
   readonly #alive: () => number;
   readonly #here: MemoryStore;
-  readonly #accounts = new Recent<Account>(TENANTS, ({ inUse }) => inUse);
+  readonly #accounts = new Recent<KnownAccount>(TENANTS, ({ inUse }) => inUse);
   readonly #stopListening: () => void;
 
   constructor({ redis, client, mode, alive, onMode }: OutageOptions) {
@@ -155,7 +155,7 @@ export class OutageStore implements QuotaStore {
   }
 
   /** Until then what was counted here must not be forgotten: Redis' figures are without it. */
-  #askWhetherWritten(tenant: string, account: Account): void {
+  #askWhetherWritten(tenant: string, account: KnownAccount): void {
     if (account.asking || account.open.size > 0) return;
     account.asking = true;
     const { tried } = account;
@@ -166,7 +166,7 @@ export class OutageStore implements QuotaStore {
   }
 
   /** Prepares a limit for being counted here. */
-  #shareOf(tenant: string, account: Account, limit: Limit): Share {
+  #shareOf(tenant: string, account: KnownAccount, limit: Limit): Share {
     const known = account.of(limit);
     if (known.whole) {
       this.#here.forget(tenant, limit);
@@ -191,10 +191,10 @@ export class OutageStore implements QuotaStore {
     return { limit, gives, room: gives - places, places, seeded, taken };
   }
 
-  #accountOf(tenant: string): Account {
+  #accountOf(tenant: string): KnownAccount {
     const known = this.#accounts.get(tenant);
     if (known !== undefined) return known;
-    const made = new Account();
+    const made = new KnownAccount();
     this.#accounts.set(tenant, made);
     return made;
   }

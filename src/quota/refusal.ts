@@ -1,12 +1,10 @@
-import { ApiError } from '../core/errors.ts';
+import { ApiError, LONGEST_CLIENT_WAIT } from '../core/errors.ts';
 import { dollars } from '../core/usage.ts';
 import { DIMENSIONS } from './dimensions.ts';
 import { type Counted, formatReset, rateLimitHeaders, remaining } from './headers.ts';
 import type { Limit } from './limits.ts';
 import type { Demand, Standing } from './store.ts';
 
-/** Longer waits are not worth a client's patience: it is told not to try again by itself. Milliseconds. */
-const LONGEST_CLIENT_WAIT = 60_000;
 /** When a place among the concurrent ones is free, nobody knows; worth a try. Milliseconds. */
 const NEXT_PLACE = 1000;
 
@@ -72,7 +70,7 @@ function longestWait(demands: readonly Demand[], standings: readonly Standing[])
 }
 
 /** "1000000 tokens per hour for this tenant (models: smart, premium)" */
-export function describeLimit({ of, per, max, scope, models }: Limit): string {
+function describeLimit({ of, per, max, scope, models }: Limit): string {
   const narrowed = models === null ? '' : ` (models: ${[...models].join(', ')})`;
   return `${counted(of, max)}${per === null ? '' : ` per ${per}`} for this ${scope}${narrowed}`;
 }

@@ -12,8 +12,6 @@ import type { Script } from '../state/client.ts';
  * expire next. The key of an answer is its name after what is the same for all of its scope.
  */
 export const KEEP: Script = {
-  name: 'cache-keep',
-  keys: 3,
   lua: `
 local answer, order, sizes = unpack(KEYS)
 local name, text, life, size, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

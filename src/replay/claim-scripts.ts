@@ -39,7 +39,6 @@ export const SCRIPTS = {
    * with the rest of the lease, or `done` with the answer and whose it is.
    */
   claim: script(
-    'claim',
     `
     if counts and owner ~= ARGV[5] then
       if mark ~= ARGV[3] then return { 'other' } end
@@ -54,7 +53,6 @@ export const SCRIPTS = {
 
   /** Keeps a claim. Arguments: time; owner; mark; lease. Answers 1, or 0 if another one has it. */
   renew: script(
-    'renew',
     `
     if not may(ARGV[2]) then return 0 end
     redis.call('HDEL', key, 'answer')
@@ -65,7 +63,6 @@ export const SCRIPTS = {
 
   /** Arguments: time; owner; mark; how long the answer lives; the answer. Answers likewise. Sent twice, it is done once. */
   finish: script(
-    'finish',
     `
     if counts and owner == ARGV[2] and answer then return 1 end
     if not may(ARGV[2]) then return 0 end
@@ -76,13 +73,12 @@ export const SCRIPTS = {
 
   /** Arguments: time; owner. */
   free: script(
-    'free',
     `
     if owner == ARGV[2] and not answer then redis.call('HDEL', key, 'owner', 'mark', 'until') end
     `,
   ),
 } as const;
 
-function script(name: string, lua: string): Script {
-  return { name: `spillway_${name}`, keys: 1, lua: `${SHARED}${lua}` };
+function script(lua: string): Script {
+  return { lua: SHARED + lua };
 }

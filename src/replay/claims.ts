@@ -62,6 +62,7 @@ export interface Claim {
  * (`MemoryClaims`) and for all gateways (`RedisClaims`): nobody → somebody, who lives → an answer, or nobody again.
  */
 export interface Claims {
+  /** What is asked for under a client's key. Throws an ApiError where it cannot be promised that it runs once. */
   wanted(tenant: string, key: string, what: readonly (string | Buffer)[]): Wanted;
   /** The same for a large request, in steps between which others have their turn. */
   wantedOfLarge(tenant: string, key: string, what: readonly (string | Buffer)[]): Promise<Wanted>;

@@ -206,7 +206,7 @@ export class LogCursor {
 }
 
 /** Reads a log from where it stands in the same memory. What a slow reader has not taken yet waits in the log, not with the reader. */
-export class LogReading implements Reading, LogFollower {
+class MemoryReading implements Reading, LogFollower {
   readonly dialect: string;
   readonly #log: EventLog;
   readonly #cursor: LogCursor;
@@ -256,5 +256,7 @@ export class LogReading implements Reading, LogFollower {
 
 /** Reads from after this event, or says that it is too late for that. */
 export function readLog(log: EventLog, dialect: string, after: number): Reading | Dropped {
-  return after + 1 < log.first ? { kind: 'dropped', first: log.first } : new LogReading(log, dialect, after);
+  return after + 1 < log.first
+    ? { kind: 'dropped', first: log.first }
+    : new MemoryReading(log, dialect, after);
 }

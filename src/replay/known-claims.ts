@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import type { Wanted } from './claims.ts';
+import type { Claimed, Wanted } from './claims.ts';
 import type { KeptAnswer } from './kept-answer.ts';
 
 /** What an answer takes besides its texts: two objects, their names and marks. Bytes. */
@@ -45,6 +45,19 @@ export class KnownClaims {
 
   running(): IterableIterator<Here> {
     return this.#running.values();
+  }
+
+  /** What can be said without asking anybody else; null: nothing. */
+  stateOf({ name, mark }: Wanted): Claimed | null {
+    const here = this.runs(name);
+    if (here !== null) {
+      if (here.wanted.mark !== mark) return { kind: 'other_body' };
+      // Nothing but its end ends it.
+      return { kind: 'running', over: here.over, until: Number.POSITIVE_INFINITY };
+    }
+    const kept = this.kept(name);
+    if (kept === null) return null;
+    return kept.mark === mark ? { kind: 'done', answer: kept.answer } : { kind: 'other_body' };
   }
 
   runs(name: string): Here | null {

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { type Claim, type Claimed, type Claims, type Wanted, wantedOf, wantedOfLarge } from './claims.ts';
-import { KnownClaims } from './known-claims.ts';
+import type { KeptAnswer } from './kept-answer.ts';
+import { type Here, KnownClaims } from './known-claims.ts';
 import { Seal } from './seal.ts';
 
 export interface MemoryClaimsOptions {
@@ -27,9 +28,7 @@ export class MemoryClaims implements Claims {
   }
 
   async claim(wanted: Wanted): Promise<Claimed> {
-    const known = knownTo(this.#known, wanted);
-    if (known !== null) return known;
-    return { kind: 'claimed', claim: new MemoryClaim(this.#known, wanted) };
+    return this.#known.stateOf(wanted) ?? { kind: 'claimed', claim: new MemoryClaim(this.#known, wanted) };
   }
 
   async close(): Promise<void> {
@@ -37,29 +36,16 @@ export class MemoryClaims implements Claims {
   }
 }
 
-/** What can be said without asking anybody else; null: nothing. */
-export function knownTo(known: KnownClaims, { name, mark }: Wanted): Claimed | null {
-  const here = known.runs(name);
-  if (here !== null) {
-    if (here.wanted.mark !== mark) return { kind: 'other_body' };
-    // Nothing but its end ends it.
-    return { kind: 'running', over: here.over, until: Number.POSITIVE_INFINITY };
-  }
-  const kept = known.kept(name);
-  if (kept === null) return null;
-  return kept.mark === mark ? { kind: 'done', answer: kept.answer } : { kind: 'other_body' };
-}
-
 class MemoryClaim implements Claim {
   readonly #known: KnownClaims;
-  readonly #here;
+  readonly #here: Here;
 
   constructor(known: KnownClaims, wanted: Wanted) {
     this.#known = known;
     this.#here = known.begin(wanted);
   }
 
-  finish(answer: Parameters<Claim['finish']>[0], ttl: number): void {
+  finish(answer: KeptAnswer, ttl: number): void {
     if (!this.#runs) return;
     this.#known.keep(this.#here.wanted, answer, ttl);
     this.#known.end(this.#here, answer);

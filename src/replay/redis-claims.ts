@@ -6,7 +6,6 @@ import { SCRIPTS } from './claim-scripts.ts';
 import { type Claim, type Claimed, type Claims, type Wanted, wantedOf, wantedOfLarge } from './claims.ts';
 import { type KeptAnswer, readKept, writeKept } from './kept-answer.ts';
 import { type Here, KnownClaims } from './known-claims.ts';
-import { knownTo } from './memory-claims.ts';
 import type { Seal } from './seal.ts';
 
 /** How long a claim outlives its gateway; a living one renews it three times as often. Milliseconds. */
@@ -82,7 +81,7 @@ export class RedisClaims implements Claims {
   async claim(wanted: Wanted, elsewhere = Number.NEGATIVE_INFINITY): Promise<Claimed> {
     const { name, mark } = wanted;
     for (;;) {
-      const known = knownTo(this.#known, wanted);
+      const known = this.#known.stateOf(wanted);
       if (known !== null) return known;
       const asking = this.#asking.get(name);
       if (asking === undefined) break;

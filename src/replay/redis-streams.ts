@@ -1,3 +1,4 @@
+import { Cancellation, sleep } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StateClient } from '../state/client.ts';
 import { StateUnavailable } from '../state/unavailable.ts';
@@ -12,12 +13,15 @@ import {
   type StreamLog,
   type StreamLogs,
 } from './stream-log.ts';
-import { isReadable, lookAfter, PollReading } from './stream-poll.ts';
+import { isReadable, lookAfter, PollReading, SURELY_DEAD } from './stream-poll.ts';
 import { SCRIPTS } from './stream-scripts.ts';
 import { LEASE, type StreamPlace, Upload } from './stream-upload.ts';
 
-/** How long a stream that its client knows of may be on its way to Redis; and the first pause between two looks for it. Milliseconds. */
-const PATIENCE = 1_000;
+/**
+ * How long a stream that its client knows of may be on its way to Redis: longer than its writer lets pass between two tries, should the first one fail. And the
+ * first pause between two looks for it. Milliseconds.
+ */
+const PATIENCE = 1_500;
 const SHORTEST_PAUSE = 25;
 
 export interface RedisStreamsOptions {
@@ -28,7 +32,7 @@ export interface RedisStreamsOptions {
   seal: Seal;
   clock: Clock;
   bounds?: StreamBounds;
-  /** For how long what is not in Redis may still be on its way there. Milliseconds; a second unless told. */
+  /** For how long what is not in Redis may still be on its way there. Milliseconds; `PATIENCE` unless told. */
   patience?: number;
   /** Told of what goes wrong though Redis is there. */
   onFault(error: unknown): void;
@@ -43,11 +47,18 @@ export class RedisStreams implements StreamLogs {
   readonly #memory: MemoryStreams;
   readonly #shared = new Set<SharedStream>();
   readonly #byLocal = new WeakMap<MemoryStream, SharedStream>();
+  readonly #stopListening: () => void;
   #opened = 0;
+  /** When Redis came back, after it had been away. By the clock. */
+  #backAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RedisStreamsOptions) {
+    const { client, clock, bounds } = options;
     this.#options = options;
-    this.#memory = new MemoryStreams(options.clock, options.bounds);
+    this.#memory = new MemoryStreams(clock, bounds);
+    this.#stopListening = client.onChange(({ up }) => {
+      if (up) this.#backAt = clock.now();
+    });
   }
 
   open(stream: NewStream): StreamLog {
@@ -65,7 +76,12 @@ export class RedisStreams implements StreamLogs {
     return shared;
   }
 
-  async read(tenant: string, id: string, after: number): Promise<Reading | Dropped | 'unknown'> {
+  async read(
+    tenant: string,
+    id: string,
+    after: number,
+    asker = new Cancellation(),
+  ): Promise<Reading | Dropped | 'unknown'> {
     const local = this.#memory.find(tenant, id);
     const here = local === null ? null : readLog(local.log, local.dialect, after);
     // Whoever writes it knows best. Once all of it is in Redis, others may have removed it there.
@@ -75,6 +91,7 @@ export class RedisStreams implements StreamLogs {
       const found = await this.#soon(
         () => lookAfter(place, after),
         (one) => one !== 'none' || here !== null,
+        asker,
       );
       if (found === 'none') return here ?? 'unknown';
       if (found === 'gone') {
@@ -89,33 +106,34 @@ export class RedisStreams implements StreamLogs {
     }
   }
 
-  async remove(tenant: string, id: string): Promise<boolean> {
+  async remove(tenant: string, id: string, asker = new Cancellation()): Promise<boolean> {
     const wasHere = await this.#memory.remove(tenant, id);
     const { client, keys } = this.#placeOf(tenant, id);
     const word = await this.#soon(
       () => client.run(SCRIPTS.remove, keys, [STREAM_LIFE]),
       (one) => one !== 'none' || wasHere,
+      asker,
     );
     return word === 'removed' || wasHere;
   }
 
   async close(): Promise<void> {
+    this.#stopListening();
     await Promise.all([...this.#shared].map((shared) => shared.close()));
     await this.#memory.close();
   }
 
   /**
-   * Asks until the answer will do, for as long as a stream may be on its way: a client is told of its stream before Redis is, and when its connection
-   * breaks at once it may come back to another gateway sooner than the stream.
+   * Asks until the answer will do, for as long as a stream may be on its way and `asker` is there: a client is told of its stream before Redis is, and
+   * when its connection breaks at once it may come back to another gateway sooner than the stream. So it may when Redis has been away.
    */
-  async #soon<T>(ask: () => Promise<T>, willDo: (answer: T) => boolean): Promise<T> {
+  async #soon<T>(ask: () => Promise<T>, willDo: (answer: T) => boolean, asker: Cancellation): Promise<T> {
     const { clock, patience = PATIENCE } = this.#options;
-    const until = clock.now() + patience;
+    const until = Math.max(clock.now() + patience, this.#backAt + SURELY_DEAD);
     for (let pause = SHORTEST_PAUSE; ; pause *= 2) {
       const answer = await ask();
       const left = until - clock.now();
-      if (willDo(answer) || left <= 0) return answer;
-      await new Promise<void>((resolve) => clock.schedule(Math.min(pause, left), resolve));
+      if (willDo(answer) || left <= 0 || !(await sleep(clock, Math.min(pause, left), asker))) return answer;
     }
   }
 

@@ -1,3 +1,5 @@
+import type { Cancellation } from '../core/cancellation.ts';
+
 /** How long a stream is kept after its end. Milliseconds. */
 export const STREAM_LIFE = 10 * 60_000;
 
@@ -15,15 +17,20 @@ export const STREAM_ID = /^[A-Za-z0-9._-]{1,128}$/;
  * (`MemoryStreams`) and for all gateways (`RedisStreams`).
  */
 export interface StreamLogs {
-  /** Begins to keep a stream. Never throws. */
+  /** Begins to keep a stream. Throws an ApiError where it cannot be promised that it is found again, and nothing else. */
   open(stream: NewStream): StreamLog;
   /**
    * Reads one from after this event; 0 = from its beginning. `unknown`: there is none of that name that could be read, or it is not kept any more. Rejects with
-   * StateUnavailable where that cannot be found out now.
+   * StateUnavailable where that cannot be found out now. One that may be on its way is waited for, but no longer than `asker` is there.
    */
-  read(tenant: string, id: string, after: number): Promise<Reading | Dropped | 'unknown'>;
-  /** Forgets one, and stops whoever still writes it, be it in another gateway. False: there is none. Rejects like `read`. */
-  remove(tenant: string, id: string): Promise<boolean>;
+  read(
+    tenant: string,
+    id: string,
+    after: number,
+    asker?: Cancellation,
+  ): Promise<Reading | Dropped | 'unknown'>;
+  /** Forgets one, and stops whoever still writes it, be it in another gateway. False: there is none. Rejects and waits like `read`. */
+  remove(tenant: string, id: string, asker?: Cancellation): Promise<boolean>;
   /** Forgets all that is kept in this process. Resolves when as much as can be is where others find it. */
   close(): Promise<void>;
 }

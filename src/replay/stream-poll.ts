@@ -32,6 +32,7 @@ export interface Page {
   batches: { last: number; sealed: string }[];
 }
 
+/** What there is after this event, a page at most. `none`: nothing is called so. `gone`: it was removed. Rejects with StateUnavailable. */
 export async function lookAfter(
   place: StreamPlace,
   after: number,

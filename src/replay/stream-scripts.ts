@@ -33,7 +33,6 @@ end
 export const SCRIPTS = {
   /** Owner, dialect, lease, life. Answers `claimed`, or `taken` where anything is called so. */
   claim: script(
-    'claim',
     `
 local owner, dialect, lease, life = unpack(ARGV)
 if redis.call('EXISTS', head) == 1 then return 'taken' end
@@ -49,7 +48,6 @@ return 'claimed'
    * batch does not follow it; `gone`, or `taken` by another.
    */
   append: script(
-    'append',
     `
 local owner, dialect, lease, life, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local first, last, has_earlier, is_over, batch = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1', ARGV[9] == '1', ARGV[10]
@@ -88,7 +86,6 @@ return { 'kept' }
    * number of its last event.
    */
   read: script(
-    'read',
     `
 local after, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local owner, dialect, first, last, alive, over, gone =
@@ -113,7 +110,6 @@ return page
 
   /** Life. Answers `removed`, `gone` if it was before, or `none`. */
   remove: script(
-    'remove',
     `
 local owner, gone = unpack(redis.call('HMGET', head, 'owner', 'gone'))
 if gone then return 'gone' end
@@ -127,7 +123,6 @@ return 'removed'
 
   /** Owner. Takes back a claim. */
   release: script(
-    'release',
     `
 if redis.call('HGET', head, 'owner') == ARGV[1] then keep(0) end
 return 0
@@ -135,6 +130,6 @@ return 0
   ),
 } as const;
 
-function script(name: string, lua: string): Script {
-  return { name: `stream-${name}`, keys: 2, lua: SHARED + lua };
+function script(lua: string): Script {
+  return { lua: SHARED + lua };
 }

@@ -1,14 +1,15 @@
-import { hash, timingSafeEqual } from 'node:crypto';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { bearerToken } from '../auth/keyring.ts';
 import { ApiError, errorBody } from '../core/errors.ts';
 import { errorHeaders } from '../pipeline/errors.ts';
 import type { TenantOperations } from '../tenants/admin.ts';
+import { checkOperator } from './admin-access.ts';
 import { registerTenants, TENANT_PATHS } from './admin-tenants.ts';
 import { answerUsage, type UsageHandlers } from './admin-usage.ts';
-import { allowedMethods } from './allowed.ts';
+import { allowedMethods, notServed } from './allowed.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
+import { isGone } from './client-refusals.ts';
 import { USUAL_LIMITS } from './limits.ts';
+import { readOverBodies } from './read-over.ts';
 import { requestIdOf } from './request-id.ts';
 
 /** One row of `/admin/upstreams`. */
@@ -32,7 +33,7 @@ export interface UpstreamRows {
 }
 
 export interface AdminHandlers extends UsageHandlers {
-  /** The token that `/admin/*` asks for; null = none. */
+  /** The token that `/admin/*` asks for; null = none: then it serves this machine alone. */
   token(): string | null;
   /** Prometheus' text, and its content type. */
   metrics(): Promise<{ text: string; contentType: string }>;
@@ -86,9 +87,7 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
   });
 
   fastify.register(async (guarded) => {
-    guarded.addHook('onRequest', async (request) =>
-      checkToken(handlers.token(), request.headers.authorization),
-    );
+    guarded.addHook('onRequest', async ({ headers }) => checkOperator(handlers.token(), headers));
     guarded.get('/admin/upstreams', () => handlers.upstreams());
     guarded.get('/admin/usage', answerUsage(handlers));
     registerTenants(guarded, handlers.tenants);
@@ -101,26 +100,11 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
     });
   });
 
-  // Most take no body, and any is read over.
-  fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', (_request, payload, done) => {
-    payload.resume();
-    done(null);
-  });
+  // Those that take one say so themselves.
+  readOverBodies(fastify);
   fastify.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? '';
-    const methods = allowed(path);
-    const error =
-      methods === null
-        ? new ApiError('unknown_url', `There is nothing at ${request.method} ${path}.`)
-        : new ApiError(
-            'method_not_allowed',
-            `${request.method} is not allowed here; use ${methods.join(' or ')}.`,
-            {
-              headers: { allow: methods.join(', ') },
-            },
-          );
-    return answer(error, reply);
+    return answer(notServed(request.method, path, allowed(path)), reply);
   });
   fastify.setErrorHandler((error, _request, reply) => answerError(error, reply));
   return fastify;
@@ -147,23 +131,10 @@ export function adminListener(handlers: AdminHandlers, newId: () => string): Fas
 /** What is the client's own fault; null for all else. */
 function knownError(error: unknown): ApiError | null {
   if (error instanceof ApiError) return error;
-  const { statusCode, message, code } = error as { statusCode?: number; message?: string; code?: string };
+  const { statusCode, message } = error as { statusCode?: number; message?: string };
   if (statusCode === 413)
     return new ApiError('request_too_large', 'The body is larger than is allowed here.');
-  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || message === 'aborted') {
-    return new ApiError('invalid_value', 'The request ended before its body was whole.');
-  }
+  if (isGone(error)) return new ApiError('invalid_value', 'The request ended before its body was whole.');
   if (statusCode === undefined || statusCode < 400 || statusCode > 499) return null;
   return new ApiError('invalid_value', `The request cannot be read: ${message}.`);
-}
-
-/** Compares hashes, so that the time it takes says nothing of the token. */
-function checkToken(token: string | null, authorization: string | undefined): void {
-  if (token === null) return;
-  const given = bearerToken(authorization);
-  const digest = (text: string) => hash('sha256', text, 'buffer');
-  if (given !== null && timingSafeEqual(digest(given), digest(token))) return;
-  throw new ApiError('invalid_api_key', 'Send the admin token as `Authorization: Bearer TOKEN`.', {
-    headers: { 'www-authenticate': 'Bearer' },
-  });
 }

@@ -1,3 +1,5 @@
+import { ApiError } from '../core/errors.ts';
+
 /** Tells the methods that a path takes, from a table where `:name` stands for any one segment. Null: there is nothing there. */
 export function allowedMethods(
   table: Readonly<Record<string, readonly string[]>>,
@@ -12,4 +14,12 @@ export function allowedMethods(
     if (Object.hasOwn(table, path)) return table[path] ?? null;
     return patterns.find(({ pattern }) => pattern.test(path))?.methods ?? null;
   };
+}
+
+/** Nothing is served at this path, or not by this method. `methods`: those that the path takes; null: it is none. */
+export function notServed(method: string, path: string, methods: readonly string[] | null): ApiError {
+  if (methods === null) return new ApiError('unknown_url', `There is nothing at ${method} ${path}.`);
+  return new ApiError('method_not_allowed', `${method} is not allowed here; use ${methods.join(' or ')}.`, {
+    headers: { allow: methods.join(', ') },
+  });
 }

@@ -10,7 +10,7 @@ export interface ClientHandlers {
   /** A request to a model, in the exchange's dialect, which has come whole. */
   serve(exchange: AdmittedExchange): void;
   /** `id` null: all. */
-  models(exchange: Exchange, id: string | null): void;
+  models(exchange: Exchange, id: string | null): Promise<void>;
   usage(exchange: Exchange): Promise<void>;
   /** What came of a stream after an event, and what comes. `after`: of the query, as it came. */
   resume(exchange: Exchange, id: string, after: string | readonly string[] | null): Promise<void>;
@@ -48,4 +48,6 @@ export type AdmittedExchange = Exchange & {
   readonly connection: Socket;
   /** When it is over, its connection is not read for a while. */
   tires: boolean;
+  /** Calls once all of the request has come, or the client has gone. */
+  whenRead(fn: () => void): void;
 };

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ApiError } from '../core/errors.ts';
 import { DIALECT_PATHS } from '../dialects/paths.ts';
+import { notServed } from './allowed.ts';
 import { announcedBytes } from './body-reader.ts';
 
 /** Streams that can be come back to, below it, by their ids. */
@@ -25,16 +26,11 @@ export function pathOf({ url = '' }: IncomingMessage): string {
 
 /** Nothing is served at this path, or not by this method. */
 export function nothingThere(request: IncomingMessage): ApiError {
-  const { method } = request;
   const path = pathOf(request);
   const served = ALLOWED.find((one) =>
     one.path.endsWith('/') ? path.startsWith(one.path) : path === one.path,
   );
-  if (served === undefined) return new ApiError('unknown_url', `There is nothing at ${method} ${path}.`);
-  const { methods } = served;
-  return new ApiError('method_not_allowed', `${method} is not allowed here; use ${methods.join(' or ')}.`, {
-    headers: { allow: methods.join(', ') },
-  });
+  return notServed(request.method ?? '', path, served?.methods ?? null);
 }
 
 /** HTTP/1.1 asks for a Host. */
@@ -61,16 +57,6 @@ export function tooLarge(maxBody: number): ApiError {
     'request_too_large',
     `The body is larger than the ${maxBody} bytes that are allowed here.`,
   );
-}
-
-export function shuttingDown(): ApiError {
-  return new ApiError('server_shutting_down', 'This gateway is shutting down; try again.', {
-    retryAfterMs: 1000,
-  });
-}
-
-export function internalError(): ApiError {
-  return new ApiError('internal_error', 'Something went wrong in the gateway itself; its log says what.');
 }
 
 /** What Node and fastify find wrong with a request before a handler sees it; null for what is no fault of the client's. */

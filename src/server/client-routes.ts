@@ -5,6 +5,7 @@ import type { Exchange } from '../pipeline/exchange.ts';
 import type { ClientHandlers } from './client-handlers.ts';
 import { nothingThere, refusalOfBody, STREAMS } from './client-refusals.ts';
 import type { HttpExchange } from './http-exchange.ts';
+import { readOverBodies } from './read-over.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -29,13 +30,7 @@ export function addClientRoutes(
   listener: RoutesListener,
 ): void {
   fastify.decorateRequest('exchange', null as unknown as HttpExchange);
-
-  // No body is expected, and any is read over.
-  fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', (_request, payload, done) => {
-    payload.resume();
-    done(null);
-  });
+  readOverBodies(fastify);
 
   fastify.addHook('onRequest', (request, reply, next) => {
     const { raw } = request;
@@ -58,7 +53,7 @@ export function addClientRoutes(
 
   get('/v1/models', (exchange) => handlers.models(exchange, null));
   get('/v1/models/*', (exchange, rest) => handlers.models(exchange, rest));
-  get('/v1/usage', (exchange) => void handlers.usage(exchange).catch(handlers.failed));
+  get('/v1/usage', (exchange) => handlers.usage(exchange));
   // Without HEAD: that of a stream under way would not end before it.
   fastify.get(`${STREAMS}*`, { exposeHeadRoute: false }, (request, reply) => {
     reply.hijack();
@@ -71,10 +66,10 @@ export function addClientRoutes(
   });
   fastify.setNotFoundHandler((request, reply) => refuse(request.exchange, reply, nothingThere(request.raw)));
 
-  function get(url: string, handle: (exchange: Exchange, rest: string) => void): void {
+  function get(url: string, handle: (exchange: Exchange, rest: string) => Promise<void>): void {
     fastify.get(url, (request, reply) => {
       reply.hijack();
-      handle(request.exchange, restOf(request));
+      handle(request.exchange, restOf(request)).catch(handlers.failed);
     });
   }
 

@@ -4,28 +4,20 @@ import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Clock } from '../core/clock.ts';
-import type { ApiError } from '../core/errors.ts';
+import { type ApiError, internalError, shuttingDown } from '../core/errors.ts';
 import { DIALECT_PATHS } from '../dialects/paths.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import { announcedBytes, type BodyOwner, readBody } from './body-reader.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
 import type { ClientHandlers } from './client-handlers.ts';
-import {
-  internalError,
-  isGone,
-  knownError,
-  pathOf,
-  refusalOfBody,
-  refusalOfHost,
-  shuttingDown,
-  tooLarge,
-} from './client-refusals.ts';
+import { isGone, knownError, pathOf, refusalOfBody, refusalOfHost, tooLarge } from './client-refusals.ts';
 import { addClientRoutes } from './client-routes.ts';
 import { type ExchangeOwner, HttpExchange } from './http-exchange.ts';
 import type { ListenerLimits } from './limits.ts';
 import { OpenExchanges } from './open-exchanges.ts';
 import { requestIdOf } from './request-id.ts';
 import type { ServerSettings } from './settings.ts';
+import { Unanswered } from './unanswered.ts';
 
 export interface ClientListener {
   fastify: FastifyInstance;
@@ -52,6 +44,7 @@ export function clientListener(
   const exchanges = new OpenExchanges();
   /** Answered, but their clients are still sending. */
   const lingering = new Set<HttpExchange>();
+  const unanswered = new Unanswered();
   let draining = false;
   const { tls, maxBody } = settings();
   const fastify = Fastify({
@@ -63,6 +56,7 @@ export function clientListener(
     frameworkErrors: (error, request, reply) => void answerError(error, request.raw, reply),
     serverFactory: (others) => {
       const onRequest = (request: IncomingMessage, response: ServerResponse) => {
+        if (unanswered.isTooMany(request, response)) return;
         const dialect = request.method === 'POST' ? DIALECT_PATHS.get(pathOf(request)) : undefined;
         if (dialect === undefined) others(request, response);
         else onModelRequest(request, response, dialect);

@@ -112,6 +112,12 @@ export class HttpExchange implements Exchange, StreamTold {
     return this.#request.socket;
   }
 
+  /** Node hands a request on before it has looked at the body, be it in the same piece. */
+  whenRead(fn: () => void): void {
+    if (this.#request.complete) fn();
+    else this.#request.once('close', fn);
+  }
+
   send(status: number, headers: Headers, body: Buffer | string): void {
     if (this.answered) return;
     const response = this.#response;

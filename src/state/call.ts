@@ -131,6 +131,8 @@ export class Call {
   #refused(reply: ErrorReply, node: Node): void {
     const refusal = refusalOf(reply);
     if (refusal === 'TRYAGAIN') {
+      // Whoever has the slot sends it there and is right to, each time.
+      this.#redirections = 0;
       this.#again = this.#options.clock.schedule(TRY_AGAIN, () => this.#start());
     } else if (refusal !== null) this.#giveUp(node, inWords(refusal));
     else if (this.#end()) this.#reject(reply);

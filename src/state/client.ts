@@ -1,9 +1,6 @@
 /** A Lua script: run by its hash, and sent whole where Redis does not know it yet. */
 export interface Script {
-  name: string;
-  lua: string;
-  /** How many of the arguments are keys. */
-  keys: number;
+  readonly lua: string;
 }
 
 /**

@@ -27,8 +27,6 @@ const LEASE = 15_000;
 
 /** Scores are when a lease ends. One that ends later than a lease can is of before a clock was set back. */
 const RENEWAL: Script = {
-  name: 'presence',
-  keys: 1,
   lua: `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

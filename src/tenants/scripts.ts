@@ -84,8 +84,6 @@ end
  * asked has long been told that it failed, and may have asked for something else.
  */
 export const WRITE: Script = {
-  name: 'tenants-write',
-  keys: 5,
   lua: `${SHARED}
 local id, json, expected, deadline = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = redis.call('TIME')
@@ -104,8 +102,6 @@ return { 'written' }
 
 /** Pairs of id and JSON. Answers a list of two for each: what became of it, and the JSON that is there if that is newer. */
 export const RESTORE: Script = {
-  name: 'tenants-restore',
-  keys: 5,
   lua: `${SHARED}
 local floor = tonumber(redis.call('HGET', tenants, '!floor') or '0')
 local results = {}
@@ -136,8 +132,6 @@ return results
 
 /** Answers: position, 1 if nothing comes after it, then pairs of id and JSON. Or `diverged`. */
 export const CHANGES: Script = {
-  name: 'tenants-changes',
-  keys: 5,
   lua: `
 local tenants, changes, marks = KEYS[1], KEYS[2], KEYS[3]
 local known, after, most, bytes = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -104,9 +104,12 @@ export class AnswerStream implements BegunStream, SseSink {
     return this.#outlet.flows ? this.#passed : NOTHING;
   }
 
-  /** Every choice has its finish: nothing that comes can make the answer incomplete any more. */
+  /**
+   * Every choice has its finish: nothing that comes can make the answer incomplete any more. One of which nothing was the client's has not begun, whatever it
+   * finishes.
+   */
   get finished(): boolean {
-    return this.#reader.finished;
+    return this.#outlet.begun && this.#reader.finished;
   }
 
   /** Hands the stream to its reader: first what was held back, then the rest as it comes. */
@@ -158,7 +161,7 @@ export class AnswerStream implements BegunStream, SseSink {
     if (rest !== null && !this.#over) {
       this.#decoder = this.#newDecoder();
       this.#owner.again(rest);
-    } else if (this.#reader.finished) this.#complete();
+    } else if (this.finished) this.#complete();
     else this.#break('the stream ended without a finish');
   }
 
@@ -246,7 +249,7 @@ export class AnswerStream implements BegunStream, SseSink {
 
   #error(error: JsonObject): void {
     // After every finish nothing is missing, whatever went wrong behind it.
-    if (this.#reader.finished) this.#complete();
+    if (this.finished) this.#complete();
     else this.#fail(readInBandError(error, this.#redact));
   }
 
@@ -261,7 +264,7 @@ export class AnswerStream implements BegunStream, SseSink {
   }
 
   #done(): void {
-    if (this.#reader.finishedAllBegun) this.#complete();
+    if (this.#outlet.begun && this.#reader.finishedAllBegun) this.#complete();
     else this.#break('the stream came to its end without a finish');
   }
 
@@ -299,7 +302,7 @@ export class AnswerStream implements BegunStream, SseSink {
         this.#owner.begun();
       }
       if (this.#reader.finished) this.#owner.finished();
-    } else if (kind === 'usage' && this.#reader.finished) {
+    } else if (kind === 'usage' && this.finished) {
       // Nothing is missing now: do not make the client wait for an end mark.
       this.#complete();
     } else if (!this.#outlet.begun && this.#outlet.held > MAX_HELD) {
@@ -342,7 +345,7 @@ export class AnswerStream implements BegunStream, SseSink {
   #fail(failure: Failure): void {
     if (this.#over) return;
     // What goes wrong after the last finish takes nothing from the answer.
-    if (this.#reader.finished) {
+    if (this.finished) {
       this.#complete();
       return;
     }

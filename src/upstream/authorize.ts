@@ -1,7 +1,8 @@
-import type { Cancellation, CancelReason } from '../core/cancellation.ts';
+import type { CancelListener, CancelReason } from '../core/cancellation.ts';
 import type { Failure } from '../core/outcome.ts';
 import { makeRedact, type Redact } from '../core/redact.ts';
 import { type Credentials, CredentialsError } from '../credentials/credentials.ts';
+import { AttemptBounds, type Bounded } from './attempt-bounds.ts';
 import type { AttemptCall, AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
 import { goneFailure, plainFailure } from './transport-failure.ts';
 
@@ -13,12 +14,14 @@ interface Unauthorized {
   body: readonly Buffer[];
 }
 
+type Authorization = Authorized | { failure: Failure };
+
 /** The call's headers with what authorizes it, and a `redact` that knows that as well; or why there is nothing. */
 export async function authorize(
   credentials: Credentials,
   { origin, path, headers, body }: Unauthorized,
   redact: Redact,
-): Promise<Authorized | { failure: Failure }> {
+): Promise<Authorization> {
   try {
     const named: Record<string, string> = {};
     for (let at = 0; at < headers.length; at += 2) named[headers[at] as string] = headers[at + 1] as string;
@@ -32,16 +35,48 @@ export async function authorize(
   }
 }
 
-/** The same, or at once why nobody wants it any more: whoever gives credentials may take long. */
-export function whileWanted(
-  authorized: Promise<Authorized | { failure: Failure }>,
-  cancellation: Cancellation,
-): Promise<Authorized | { failure: Failure }> {
+/** The same, or why it is not waited for any longer: whoever gives credentials may take long. The bounds are those of a try that has been sent. */
+export function inTime(authorizing: Promise<Authorization>, request: AttemptRequest): Promise<Authorization> {
   return new Promise((resolve, reject) => {
-    const listener = { cancelled: (reason: CancelReason) => resolve({ failure: goneFailure(reason) }) };
-    cancellation.add(listener);
-    authorized.then(resolve, reject).finally(() => cancellation.remove(listener));
+    const waiting = new Waiting(request, resolve);
+    authorizing.then(resolve, reject).finally(() => waiting.over());
+    waiting.begin();
   });
+}
+
+class Waiting implements CancelListener, Bounded {
+  state: Bounded['state'] = 'sent';
+  readonly #request: AttemptRequest;
+  readonly #bounds: AttemptBounds;
+  readonly #giveUp: (why: { failure: Failure }) => void;
+
+  constructor(request: AttemptRequest, giveUp: (why: { failure: Failure }) => void) {
+    this.#request = request;
+    this.#bounds = new AttemptBounds(request, this, request.clock.now(), null);
+    this.#giveUp = giveUp;
+  }
+
+  begin(): void {
+    this.#bounds.begin();
+    this.#request.cancellation.add(this);
+  }
+
+  over(): void {
+    this.state = 'over';
+    this.#bounds.clear();
+    this.#request.cancellation.remove(this);
+  }
+
+  cancelled(reason: CancelReason): void {
+    this.over();
+    this.#giveUp({ failure: goneFailure(reason) });
+  }
+
+  timeIsOver(now: number): void {
+    const failure = this.#bounds.whatIsOver(now);
+    this.over();
+    this.#giveUp({ failure });
+  }
 }
 
 /** Has the rest of an answer asked for, which is another call: it is authorized anew where calls are signed for what they send. */

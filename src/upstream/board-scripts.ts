@@ -71,7 +71,6 @@ end
  * counted. Answers with the word that holds now.
  */
 export const OPENED = script(
-  'opened',
   `
 local id, gateway, till, openings = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local e = read(id)
@@ -95,7 +94,6 @@ return word(id, e)
 
 /** Keys likewise. Arguments: id; gateway; the word that its probe came after. Answers likewise. */
 export const CLOSED = script(
-  'closed',
   `
 local id, gateway = ARGV[1], ARGV[2]
 local e = read(id)
@@ -111,7 +109,6 @@ return word(id, e)
  * milliseconds; openings, and the last word, as it knows them. Answers 1 or 0, then the word that holds now.
  */
 export const CLAIM = script(
-  'claim',
   `
 local id, gateway, wanted, most = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local e = read(id)
@@ -141,7 +138,6 @@ return { 1, unpack(word(id, e)) }
 
 /** Keys likewise. Arguments: id; gateway; how many probes it still has under way. */
 export const RELEASED = script(
-  'released',
   `
 local id, gateway, left = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local e = read(id)
@@ -157,7 +153,6 @@ keep(id, e)
  * leases, and answers with the words since, the oldest first: as many as a page holds, each as above.
  */
 export const NEWS = script(
-  'news',
   `
 local gateway, lease = ARGV[1], tonumber(ARGV[3])
 for n = 4, #ARGV do
@@ -176,6 +171,6 @@ return answer
 `,
 );
 
-function script(name: string, lua: string): Script {
-  return { name: `spillway_breaker_${name}`, keys: 3, lua: `${SHARED}\n${lua}` };
+function script(lua: string): Script {
+  return { lua: `${SHARED}\n${lua}` };
 }

@@ -31,6 +31,9 @@ export function contentCoding(headers: WireHeaders): Coding | 'unknown' | null {
   }
 }
 
+/** Of what is unpacked, as much is remembered as the packed may refer to: for HTTP 8 MB at most (RFC 9659). By itself zstd would take 128 MB for each body. */
+const ZSTD = { params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } };
+
 const UNPACKERS = {
   gzip: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.gunzip),
   deflate: promisify<Buffer, zlib.ZlibOptions, Buffer>(zlib.inflate),
@@ -48,7 +51,7 @@ export function unpackBody(headers: WireHeaders, packed: Buffer): Buffer | null 
 
 function unpack(coding: Coding, packed: Buffer): Promise<Buffer> {
   const way = coding === 'deflate' && isBare(packed) ? 'bareDeflate' : coding;
-  return UNPACKERS[way](packed, { maxOutputLength: MAX_ANSWER });
+  return UNPACKERS[way](packed, { maxOutputLength: MAX_ANSWER, ...(way === 'zstd' ? ZSTD : {}) });
 }
 
 /** What ends before its packing does is no error here: an error would throw away what is unpacked and not read yet. Whether a stream is whole, its events tell. */
@@ -64,7 +67,7 @@ export function unpackStream(coding: Coding): Transform {
     case 'br':
       return zlib.createBrotliDecompress({ finishFlush: zlib.constants.BROTLI_OPERATION_FLUSH });
     case 'zstd':
-      return zlib.createZstdDecompress({ finishFlush: zlib.constants.ZSTD_e_flush });
+      return zlib.createZstdDecompress({ finishFlush: zlib.constants.ZSTD_e_flush, ...ZSTD });
   }
 }
 

@@ -10,12 +10,12 @@ import type { WireHeaders } from '../providers/retry-after.ts';
 import type { Permit } from '../resilience/breaker.ts';
 import type { TimeoutSettings } from '../resilience/settings.ts';
 import type { Answer } from './answer.ts';
+import { LazyFacts } from './answer-facts.ts';
 import { attempt } from './attempt.ts';
 import type { AttemptEnd, AttemptRequest, Authorized } from './attempt-request.ts';
-import { authorize, whileWanted } from './authorize.ts';
+import { authorize, inTime } from './authorize.ts';
 import type { CallContext } from './call.ts';
 import { type Entered, type Took, tokensOf } from './entry.ts';
-import { Facts } from './facts.ts';
 import type { Call } from './prepare-call.ts';
 import type { Lane, Target } from './registry.ts';
 import type { BegunStream, StreamWishes } from './stream-roles.ts';
@@ -81,7 +81,7 @@ export class OneTry implements Sending, AttemptRequest {
     this.#entered = options.entered;
     this.headers = headersOf(lane, call, context, tryId);
     this.path = `${target.basePath}${call.prepared.path}`;
-    this.reader = call.prepared.answer(new Facts(settings.model, clock, newId, memory.remember));
+    this.reader = call.prepared.answer(new LazyFacts(settings.model, clock, newId, memory.remember));
     this.streaming = request.streaming && call.whole !== true ? wishesOf(this) : null;
     this.#record = { target: settings.id, outcome: 'ok', status: null, ms: 0, startedAt };
     tries.push(this.#record);
@@ -206,12 +206,12 @@ export class OneTry implements Sending, AttemptRequest {
 
   #authorize(credentials: Credentials, body: readonly Buffer[]): Promise<Authorized | { failure: Failure }> {
     const { origin, path, headers, redact } = this;
-    return authorize(credentials, { origin, path, headers, body }, redact);
+    return inTime(authorize(credentials, { origin, path, headers, body }, redact), this);
   }
 
   async #sendAuthorized(credentials: Credentials): Promise<AttemptEnd> {
-    const { body, cancellation } = this;
-    const authorized = await whileWanted(this.#authorize(credentials, body), cancellation);
+    const { body } = this;
+    const authorized = await this.#authorize(credentials, body);
     if (!('failure' in authorized)) return attempt(this, { body, ...authorized });
     this.socketFree();
     return { kind: 'failed', failure: authorized.failure, heldUp: false };

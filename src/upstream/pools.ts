@@ -131,7 +131,10 @@ export class Pools {
   }
 }
 
-/** Opens sockets in time to the millisecond, all steps together: undici's own timer goes by the second, and may be one late. */
+/**
+ * Opens sockets in time to the millisecond, all steps together: undici's own timer goes by the second, and may be one late. By Node's timer and no handed
+ * in clock: names are looked up and handshakes made in real time, whatever time a test has.
+ */
 function within(ms: number, connect: AbortableConnector): buildConnector.connector {
   return (options, callback) => {
     const controller = new AbortController();

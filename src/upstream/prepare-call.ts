@@ -30,19 +30,19 @@ export type Preparing = Pick<
 
 /**
  * Puts the request into the target's words; a promise only where something must be fetched first, or takes several steps. Throws, or rejects with, `Unsupported` for what the target
- * cannot take. Nothing of the client's request changes. `whole`: it is known to refuse what was told of an answer as the beginning of its own.
+ * cannot take. Nothing of the client's request changes. `again`: all of an answer that is gone on with is asked for, since it refuses what was told as the beginning of its own.
  */
-export function prepareCall(target: Target, context: Preparing, whole = false): Call | Promise<Call> {
-  const call = inItsWords(target, context, whole);
+export function prepareCall(target: Target, context: Preparing, again = false): Call | Promise<Call> {
+  const call = inItsWords(target, context, again);
   if (call instanceof Promise) return call.then((fetched) => printLarge(fetched, context.cancellation));
   return call.prepared.printing === undefined ? call : printLarge(call, context.cancellation);
 }
 
-function inItsWords(target: Target, context: Preparing, whole: boolean): Call | Promise<Call> {
+function inItsWords(target: Target, context: Preparing, again: boolean): Call | Promise<Call> {
   const { request, continuing } = context;
   const { adapter, settings } = target;
   const speaks = adapter.speaks.has(request.dialect) && !target.lacks.has(request.dialect);
-  if (continuing !== null) return prepareToGoOn(target, context, continuing, whole);
+  if (continuing !== null) return prepareToGoOn(target, context, continuing, again);
   if (speaks && request.dialect !== 'chat' && request.streaming && settings.midStream === 'continue') {
     const call = prepareToBeGoneOnWith(target, context);
     if (call !== null) return call;
@@ -69,12 +69,12 @@ function prepareToGoOn(
   target: Target,
   context: Preparing,
   continuing: Continuing,
-  whole: boolean,
+  again: boolean,
 ): Call | Promise<Call> {
   const chat = withMedia(target, context, 'chat', context.request.chat());
   const relayed = context.request.dialect === 'chat';
   const prepare = (fetched: JsonBody): Call => {
-    const mayGoOn = !whole && mayPrefill(target, continuing.told);
+    const mayGoOn = !again && mayPrefill(target, continuing.told);
     if (mayGoOn && !isHeldToForm(fetched.value, target.settings.overrideParams)) {
       const prepared = askToGoOn(target, context, continuing, fetched);
       if (prepared !== null) return { prepared, relayed, how: 'prefill' };

@@ -22,7 +22,7 @@ export interface Place {
 }
 
 /** There is no room for a try now. */
-export interface Full {
+export interface NoRoom {
   /** Until there may be; null: there never will be, the try is larger than the limit. Milliseconds. */
   fullForMs: number | null;
   /** In words, such as "its provider is at its limit of 500 requests per minute". */
@@ -99,7 +99,7 @@ export class ProviderLimiter {
    * Takes what one try may come to. `id`: ours, never given twice. Takes one round trip at most, and none longer than the store's own
    * timeout; whoever has been cancelled meanwhile leaves the place again.
    */
-  async enter(want: TokenCount, id: string): Promise<Place | Full> {
+  async enter(want: TokenCount, id: string): Promise<Place | NoRoom> {
     const tokens = sum(want);
     const known = this.#knownFor(tokens);
     if (known !== null) return known;
@@ -131,7 +131,7 @@ export class ProviderLimiter {
     if (this.#known !== null && this.#known.tokens > 0) this.#known = null;
   }
 
-  #knownFor(tokens: number): Full | null {
+  #knownFor(tokens: number): NoRoom | null {
     const known = this.#known;
     if (known === null || tokens < known.tokens) return null;
     const now = this.#clock.now();
@@ -141,7 +141,7 @@ export class ProviderLimiter {
   }
 
   /** Which of its limits stand in the way, and for how long. */
-  #learn(demands: readonly Demand[], standings: readonly Standing[]): Full {
+  #learn(demands: readonly Demand[], standings: readonly Standing[]): NoRoom {
     const now = this.#clock.now();
     let full: { fullForMs: number; why: string } | null = null;
     this.#known = null;
@@ -208,7 +208,7 @@ function describe({ of, per, max }: Limit): string {
   return `${max} ${max === 1 ? words.replace(/s\b/, '') : words}${per === null ? '' : ` per ${per}`}`;
 }
 
-function neverFits({ limit, amount }: Demand): Full {
+function neverFits({ limit, amount }: Demand): NoRoom {
   const why = `it may take ${amount} tokens, which its provider's limit of ${describe(limit)} never admits`;
   return { fullForMs: null, why };
 }

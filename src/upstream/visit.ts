@@ -163,10 +163,10 @@ class Visitor {
     return kind === 'invalid_request' && this.#call?.how === 'prefill' && continuing?.diverged === false;
   }
 
-  /** Puts the request into the target's words; null if that went well. `whole`: as `prepareCall` has it. */
-  #prepare(whole = false): Visit | null | Promise<Visit | null> {
+  /** Puts the request into the target's words; null if that went well. `again`: as `prepareCall` has it. */
+  #prepare(again = false): Visit | null | Promise<Visit | null> {
     try {
-      const call = prepareFor(this.#target, this.#context, whole);
+      const call = prepareFor(this.#target, this.#context, again);
       if (call instanceof Promise) return this.#whenPrepared(call);
       this.#call = call;
       return null;

@@ -5,7 +5,7 @@ import type { RequestEntry } from '../../src/accounting/request-entry.ts';
 import { RequestLines } from '../../src/accounting/request-line.ts';
 import { millisecondsOf, Pieces } from '../../src/accounting/text.ts';
 import { NANODOLLARS, type Spent } from '../../src/core/usage.ts';
-import { NO_LIMITS } from '../../src/quota/limits.ts';
+import { Limits } from '../../src/quota/limits.ts';
 
 const TIMES = { wall: 1_795_350_671_743, ms: 2210.25, gatewayMs: 0.4 };
 
@@ -33,7 +33,11 @@ const PLAIN: RequestEntry = {
 };
 
 function principalOf(id: string, key: string | null): NonNullable<RequestEntry['principal']> {
-  return { tenant: { id, tier: null, models: null, keys: [], quotas: [] }, key, limits: NO_LIMITS };
+  return {
+    tenant: { id, tier: null, models: null, keys: [], quotas: [] },
+    key,
+    limits: new Limits([], null),
+  };
 }
 
 /** The same, printed field by field. */

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { hashOfKey } from '../../src/auth/key-hash.ts';
 import { HashedKeyring, type KeyLookup, type Principal } from '../../src/auth/keyring.ts';
 import { SeenKeys } from '../../src/auth/seen-keys.ts';
-import { NO_LIMITS } from '../../src/quota/limits.ts';
+import { Limits } from '../../src/quota/limits.ts';
 
 function tenant(id: string, ...keys: string[]) {
   const settings = keys.map((key) => ({ id: key, sha256: hashOfKey(key), quotas: [] }));
@@ -120,5 +120,5 @@ describe('keys that were seen', () => {
 });
 
 function principalOf(id: string): Principal {
-  return { tenant: tenant(id), key: 'k', limits: NO_LIMITS };
+  return { tenant: tenant(id), key: 'k', limits: new Limits([], null) };
 }

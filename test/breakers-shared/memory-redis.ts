@@ -1,5 +1,6 @@
 import type { Script, StateClient } from '../../src/state/client.ts';
 import { StateUnavailable } from '../../src/state/unavailable.ts';
+import { CLAIM, CLOSED, NEWS, OPENED, RELEASED } from '../../src/upstream/board-scripts.ts';
 import type { ManualClock } from '../support/manual-clock.ts';
 
 interface Entry {
@@ -37,19 +38,19 @@ export class MemoryRedis {
 
   run(script: Script, args: readonly Arg[]): unknown {
     const [first, second, ...more] = args.map(String) as [string, string, ...string[]];
-    switch (script.name.replace('spillway_breaker_', '')) {
-      case 'opened':
+    switch (script) {
+      case OPENED:
         return this.#opened(first, second, Number(more[0]), Number(more[1]), more[2] ?? '');
-      case 'closed':
+      case CLOSED:
         return this.#closed(first, second, Number(more[0]));
-      case 'claim':
+      case CLAIM:
         return this.#claim(first, second, more.map(Number));
-      case 'released':
+      case RELEASED:
         return this.#released(first, second, Number(more[0]));
-      case 'news':
+      case NEWS:
         return this.#news(first, Number(second), Number(more[0]), more.slice(1));
     }
-    throw new Error(`no script ${script.name}`);
+    throw new Error(`no script of the board: ${script.lua}`);
   }
 
   #opened(id: string, gateway: string, till: number, openings: number, after: string): Arg[] {

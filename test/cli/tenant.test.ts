@@ -264,6 +264,15 @@ describe('a tenant’s user in Redis', () => {
     assert.equal(await codeOf(own.hgetall(`spillway:{acme}:usage:${DAY}`)), 'NOPERM');
   });
 
+  it('may be that of any tenant, whatever it is called', async (t) => {
+    const redis = await startRedis(t);
+    const config = configFor(t, redis.url);
+    for (const id of ['other-tenant', 'other', 'a', '0', '10', '_-', 'x'.repeat(64)]) {
+      const { status, err } = await cli(['tenant', 'provision', id, '--config', config]);
+      assert.equal(status, 0, err);
+    }
+  });
+
   it('goes to the database of the gateways, and to no other', async (t) => {
     const redis = await startRedis(t);
     const { out, username, password } = await provision(t, `${redis.url}/3`);

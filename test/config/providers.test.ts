@@ -46,6 +46,19 @@ test('all secrets are gathered', () => {
   assert.deepEqual(config.providers.get('a')?.headers, { 'x-token': 'hidden-header', 'x-beta': 'v2' });
 });
 
+test('a key in a header is a secret without the scheme before it, too', () => {
+  const config = configOf(
+    file(
+      'a: { adapter: vllm, headers: { Authorization: "Bearer  key-in-a-header", X-Name: "some three words" } }',
+    ),
+  );
+  assert.deepEqual(config.secrets.toSorted(), [
+    'Bearer  key-in-a-header',
+    'key-in-a-header',
+    'some three words',
+  ]);
+});
+
 test('virtual_keys are providers', () => {
   const config = configOf(`version: 1
 auth: none

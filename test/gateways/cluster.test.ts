@@ -1,6 +1,7 @@
 /** Two gateways on a Redis Cluster whose slots move and whose masters change, and on a pair that Sentinels watch; all under load. */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { errorIn } from '../server/helpers.ts';
 import { until } from '../support/redis.ts';
 import { type RedisCluster, startRedisCluster } from '../support/redis-cluster.ts';
@@ -26,6 +27,7 @@ import { Load, longest, type Noted } from './load.ts';
 const TIMEOUT = 1000;
 const LITTLE = 1000;
 const PASSWORD = 'Zq7Xw2Lm9';
+const AUTHORITY = fileURLToPath(new URL('../support/certificates/authority.pem', import.meta.url));
 /** Of each gateway, in each phase. */
 const REQUESTS = 25;
 /** Clients of each gateway. */
@@ -233,8 +235,9 @@ async function tenantsOn(node: unknown): Promise<string[]> {
 }
 
 describe('where Sentinels name another master', () => {
-  it('gateways go on with it, and nobody is refused', async (t) => {
+  it('gateways go on with it, over TLS too, and nobody is refused', async (t) => {
     const sentinels = await startSentinels(t, {
+      tls: true,
       users: { gateway: rules(PASSWORD, COMMANDS) },
       sentinelUsers: { asker: `on >${PASSWORD} ${SENTINEL_RULES}` },
     });
@@ -246,10 +249,12 @@ describe('where Sentinels name another master', () => {
           name: MASTER,
           username: 'gateway',
           password: PASSWORD,
+          tls: true,
         },
         command_timeout: `${TIMEOUT}ms`,
         on_outage: 'local',
       },
+      env: () => ({ NODE_EXTRA_CA_CERTS: AUTHORITY }),
       tenants: [tenant('busy', quotas)],
     });
     const [a, b] = members as [Member, Member];

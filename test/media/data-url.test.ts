@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { dataUrl } from '../../src/media/data-url.ts';
+import { turnsDuring } from '../support/turns.ts';
 
 const STEP = 3 * 256 * 1024;
 
@@ -17,15 +18,7 @@ describe('a file as a URL that holds it', () => {
   }
 
   it('lets others have their turn while it is made of a large one', async () => {
-    let turns = 0;
-    let over = false;
-    const count = () => {
-      turns++;
-      if (!over) setImmediate(count);
-    };
-    setImmediate(count);
-    await dataUrl('image/png', Buffer.alloc(8 * STEP));
-    over = true;
+    const turns = await turnsDuring(() => dataUrl('image/png', Buffer.alloc(8 * STEP)));
     assert.ok(turns >= 7, `${turns} turns`);
   });
 });

@@ -54,6 +54,21 @@ it('who asks again and again on a connection waits unread after a while, and oth
   await Promise.all(taken);
 });
 
+it('is not read again in the turn that it was refused in, which is long where a thousand others are ready', async (t) => {
+  const { loop, gateway, client, turn } = await restingClient(t);
+  await client.send(ASKED);
+  const other = await RawClient.connect(gateway.origin);
+  t.after(async () => other.destroy());
+  await other.send(ASKED);
+  assert.equal((await other.response()).status, 503);
+  assert.equal(client.waiting, 0);
+  assert.equal(await gateway.metric(REFUSALS), 502);
+  await turn();
+  loop.recover();
+  // It is read, and has no model.
+  assert.equal((await client.response()).status, 400);
+});
+
 it('is answered after its rest, if there is room then', async (t) => {
   const { loop, client, turn } = await restingClient(t);
   await turn();

@@ -9,6 +9,7 @@ import { wantedOf, wantedOfLarge } from '../../src/replay/claims.ts';
 import { Seal } from '../../src/replay/seal.ts';
 import { printLarge } from '../../src/upstream/print-large.ts';
 import { FINISH, ROLE, startRig, text } from '../support/rig.ts';
+import { turnsDuring } from '../support/turns.ts';
 import { stream } from '../support/upstream.ts';
 
 const MB = 1024 * 1024;
@@ -149,15 +150,9 @@ describe('what a large body is known by', () => {
   });
 
   it('lets others have their turn meanwhile', async () => {
-    let turns = 0;
-    let over = false;
-    const count = () => {
-      turns++;
-      if (!over) setImmediate(count);
-    };
-    setImmediate(count);
-    await wantedOfLarge(new Seal(null), 'acme', 'key', [Buffer.alloc(8 * MB)]);
-    over = true;
+    const turns = await turnsDuring(() =>
+      wantedOfLarge(new Seal(null), 'acme', 'key', [Buffer.alloc(8 * MB)]),
+    );
     assert.ok(turns >= 7, `${turns} turns`);
   });
 });

@@ -93,6 +93,38 @@ describe('a stream that is removed elsewhere', () => {
   });
 });
 
+describe('when Redis is back', () => {
+  it('a stream is waited for until its writer has had the time to bring it', async (t) => {
+    const own = await startRedis(t);
+    const clock = new ManualClock();
+    const here = await openGateway(t, own.url);
+    const there = await openGateway(t, own.url, { clock, patience: 1_000 });
+    await own.kill();
+    await until(() => !there.client.allUp, 'it to be away');
+    await own.start();
+    await until(() => there.client.allUp && here.client.allUp, 'it to be back');
+    const reading = open(there.streams, 's');
+    const pausing = () => until(() => clock.pending === 1, 'a pause');
+    while (clock.now() < 3_000) {
+      await pausing();
+      clock.advance(200);
+    }
+    await pausing();
+    new Writer(here.streams).begin().write(2).end();
+    await until(async () => (await own.call('EXISTS', 'spillway:{acme}:s:s:b')) === 1, 'the batch');
+    clock.advance(1_000);
+    const reader = await reading;
+    assert.match(reader.text, /^id: 1\n/);
+    reader.reading.close();
+    // And no longer than that.
+    clock.advance(3_000);
+    const other = there.streams.read('acme', 'other', 0);
+    await pausing();
+    clock.advance(1_000);
+    assert.equal(await other, 'unknown');
+  });
+});
+
 describe('while Redis is away', () => {
   it('streams go on, are read where they are written, and are brought there when it is back', async (t) => {
     const own = await startRedis(t);

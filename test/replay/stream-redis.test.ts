@@ -1,6 +1,7 @@
 /** What lies in Redis of streams, under which names, and how it comes there. */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
+import { Cancellation } from '../../src/core/cancellation.ts';
 import { STREAM_LIFE } from '../../src/replay/stream-log.ts';
 import { COMMANDS, rules } from '../gateways/kit.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -53,6 +54,23 @@ describe('a stream that is still on its way to Redis', () => {
     assert.equal(await removing, true);
     writer.write(1);
     await until(() => writer.wasRemoved === 1, 'the writer');
+  });
+
+  it('is not waited for where whoever asked has gone', async (t) => {
+    const { there, clock, pausing } = await asking(t);
+    const asks = {
+      unknown: (asker: Cancellation) => there.streams.read('acme', 's', 0, asker),
+      false: (asker: Cancellation) => there.streams.remove('acme', 's', asker),
+    };
+    for (const [expected, ask] of Object.entries(asks)) {
+      const asker = new Cancellation();
+      const answer = ask(asker);
+      await pausing();
+      asker.cancel('client_gone');
+      assert.equal(clock.pending, 0);
+      assert.equal(String(await answer), expected);
+      assert.equal(String(await ask(asker)), expected);
+    }
   });
 
   it('is waited for no longer than a second', async (t) => {

@@ -166,6 +166,39 @@ describe('where a token is set', () => {
   });
 });
 
+describe('where no token is set', () => {
+  const ask = (request: string, ...headers: string[]) =>
+    `${[`${request} HTTP/1.1`, ...headers, 'content-length: 0'].join('\r\n')}\r\n\r\n`;
+
+  it('this machine is answered, by whichever of its own names it asks', async (t) => {
+    const { gateway } = await serve(t);
+    for (const host of ['localhost', 'gateway.localhost:9090', '127.0.0.1:9090', '[::1]:9090', '10.1.2.3']) {
+      const answer = await exchangeRaw(gateway.admin, ask('GET /admin/upstreams', `host: ${host}`));
+      assert.equal(answer.status, 200, host);
+    }
+  });
+
+  it('a web page in a browser on it is not, and neither is a name that was made to lead here', async (t) => {
+    const { gateway } = await serve(t);
+    const requests = [
+      ask('POST /admin/reload', 'host: 127.0.0.1:9090', 'origin: https://page.example'),
+      ask('POST /admin/tenants', 'host: localhost:9090', 'origin: null'),
+      ask('POST /admin/reload', 'host: page.example:9090', 'origin: http://page.example:9090'),
+      ask('GET /admin/upstreams', 'host: page.example:9090'),
+      ask('GET /admin/upstreams', 'host: localhost.page.example'),
+      ask('GET /admin/upstreams', 'host: 127.0.0.1.page.example'),
+    ];
+    for (const request of requests) {
+      const answer = await exchangeRaw(gateway.admin, request);
+      assert.equal(answer.status, 401, request);
+      assert.match(errorIn(answer.body).message, /`admin\.token`/);
+    }
+    assert.deepEqual(gateway.logs, []);
+    const scraped = await exchangeRaw(gateway.admin, ask('GET /metrics', 'host: gateway.example:9090'));
+    assert.equal(scraped.status, 200);
+  });
+});
+
 describe("errors on the operators' listener", () => {
   it("have OpenAI's shape too", async (t) => {
     const { gateway } = await serve(t);

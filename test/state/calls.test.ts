@@ -28,19 +28,19 @@ describe('a call', () => {
     assert.equal(await state.command('HSET', 'hash', 'a', 1, 'é', '🌊'), 2);
     assert.deepEqual(await state.command('hgetall', 'hash'), ['a', '1', 'é', '🌊']);
     assert.equal(await state.command('get', 'nothing'), null);
-    const script = { name: 'all', keys: 0, lua: `return { 1, 'two', { 3, false }, '' }` };
+    const script = { lua: `return { 1, 'two', { 3, false }, '' }` };
     assert.deepEqual(await state.run(script, [], []), [1, 'two', [3, null], '']);
   });
 
   it('throws what is a mistake of whoever called, and thinks no worse of Redis', async (t) => {
     const state = open(t, redis.url);
-    const mistaken = { name: 'mistaken', keys: 0, lua: `return redis.call('INCR', 'a', 'b', 'c')` };
-    const failing = { name: 'failing', keys: 0, lua: `return redis.error_reply('MINE is my own')` };
+    const mistaken = { lua: `return redis.call('INCR', 'a', 'b', 'c')` };
+    const failing = { lua: `return redis.error_reply('MINE is my own')` };
     const isMistake = (error: Error) => !(error instanceof StateUnavailable);
     await assert.rejects(state.run(mistaken, [], []), isMistake);
     await assert.rejects(state.run(mistaken, [], []), isMistake);
     await assert.rejects(state.run(failing, [], []), /MINE is my own/);
-    await assert.rejects(state.run({ name: 'wrong', keys: 0, lua: 'return (' }, [], []), isMistake);
+    await assert.rejects(state.run({ lua: 'return (' }, [], []), isMistake);
     await state.command('SET', 'text', 'a');
     await assert.rejects(state.command('INCR', 'text'), isMistake);
     await assert.rejects(state.command('NOSUCH', 'text'), isMistake);

@@ -11,8 +11,6 @@ const cluster = await startRedisCluster({ after });
 
 /** Two keys of one slot, which are to count alike. */
 const BOTH: Script = {
-  name: 'both',
-  keys: 2,
   lua: `redis.call('INCR', KEYS[1]) return redis.call('INCR', KEYS[2])`,
 };
 
@@ -69,6 +67,22 @@ describe('a slot that is moved', () => {
     while ((await cluster.moveKeys(slotOf(tag), to, 10)) > 0);
     await cluster.endMigration(slotOf(tag), to);
     assert.equal((await outcome(() => state.run(BOTH, [`{${tag}}:a`, `{${tag}}:b`], []))).unavailable, null);
+    assert.deepEqual(state.changes, []);
+  });
+
+  it('and has none of the keys yet keeps only its own calls waiting, and blames nobody', async (t) => {
+    const state = open(t, settings(cluster));
+    const from = cluster.nodes[0] as RedisServer;
+    const tag = await tagOf(from, cluster);
+    const to = await cluster.another(from);
+    const both = () => outcome(() => state.run(BOTH, [`{${tag}}:a`, `{${tag}}:b`], []));
+    await cluster.beginMigration(slotOf(tag), to);
+    // The one says ask the other, and that one says try again, until the slot has moved.
+    const stuck = await both();
+    assert.match(stuck.unavailable ?? '', /: the slot is being moved \(TRYAGAIN\)$/);
+    assert.equal(state.allUp, true);
+    await cluster.endMigration(slotOf(tag), to);
+    assert.equal((await both()).unavailable, null);
     assert.deepEqual(state.changes, []);
   });
 

@@ -47,8 +47,6 @@ export function open(t: CleansUp, redis: RedisSettings | string, options: OpenOp
 
 /** Counts its calls in a key: shows whether something was done once or twice. */
 export const COUNT: Script = {
-  name: 'count',
-  keys: 1,
   lua: `return redis.call('INCRBY', KEYS[1], ARGV[1])`,
 };
 

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
+import { buffer } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
-import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import {
+  brotliCompressSync,
+  constants,
+  createZstdCompress,
+  deflateSync,
+  gzipSync,
+  zstdCompressSync,
+} from 'node:zlib';
 import { FINISH, interruptions, ROLE, readEvents, startRig, text, turns, usage } from '../support/rig.ts';
 import {
   close,
@@ -8,6 +16,7 @@ import {
   Gate,
   inPieces,
   pauseUntil,
+  plain,
   reset,
   type StreamItem,
   stream,
@@ -115,6 +124,28 @@ describe('a packed stream', () => {
       await rig.nothingLeft();
     });
   }
+
+  it('of which a hundred megabytes would have to be remembered is broken, and so is such an answer', async (t) => {
+    const rig = await startRig(t);
+    for (const streaming of [true, false]) {
+      const pack = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: 27 } });
+      // Of what comes in one piece it is known how little there is to be remembered.
+      pack.write(streaming ? WHOLE : JSON.stringify({ choices: [{ message: { content: 'Hello' } }] }));
+      pack.end();
+      rig.upstream.enqueue(
+        streaming
+          ? packed('zstd', [await buffer(pack)])
+          : plain({ bytes: await buffer(pack), headers: { 'content-encoding': 'zstd' } }),
+      );
+      assert.equal((await rig.gateway.chat({ stream: streaming })).status, 502);
+    }
+    const lines = await rig.gateway.ended(2);
+    assert.deepEqual(
+      lines.map(({ outcome }) => outcome),
+      ['broken_body', 'broken_body'],
+    );
+    await rig.nothingLeft();
+  });
 
   for (const encoding of ['snappy', 'gzip, br', 'compress']) {
     it(`is handed over where nobody can unpack it: ${encoding}`, async (t) => {

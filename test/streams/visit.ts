@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { NOTHING_KNOWN } from '../../src/capabilities/capabilities.ts';
 import { Cancellation } from '../../src/core/cancellation.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import { JsonBody } from '../../src/core/json-body.ts';
+import type { Credentials } from '../../src/credentials/credentials.ts';
 import { MediaFetcher } from '../../src/media/media.ts';
 import type { TargetSettings } from '../../src/routing/target.ts';
 import { DONE_EVENT } from '../../src/sse/encoder.ts';
@@ -75,10 +77,16 @@ export interface Asked {
 export interface Target {
   upstream: Upstream;
   settings: TargetSettings;
+  clock: ManualClock;
   ask(body?: JsonObject, context?: Partial<CallContext>, wantsUsage?: boolean): Promise<Asked>;
 }
 
-export async function openTarget(t: TestContext, settings: Partial<TargetSettings> = {}): Promise<Target> {
+/** `credentials`: what authorizes each call; left out: none is needed. */
+export async function openTarget(
+  t: TestContext,
+  settings: Partial<TargetSettings> = {},
+  credentials?: Credentials,
+): Promise<Target> {
   const upstream = await startUpstream();
   const clock = new ManualClock(1000);
   const registry = new UpstreamRegistry({
@@ -93,11 +101,18 @@ export async function openTarget(t: TestContext, settings: Partial<TargetSetting
   });
   const wanted = { ...TARGET, ...settings };
   const provider = { ...PROVIDER, baseUrl: upstream.url };
-  const target = registry.load(new Map([['a', provider]]), [wanted]).get(wanted);
+  const target = registry
+    .load(new Map([['a', provider]]), [wanted], {
+      capabilities: () => NOTHING_KNOWN,
+      credentials: new Map(credentials === undefined ? [] : [['a', credentials]]),
+      limiters: new Map(),
+    })
+    .get(wanted);
   assert.ok(target);
   return {
     upstream,
     settings: wanted,
+    clock,
     async ask(body = {}, context = {}, wantsUsage = true) {
       const cancellation = new Cancellation();
       const messages = [{ role: 'user', content: 'hello' }];

@@ -11,6 +11,8 @@ export interface SentinelOptions {
   users?: Readonly<Record<string, string>>;
   /** Of those who ask the sentinels. */
   sentinelUsers?: Readonly<Record<string, string>>;
+  /** All of them talk to all and to each other with TLS alone. */
+  tls?: boolean;
 }
 
 /** What the sentinels call the master. */
@@ -35,8 +37,10 @@ export async function startSentinels(t: CleansUp, options: SentinelOptions = {})
     config = {},
     users = {},
     sentinelUsers = {},
+    tls = false,
   } = options;
-  const servers = { config: { 'repl-diskless-sync-delay': '0', ...config }, users };
+  const among: Record<string, string> = tls ? { 'tls-replication': 'yes' } : {};
+  const servers = { config: { 'repl-diskless-sync-delay': '0', ...among, ...config }, users, tls };
   const [first, second] = await Promise.all([startRedis(t, servers), startRedis(t, servers)]);
   await second.call('REPLICAOF', first.host, first.port);
   const sentinels = await Promise.all(
@@ -44,7 +48,9 @@ export async function startSentinels(t: CleansUp, options: SentinelOptions = {})
       startRedis(t, {
         sentinel: true,
         users: sentinelUsers,
+        tls,
         config: {
+          ...among,
           sentinel: [
             `monitor ${MASTER} ${first.host} ${first.port} ${quorum}`,
             `down-after-milliseconds ${MASTER} ${downAfter}`,

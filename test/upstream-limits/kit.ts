@@ -3,7 +3,7 @@ import type { ProviderLimits } from '../../src/providers/settings.ts';
 import { MemoryStore } from '../../src/quota/memory-store.ts';
 import type { Admission, QuotaStore, Settlement, Verdict } from '../../src/quota/store.ts';
 import {
-  type Full,
+  type NoRoom,
   type Place,
   ProviderLimiter,
   type TokenCount,
@@ -29,7 +29,7 @@ export class Door {
     this.limiter = new ProviderLimiter(store, { provider, limits: { ...NO_LIMITS, ...limits }, clock });
   }
 
-  ask(want: TokenCount = NOTHING): Promise<Place | Full> {
+  ask(want: TokenCount = NOTHING): Promise<Place | NoRoom> {
     ids += 1;
     return this.limiter.enter(want, `try-${ids}`);
   }
@@ -42,7 +42,7 @@ export class Door {
   }
 
   /** Asks, and fails unless there is none. */
-  async refused(input = 0, output = 0): Promise<Full> {
+  async refused(input = 0, output = 0): Promise<NoRoom> {
     const full = await this.ask({ input, output });
     assert.ok('fullForMs' in full, 'there was room');
     return full;

@@ -42,6 +42,7 @@ const NUMBERS: Readonly<Record<Period, number>> = {
   month: 1,
 };
 
+/** Of no period (`concurrent`): 0. */
 export function numberOf(period: Period | null): number {
   return period === null ? 0 : NUMBERS[period];
 }

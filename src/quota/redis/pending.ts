@@ -1,5 +1,5 @@
 import { DIMENSIONS } from '../dimensions.ts';
-import { dayOf, LEDGER_SUMS, type LedgerEntry, type LedgerSums } from '../ledger.ts';
+import { addSums, dayOf, LEDGER_SUMS, type LedgerEntry, nameOfRow } from '../ledger.ts';
 import type { Limit } from '../limits.ts';
 import { partAt } from '../periods.ts';
 import type { Settlement } from '../store.ts';
@@ -17,10 +17,6 @@ interface Charge {
   amount: number;
 }
 
-interface Row extends Pick<LedgerEntry, 'key' | 'model' | 'target'> {
-  sums: LedgerSums;
-}
-
 /** Settlements that go to Redis together: sent again, they are the same. */
 export interface Batch {
   /** Of the ledger's lines in it; null = there are none. */
@@ -32,7 +28,7 @@ export interface Batch {
   /** Until when they could still be admitted, by Redis' own clock. */
   notBefore: number;
   charges: readonly Charge[];
-  rows: readonly Row[];
+  rows: readonly LedgerEntry[];
   /** Have all settlements so far gone into this batch or ones before it? */
   complete: boolean;
 }
@@ -46,7 +42,7 @@ export class Pending {
   /** By counter and part. */
   readonly #charges = new Map<string, Charge>();
   /** By day, then by what names a row. */
-  readonly #days = new Map<string, Map<string, Row>>();
+  readonly #days = new Map<string, Map<string, LedgerEntry>>();
   /** The day of the last settlement: printing dates is dear, and most are of the same one. */
   #last = { number: Number.NaN, day: '' };
 
@@ -105,12 +101,11 @@ export class Pending {
       rows = new Map();
       this.#days.set(day, rows);
     }
-    for (const { key, model, target, sums } of entries) {
-      // With the lengths, since a name may hold whatever would stand between them.
-      const name = `${key.length} ${model.length} ${key}${model}${target}`;
+    for (const entry of entries) {
+      const name = nameOfRow(entry);
       const row = rows.get(name);
-      if (row === undefined) rows.set(name, { key, model, target, sums: { ...sums } });
-      else for (const sum of LEDGER_SUMS) row.sums[sum] += sums[sum];
+      if (row === undefined) rows.set(name, { ...entry, sums: { ...entry.sums } });
+      else addSums(row.sums, entry.sums);
     }
   }
 }
@@ -129,7 +124,7 @@ export function argumentsOf(batch: Batch, ledgerDays: number): (string | number)
 }
 
 /** As the beginning of fields that a person can read: `["ci","smart","openai/gpt-6-sol","input"]`. */
-function pushRow(args: (string | number)[], { key, model, target, sums }: Row): void {
+function pushRow(args: (string | number)[], { key, model, target, sums }: LedgerEntry): void {
   let word = '';
   for (const sum of LEDGER_SUMS) word += `${whole(sums[sum])} `;
   args.push(JSON.stringify([key, model, target]).slice(0, -1), word);

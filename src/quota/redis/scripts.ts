@@ -12,19 +12,12 @@ import { SETTLE } from './lua-settle.ts';
  * `ARGV[1]` is the time to go by; empty = Redis' own. Numbers come as decimal text and go as whole numbers below 2^53.
  */
 export const SCRIPTS = {
-  admit: script('admit', 3, [
-    PARTS,
-    COUNTERS,
-    CHANGES,
-    'local leases, own = KEYS[3], ARGV[3]',
-    LEASES,
-    ADMIT,
-  ]),
+  admit: script([PARTS, COUNTERS, CHANGES, 'local leases, own = KEYS[3], ARGV[3]', LEASES, ADMIT]),
 
-  settle: script('settle', 3, [PARTS, COUNTERS, CHANGES, SETTLE]),
+  settle: script([PARTS, COUNTERS, CHANGES, SETTLE]),
 
   /** Keeps the lease of a gateway. Keys: q, r, g. Arguments: time; gateway; when the oldest request was admitted that it has under way. */
-  renew: script('renew', 3, [
+  renew: script([
     PARTS,
     COUNTERS,
     CHANGES,
@@ -38,7 +31,7 @@ export const SCRIPTS = {
   ]),
 
   /** Keys: q, g. Arguments: time; then counters. Answers for each: used, reserved, milliseconds until all is back. */
-  standings: script('standings', 2, [
+  standings: script([
     PARTS,
     COUNTERS,
     CHANGES,
@@ -63,7 +56,7 @@ export const SCRIPTS = {
   ]),
 
   /** Notes that a tenant has a ledger of a day. Key: the day's set of tenants. Arguments: tenant, how long to keep it. */
-  index: script('index', 1, [
+  index: script([
     `
     redis.call('SADD', KEYS[1], ARGV[1])
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -71,6 +64,6 @@ export const SCRIPTS = {
   ]),
 } as const;
 
-function script(name: string, keys: number, pieces: readonly string[]): Script {
-  return { name: `spillway_${name}`, keys, lua: pieces.join('\n') };
+function script(pieces: readonly string[]): Script {
+  return { lua: pieces.join('\n') };
 }

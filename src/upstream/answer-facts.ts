@@ -3,7 +3,7 @@ import type { AnswerFacts } from '../chat/writer.ts';
 import type { Clock } from '../core/clock.ts';
 
 /** What an answer's reader is given. Ids are made, and the clock is asked, only where somebody wants to know. */
-export class Facts implements AnswerFacts {
+export class LazyFacts implements AnswerFacts {
   readonly model: string;
   readonly newId: () => string;
   readonly remember: Remember;
