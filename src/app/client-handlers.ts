@@ -45,7 +45,11 @@ export function clientHandlers({ admission, services, metrics, live, failed }: H
     models: (exchange, id) => models(exchange, exchange.live ?? live(), id),
     usage: (exchange) => usage(exchange, exchange.live ?? live(), services.spending),
     resume: (exchange, id, after) => resume(exchange, exchange.live ?? live(), { id, after }, streams),
-    removeStream: (exchange, id) => remove(exchange, exchange.live ?? live(), id, streams),
+    removeStream: (exchange, id) => {
+      // Without a place, too, streams can be ended, which frees some; but those who wait take some.
+      const mayWait = admission.place(exchange) === null;
+      return remove(exchange, exchange.live ?? live(), id, { streams: streams.streams, mayWait });
+    },
     refuse: (exchange, error) => admission.refuse(exchange, error),
     failed,
   };

@@ -32,6 +32,8 @@ export class RestingConnections {
   /** Until when the last of them may. */
   #until = 0;
   #left = PACE * REST;
+  /** Before that it does not matter who asks on what. */
+  #hasRested = false;
   #movedAt: number;
 
   constructor(loop: EventLoop) {
@@ -43,9 +45,9 @@ export class RestingConnections {
     return this.#resting.length;
   }
 
-  /** A request of this tenant has come on it. Matters only while there are some that rest. */
+  /** A request of this tenant has come on it. Noted also when none rests any more: what waited on the last of them comes then. */
   asked(connection: Connection, tenant: string): void {
-    if (this.#resting.length === 0) return;
+    if (!this.#hasRested) return;
     if ((this.#tenants.get(connection) ?? tenant) !== tenant) this.#tenants.set(connection, SEVERAL);
   }
 
@@ -64,6 +66,7 @@ export class RestingConnections {
   rest(connection: Connection): void {
     if (connection.destroyed) return;
     this.#until = this.#loop.clock.now() + REST;
+    this.#hasRested = true;
     connection.pause();
     this.#resting.push(connection);
   }

@@ -1,5 +1,5 @@
 import type { Presenter } from '../chat/presenter.ts';
-import type { CancelListener, Cancellation, CancelReason } from '../core/cancellation.ts';
+import { type CancelListener, Cancellation, type CancelReason } from '../core/cancellation.ts';
 import type { Clock } from '../core/clock.ts';
 import { ApiError, shuttingDown } from '../core/errors.ts';
 import {
@@ -56,19 +56,24 @@ export async function resume(
   );
 }
 
-/** `DELETE /v1/streams/{id}`: it is forgotten, and the work ends if it is still under way. */
+/** Asks in the place of a client that may not wait. */
+const AT_ONCE_OR_NOT = new Cancellation();
+AT_ONCE_OR_NOT.cancel('superseded');
+
+/** `DELETE /v1/streams/{id}`: it is forgotten, and the work ends if it is still under way. `mayWait`: for one that may be on its way. */
 export async function remove(
   exchange: Exchange,
   live: Live,
   id: string,
-  { streams }: { streams: StreamLogs },
+  { streams, mayWait }: { streams: StreamLogs; mayWait: boolean },
 ): Promise<void> {
   await answerErrors(
     exchange,
     async () => {
       const { tenant } = authenticate(exchange, live);
       const { cancellation } = exchange;
-      const isRemoved = STREAM_ID.test(id) && (await streams.remove(tenant.id, id, cancellation));
+      const asker = mayWait ? cancellation : AT_ONCE_OR_NOT;
+      const isRemoved = STREAM_ID.test(id) && (await streams.remove(tenant.id, id, asker));
       if (!isRemoved) throw notFound(id, cancellation);
       exchange.send(200, firstHeaders(exchange), JSON.stringify({ id, object: 'stream', deleted: true }));
     },

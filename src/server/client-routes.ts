@@ -41,7 +41,7 @@ export function addClientRoutes(
       listener.refusalOf(raw) ??
       (request.is404 ? nothingThere(raw) : null) ??
       handlers.authenticate(exchange, isOfStream) ??
-      // All others here are soon over.
+      // All others here are soon over, or see for themselves whether they may wait.
       (isOfStream && raw.method === 'GET' ? handlers.admission.place(exchange) : null) ??
       refusalOfBody(raw, listener.maxBody);
     if (refusal !== null) return refuse(exchange, reply, refusal);

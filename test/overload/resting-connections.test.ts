@@ -107,6 +107,18 @@ describe('a connection on which a request was refused', () => {
     }
   });
 
+  it('is read on for good also where it alone had rested when the second tenant asked', () => {
+    const { refused, asks, paused, pass } = flooded();
+    refused('proxy', 'a');
+    assert.ok(paused.has('proxy'));
+    pass(500);
+    asks('proxy', 'b');
+    for (let n = 0; n < 600; n++) refused(`client ${n}`);
+    refused('proxy', 'a');
+    assert.ok(paused.has('client 599'));
+    assert.ok(!paused.has('proxy'));
+  });
+
   it('rests too where two tenants are not told apart, since places had run out before it was known who asks', () => {
     const { refused, paused, pass } = flooded();
     refused('next', null);

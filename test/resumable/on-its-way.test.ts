@@ -1,6 +1,7 @@
 /** Who asks one gateway for a stream of which Redis has not heard, or not yet. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import type { JsonObject } from '../../src/core/json.ts';
 import { tenant } from '../gateways/kit.ts';
 import { startGateway } from '../support/gateway.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -10,7 +11,7 @@ import { ACME, errorOf } from './kit.ts';
 const DRAIN = 100;
 
 /** A gateway whose time stands still, and that is asked for a stream that is nowhere: it looks, and waits to look again. */
-async function asked(t: TestContext, method: 'GET' | 'DELETE') {
+async function asked(t: TestContext, method: 'GET' | 'DELETE', server: JsonObject = {}) {
   const redis = await startRedis(t);
   const clock = new ManualClock();
   const gateway = await startGateway(
@@ -18,7 +19,7 @@ async function asked(t: TestContext, method: 'GET' | 'DELETE') {
       auth: 'keys',
       tenants: [tenant('acme', [])],
       state: { redis: redis.url },
-      server: { drain_timeout: `${DRAIN}ms` },
+      server: { drain_timeout: `${DRAIN}ms`, ...server },
       providers: { a: { adapter: 'vllm', base_url: 'http://127.0.0.1:9/v1' } },
       models: { m: { provider: 'a', model: 'up' } },
     },
@@ -32,13 +33,11 @@ async function asked(t: TestContext, method: 'GET' | 'DELETE') {
   };
   const before = await looks();
   const leaving = new AbortController();
-  const answer = fetch(`${gateway.origin}/v1/streams/nowhere`, {
-    method,
-    headers: ACME,
-    signal: leaving.signal,
-  });
+  const { signal } = leaving;
+  const ask = () => fetch(`${gateway.origin}/v1/streams/nowhere`, { method, headers: ACME, signal });
+  const answer = ask();
   await until(async () => (await looks()) > before, 'a look');
-  return { gateway, clock, answer, leaving, looks };
+  return { gateway, clock, ask, answer, leaving, looks };
 }
 
 describe('a request for a stream that may be on its way', () => {
@@ -66,4 +65,12 @@ describe('a request for a stream that may be on its way', () => {
       assert.equal(await looks(), before);
     });
   }
+
+  it('is not waited for by whose tenant has no place left, lest it takes those of others', async (t) => {
+    const { ask, answer, leaving } = await asked(t, 'DELETE', { max_in_flight: 1 });
+    const { status, code } = await errorOf(await ask());
+    assert.deepEqual([status, code], [404, 'stream_not_found']);
+    leaving.abort();
+    await assert.rejects(answer);
+  });
 });

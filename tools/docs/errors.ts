@@ -4,7 +4,7 @@ import { code, type Page, table } from './page.ts';
 /** What the code cannot say of each: when it comes, and what to do. A new code does not compile until it stands here. */
 const MEANING: Readonly<Record<ErrorCode, { when: string; todo: string }>> = {
   invalid_api_key: {
-    when: 'No key was sent, or one that is not in the configuration. On the admin listener: the admin token is missing or wrong.',
+    when: 'No key was sent, or one that is not in the configuration. On the admin listener: the admin token is missing or wrong, or there is none and a web page asks, or a name that is not `localhost`.',
     todo: 'Send `Authorization: Bearer KEY`. A new key: `npx spillway key`.',
   },
   model_not_allowed: {
