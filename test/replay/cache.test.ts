@@ -205,11 +205,11 @@ describe('the bound of one tenant in Redis', () => {
     const seat = await redisSeat(t, settings, { most: 1000 });
     const { cache, clock, prefix } = seat;
     cache.put(place('g', 'globex'), answer(clock, 'x'.repeat(500)));
-    cache.put(place('a'), answer(clock, 'x'.repeat(200), HOUR + 2));
-    cache.put(place('b'), answer(clock, 'x'.repeat(200), HOUR + 1));
+    cache.put(place('a'), answer(clock, 'x'.repeat(200), HOUR + 120_000));
+    cache.put(place('b'), answer(clock, 'x'.repeat(200), HOUR + 60_000));
     await seat.settled();
     assert.equal(await kept(prefix), 3);
-    cache.put(place('c'), answer(clock, 'x'.repeat(200), HOUR + 3));
+    cache.put(place('c'), answer(clock, 'x'.repeat(200), HOUR + 180_000));
     await seat.settled();
     clock.advance(10_000);
     const there = await Promise.all(
