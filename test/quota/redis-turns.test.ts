@@ -117,6 +117,19 @@ describe('admissions of one turn of the event loop', () => {
     }
   });
 
+  it('find the room of what ended while the settlement before it was on its way', async (t) => {
+    const { gateway, desk } = await setUp(t);
+    const two = limit('concurrent', 2);
+    for (let i = 0; i < 5; i++) {
+      const [first, second] = [await desk.take([two, 1]), await desk.take([two, 1])];
+      gateway.store.settle({ ticket: first, used: [0], ledger: [] });
+      await new Promise(setImmediate);
+      gateway.store.settle({ ticket: second, used: [0], ledger: [] });
+      const next = await Promise.all([desk.take([two, 1]), desk.take([two, 1])]);
+      for (const ticket of next) await desk.settle(ticket);
+    }
+  });
+
   it('take once what is asked for twice', async (t) => {
     const { desk } = await setUp(t);
     const id = newId();

@@ -66,6 +66,11 @@ export class Account implements Holder {
     return !this.#isBusy && this.#sinceRenewal >= RENEW && this.#waiters.length === 0;
   }
 
+  /** Has anything been settled that Redis is not known to have? */
+  get isOwing(): boolean {
+    return this.#applied !== this.#settled;
+  }
+
   get #isBusy(): boolean {
     const isOwed = this.#batch !== null || !this.#pending.isEmpty;
     return isOwed || this.#held.size + this.#doubtful.size + this.#unlisted.size > 0;
@@ -123,7 +128,7 @@ export class Account implements Holder {
 
   /** When all settled so far is applied (true), or Redis is away. */
   flush(): Promise<boolean> {
-    if (this.#applied === this.#settled) return Promise.resolve(true);
+    if (!this.isOwing) return Promise.resolve(true);
     if (this.#closed || !this.#shared.client.isUp(this.keys[0])) return Promise.resolve(false);
     this.send();
     return new Promise((resolve) => {

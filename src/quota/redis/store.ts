@@ -97,9 +97,9 @@ export class RedisStore implements QuotaStore {
       });
     }
     if (this.#closed || !client.isUp(key)) return Promise.reject(new StateUnavailable('Redis is away'));
-    const verdict = account.admissions.ask(admission);
-    this.#sendSoon(account);
-    return verdict;
+    const { isOwing } = account;
+    const verdict = this.#ask(account, admission);
+    return isOwing ? this.#afterSettling(account, admission, verdict) : verdict;
   }
 
   settle(settlement: Settlement): void {
@@ -151,6 +151,22 @@ export class RedisStore implements QuotaStore {
     if (this.#sender !== null) clearImmediate(this.#sender);
     for (const account of this.#accounts.values()) account.close();
     this.#accounts.clear();
+  }
+
+  #ask(account: Account, admission: Admission): Promise<Verdict> {
+    const verdict = account.admissions.ask(admission);
+    this.#sendSoon(account);
+    return verdict;
+  }
+
+  /**
+   * Settlements wait for the batch before them, so that a client that asks as soon as it was answered may come before what its last
+   * request held is given back. Nobody is refused for the sake of that: they ask again after it.
+   */
+  async #afterSettling(account: Account, admission: Admission, asked: Promise<Verdict>): Promise<Verdict> {
+    const verdict = await asked;
+    if (verdict.kind === 'admitted' || !(await account.flush())) return verdict;
+    return this.#ask(account, admission);
   }
 
   /** Settles a ticket as far as its being settled twice goes. False for the second time. */
