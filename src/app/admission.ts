@@ -11,17 +11,16 @@ import { Gate } from '../overload/gate.ts';
 import { InFlightShares, placesWithReserve } from '../overload/in-flight-shares.ts';
 import { LoopDelay } from '../overload/loop-delay.ts';
 import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
+import { refusalCost } from '../overload/refusal-cost.ts';
 import { RestingConnections } from '../overload/resting-connections.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import { HELD_AT_FIRST } from '../server/body-reader.ts';
 import type { AdmittedExchange, ClientAdmission } from '../server/client-handlers.ts';
+import { READ_OVER } from '../server/http-exchange.ts';
 import type { ServerSettings } from '../server/settings.ts';
 
 /** What bodies may take of the memory: parsed, and made into what is sent on, each is there two or three times more. */
 const SHARE_OF_MEMORY = 1 / 4;
-
-/** Of a body that is longer than this no more is read. Bytes. */
-const READ_OVER = 64 * 1024;
 
 export interface AdmissionOptions {
   loop: EventLoop;
@@ -136,7 +135,8 @@ export class Admission implements ClientAdmission {
   /** What it held is free again, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
     this.#free(exchange);
-    if (exchange.tires) exchange.whenRead(() => this.#connections.rest(exchange.connection));
+    if (exchange.tires)
+      exchange.whenRead(() => this.#connections.rest(exchange.connection, costOf(exchange)));
   }
 
   #free(exchange: AdmittedExchange): void {
@@ -153,11 +153,12 @@ export class Admission implements ClientAdmission {
   /** Refuses a request, for whatever reason. */
   refuse(exchange: AdmittedExchange, error: ApiError): void {
     const isOverload = error.code === 'server_is_overloaded';
+    const cost = costOf(exchange);
     if (isOverload) {
       const tenant = exchange.principal?.tenant.id ?? null;
-      exchange.tires = this.#connections.needsRest(exchange.connection, tenant);
+      exchange.tires = this.#connections.needsRest(exchange.connection, tenant, cost);
     }
-    this.#gate.refused(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
+    this.#gate.refused(cost);
     this.#options.refuse(exchange, error, isOverload && !this.#hasItsLine(exchange, error));
   }
 
@@ -168,6 +169,11 @@ export class Admission implements ClientAdmission {
     this.#options.metrics.overloadRefusals.with({ tenant, reason }).value++;
     return this.#lines.refused(tenant);
   }
+}
+
+/** Of refusing it. */
+function costOf(exchange: Exchange): number {
+  return refusalCost(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
 }
 
 function tenantOf({ principal }: Exchange): string {

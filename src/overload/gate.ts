@@ -14,10 +14,8 @@ const SHARE = 0.1;
 const LOOKS = 8;
 /** A request is charged with no less: where the system counts a thread's work in steps, most would be charged with nothing. Milliseconds. */
 const LEAST_CHARGE = 0.01;
-/** About what a refusal takes, Node's reading of HTTP included. Milliseconds. */
+/** About what a refusal without a body takes, Node's reading of HTTP included. Milliseconds. */
 const REFUSAL = 0.02;
-/** And besides, for each byte of a body that is read over. Milliseconds. */
-const REFUSED_BYTE = 1e-6;
 
 /** So many may wait while many come at once, which is soon over: about a second's work. */
 const BURST = 5000;
@@ -123,9 +121,9 @@ export class Gate<T> {
     this.#hasConnected = true;
   }
 
-  /** A request was refused, for whatever reason: that takes time as well. `bytes`: of its body, which are read over. */
-  refused(bytes: number): void {
-    this.#refusing += REFUSAL + bytes * REFUSED_BYTE;
+  /** A request was refused, for whatever reason: that takes time as well. `cost`: as `refusalCost` says. */
+  refused(cost: number): void {
+    this.#refusing += REFUSAL * cost;
   }
 
   /** How late the loop is now. To be called again and again, whether it is or not. */

@@ -6,6 +6,10 @@ import { Fifo } from './fifo.ts';
  * sooner than after twice that.
  */
 const REST = 500;
+/** Where refusing all that rests again would take more than its part of the time, it rests for longer; but no longer than clients are told at most. Milliseconds. */
+const LONGEST_REST = 2000;
+/** That part: so many refusals in a millisecond, which take a tenth of it. */
+const AGAIN = 5;
 /** So many refusals in a millisecond cost next to nothing, and half a second's worth of them at once, after a while with fewer. */
 const PACE = 1;
 
@@ -28,7 +32,9 @@ export class RestingConnections {
   readonly #loop: EventLoop;
   /** Of connections that were to rest: whose requests have come on them. */
   readonly #tenants = new WeakMap<Connection, string>();
-  readonly #resting = new Fifo<Connection>();
+  readonly #resting = new Fifo<{ connection: Connection; cost: number }>();
+  /** Of all that rest. */
+  #cost = 0;
   /** Until when the last of them may. */
   #until = 0;
   #left = PACE * REST;
@@ -51,10 +57,10 @@ export class RestingConnections {
     if ((this.#tenants.get(connection) ?? tenant) !== tenant) this.#tenants.set(connection, SEVERAL);
   }
 
-  /** A request is refused, of this tenant if that is known. Is its connection to rest when the answer has gone? */
-  needsRest(connection: Connection, tenant: string | null): boolean {
-    if (this.#left >= 1) {
-      this.#left--;
+  /** A request is refused, of this tenant if that is known, at this cost. Is its connection to rest when the answer has gone? */
+  needsRest(connection: Connection, tenant: string | null, cost: number): boolean {
+    if (this.#left >= cost) {
+      this.#left -= cost;
       return false;
     }
     const asked = this.#tenants.get(connection) ?? tenant;
@@ -62,13 +68,17 @@ export class RestingConnections {
     return asked === tenant || (tenant === null && asked !== SEVERAL);
   }
 
-  /** It is not read from now on. The answer has gone, and all of the request has come: Node reads on after each of the two. */
-  rest(connection: Connection): void {
+  /**
+   * It is not read from now on. The answer has gone, and all of the request has come: Node reads on after each of the two. Its next request is
+   * expected to cost as much as the one that was refused.
+   */
+  rest(connection: Connection, cost: number): void {
     if (connection.destroyed) return;
-    this.#until = this.#loop.clock.now() + REST;
+    this.#cost += cost;
+    this.#until = this.#loop.clock.now() + Math.max(REST, Math.min(this.#cost / AGAIN, LONGEST_REST));
     this.#hasRested = true;
     connection.pause();
-    this.#resting.push(connection);
+    this.#resting.push({ connection, cost });
   }
 
   /**
@@ -81,13 +91,19 @@ export class RestingConnections {
     this.#movedAt = now;
     this.#left = Math.min(PACE * REST, this.#left + passed * PACE);
     const share = passed / (passed + Math.max(0, this.#until - now));
-    for (let due = Math.ceil(share * this.#resting.length); due > 0; due--) this.#resting.shift().resume();
+    for (let due = Math.ceil(share * this.#resting.length); due > 0; due--) this.#readNext();
   }
 
   /** All are read again. Were there any? */
   wake(): boolean {
     const are = this.#resting.length > 0;
-    while (this.#resting.length > 0) this.#resting.shift().resume();
+    while (this.#resting.length > 0) this.#readNext();
     return are;
+  }
+
+  #readNext(): void {
+    const { connection, cost } = this.#resting.shift();
+    this.#cost -= cost;
+    connection.resume();
   }
 }

@@ -12,7 +12,7 @@ export const HELD_AT_FIRST = 4 * 1024;
 /** What becomes of the bodies of all requests of a listener. For each, one of these is called once, `longer` before that. */
 export interface BodyOwner<T> {
   /** Bytes. */
-  readonly limit: number;
+  readonly maxBody: number;
   whole(of: T, body: Buffer): void;
   /**
    * It is longer than was expected: `HELD_AT_FIRST` of what is announced. Up to so many bytes are expected now, which is up to eight times
@@ -61,15 +61,15 @@ class BodyReader<T> {
   add(piece: Buffer): void {
     if (this.#over) return;
     this.#length += piece.length;
-    const { limit } = this.#owner;
-    if (this.#length > limit) {
+    const { maxBody } = this.#owner;
+    if (this.#length > maxBody) {
       this.#over = true;
       this.#owner.tooLarge(this.#of);
     } else if (this.#length > this.#expected) {
       this.#expected =
         this.#announced > 0
           ? Math.min(this.#announced, this.#length / PROOF)
-          : Math.min(limit, 2 * this.#length);
+          : Math.min(maxBody, 2 * this.#length);
       this.#over = !this.#owner.longer(this.#of, this.#expected);
     }
     if (this.#over) this.#letGo();

@@ -7,28 +7,29 @@ import type { Exchange, Headers, ResponseStream } from '../pipeline/exchange.ts'
 import type { Live } from '../pipeline/live.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import { BatchedStream, type StreamTold } from './batched-stream.ts';
+import type { ListenerLimits } from './limits.ts';
 
 /** Up to here, copying a body costs less than a write of its own. Bytes. */
 const ONE_WRITE = 16 * 1024;
 
-/** Up to here, reading over a body costs less than another connection. Bytes. */
-const SHORT_BODY = 64 * 1024;
+/**
+ * Up to here a body that is not wanted is read over, and its connection goes on. Closed, it would be read as well, or the client might not see
+ * its answer, and come back on a new connection, which cannot rest and costs as much as 50 KB do. Bytes.
+ */
+export const READ_OVER = 1024 * 1024;
 
 const EMPTY = Buffer.alloc(0);
 
 /** What all the exchanges of a listener share. */
 export interface ExchangeOwner {
-  clock: Clock;
+  readonly clock: Clock;
   /** Connections close after their answer. */
-  isDraining(): boolean;
+  readonly isDraining: boolean;
   /** The client has all that it will get; it may still be sending. Not called for one that ends as usual. */
   lingers(exchange: HttpExchange): void;
   /** Called once, last. */
   over(exchange: HttpExchange): void;
-  /** Milliseconds for a client to send the rest of a body that is not wanted any more. */
-  lingerFor: number;
-  /** Milliseconds for a client to take some of what is waiting for it. */
-  unreadFor: number;
+  readonly limits: Pick<ListenerLimits, 'linger' | 'unread'>;
 }
 
 /** An exchange over node's own request and response. It is over when the response is closed, however that came about. */
@@ -176,11 +177,11 @@ export class HttpExchange implements Exchange, StreamTold {
   }
 
   #sayWhetherItCloses(headers: Headers, closes: boolean): void {
-    if (closes || this.isLast || this.#owner.isDraining()) headers.push('connection', 'close');
+    if (closes || this.isLast || this.#owner.isDraining) headers.push('connection', 'close');
   }
 
   /**
-   * Answered before it was read, a body is in the way of the connection's next request. Node reads over one that is short; one that may
+   * Answered before it was read, a body is in the way of the connection's next request. Node reads over one that is not too long; one that may
    * never come, or of which there has been too much already, is not worth waiting for.
    */
   #isUnread(status: number): boolean {
@@ -189,7 +190,7 @@ export class HttpExchange implements Exchange, StreamTold {
     if (headers['transfer-encoding'] !== undefined) return true;
     const length = Number(headers['content-length'] ?? 0);
     return (
-      length > SHORT_BODY || (length > 0 && (this.cutOff || status === 413 || headers.expect !== undefined))
+      length > READ_OVER || (length > 0 && (this.cutOff || status === 413 || headers.expect !== undefined))
     );
   }
 
@@ -202,14 +203,14 @@ export class HttpExchange implements Exchange, StreamTold {
       timer.cancel();
       this.#response.end();
     };
-    const timer = this.#owner.clock.schedule(this.#owner.lingerFor, end);
+    const timer = this.#owner.clock.schedule(this.#owner.limits.linger, end);
     this.#request.once('end', end).once('close', end).resume();
     this.#owner.lingers(this);
   }
 
   /** A client that takes nothing of what is written for so long is cut off: it holds memory, and a place. */
   #bound(): void {
-    this.#response.setTimeout(this.#owner.unreadFor);
+    this.#response.setTimeout(this.#owner.limits.unread);
   }
 }
 

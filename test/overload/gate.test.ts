@@ -262,6 +262,17 @@ describe('where refusals take most of the time', () => {
     });
   }
 
+  it('a thousand clients with long bodies that ask again at once leave most of it for answers', () => {
+    const gateway = new SimulatedGateway();
+    const body = 100_000;
+    gateway.asksAgain(1000, { tenant: 'a', rate: 1, until: 9 * SECOND, upstream: UPSTREAM, body });
+    gateway.run(9 * SECOND);
+    const counts = answeredOverTime(gateway.seen, 5 * SECOND, 9 * SECOND);
+    const capacity = 1 / (1 / CAPACITY + body * COST.readingByte);
+    const goodput = counts.reduce((sum, count) => sum + count) / (4 * SECOND * capacity);
+    assert.ok(goodput > 0.85, `${goodput} of what could be done`);
+  });
+
   it('something is left for answers, where more is asked for than there is time to refuse', () => {
     const gateway = new SimulatedGateway();
     gateway.asks({ tenant: 'a', rate: 3 * CAPACITY, until: 6 * SECOND });

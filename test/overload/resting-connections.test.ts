@@ -27,8 +27,8 @@ function clients() {
     gone,
     asks: (client: string, tenant: string) => resting.asked(of(client), tenant),
     /** Its request is refused, and the answer has gone. */
-    refused(client: string, tenant: string | null = 'a'): void {
-      if (resting.needsRest(of(client), tenant)) resting.rest(of(client));
+    refused(client: string, tenant: string | null = 'a', cost = 1): void {
+      if (resting.needsRest(of(client), tenant, cost)) resting.rest(of(client), cost);
     },
     /** So many milliseconds pass, as the timer that measures the delay sees them. */
     pass(ms: number): void {
@@ -62,7 +62,7 @@ describe('a connection on which a request was refused', () => {
     assert.deepEqual([...paused], ['next']);
   });
 
-  it('is read again after half a second at most', () => {
+  it('is read again after half a second, where few rest', () => {
     const { refused, paused, pass, resting } = flooded();
     refused('next');
     pass(500);
@@ -79,6 +79,38 @@ describe('a connection on which a request was refused', () => {
       assert.ok(Math.abs(paused.size - left) <= 50, `${paused.size} for ${left}`);
     }
     assert.ok(!paused.has('client 0') && paused.has('client 999'));
+    pass(100);
+    assert.equal(paused.size, 0);
+  });
+
+  it('is not read where they are few and cost much', () => {
+    const { refused, paused } = clients();
+    for (let n = 0; n < 50; n++) refused(`client ${n}`, 'a', 10);
+    assert.equal(paused.size, 0);
+    refused('next', 'a', 10);
+    assert.deepEqual([...paused], ['next']);
+  });
+
+  it('is read again later where those that rest would cost much', () => {
+    const { refused, paused, pass } = flooded();
+    for (let n = 0; n < 1000; n++) refused(`client ${n}`, 'a', 5);
+    // Five a millisecond.
+    for (const left of [800, 600, 400, 200]) {
+      pass(200);
+      assert.ok(Math.abs(paused.size - left) <= 50, `${paused.size} for ${left}`);
+    }
+    pass(200);
+    assert.equal(paused.size, 0);
+    refused('next', 'a', 5);
+    pass(500);
+    assert.equal(paused.size, 0);
+  });
+
+  it('is read again after two seconds at most, however many rest and whatever they cost', () => {
+    const { refused, paused, pass } = flooded();
+    for (let n = 0; n < 5000; n++) refused(`client ${n}`, 'a', 50);
+    pass(1900);
+    assert.ok(paused.has('client 4999'));
     pass(100);
     assert.equal(paused.size, 0);
   });

@@ -1,11 +1,19 @@
 import { Gate } from '../../src/overload/gate.ts';
 import { InFlightShares } from '../../src/overload/in-flight-shares.ts';
 import { LoopDelay } from '../../src/overload/loop-delay.ts';
+import { refusalCost } from '../../src/overload/refusal-cost.ts';
 import { type Connection, RestingConnections } from '../../src/overload/resting-connections.ts';
 import { SimulatedLoop } from './simulated-loop.ts';
 
 /** What the parts of a request take. Milliseconds of the loop's time. */
-export const COST = { reading: 0.015, beginning: 0.035, answering: 0.05, refusing: 0.01, connecting: 0.06 };
+export const COST = {
+  reading: 0.015,
+  readingByte: 1e-6,
+  beginning: 0.035,
+  answering: 0.05,
+  refusing: 0.01,
+  connecting: 0.06,
+};
 /** Garbage is collected when so many requests have been answered. Those that wait or are under way then are moved: twice at most, for so long. Milliseconds. */
 const COLLECTED_AFTER = 1000;
 const MOVING = 0.01;
@@ -23,6 +31,8 @@ export interface Asking {
   upstream?: number;
   /** What beginning takes, where that is not the usual. */
   beginning?: number;
+  /** Bytes of each body; none unless said. */
+  body?: number;
   /** Others have the processor for so long while it is begun. */
   interrupted?: number;
   /** Each comes on a connection of its own. */
@@ -135,15 +145,18 @@ export class SimulatedGateway {
   }
 
   #arrived(request: Request): void {
-    const { tenant } = request.asking;
-    this.loop.work(COST.reading);
+    const { tenant, body = 0 } = request.asking;
+    this.loop.work(COST.reading + body * COST.readingByte);
     this.#connections.asked(request.connection, tenant);
     this.#counted(tenant, 1);
     if (!this.#gated) this.#begin(request);
     else if (!this.#gate.hasRoom(tenant) || !this.#gate.enter(tenant, request)) {
       this.loop.work(COST.refusing);
-      this.#gate.refused(0);
-      if (this.#connections.needsRest(request.connection, tenant)) this.#connections.rest(request.connection);
+      const cost = refusalCost(body);
+      this.#gate.refused(cost);
+      if (this.#connections.needsRest(request.connection, tenant, cost)) {
+        this.#connections.rest(request.connection, cost);
+      }
       this.#over(request, true);
     }
   }

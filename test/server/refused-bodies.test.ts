@@ -17,15 +17,15 @@ function comes(request: EventEmitter): WeakRef<Buffer> {
   return new WeakRef(piece);
 }
 
-for (const [name, { limit, wanted }] of Object.entries({
-  'is too large': { limit: 2500, wanted: true },
-  'there is no room for': { limit: 10_000, wanted: false },
+for (const [name, { maxBody, wanted }] of Object.entries({
+  'is too large': { maxBody: 2500, wanted: true },
+  'there is no room for': { maxBody: 10_000, wanted: false },
 })) {
   it(`nothing is kept of a body that ${name}, though its rest still comes`, async () => {
     const request = new EventEmitter();
     const told: string[] = [];
     readBody(request as IncomingMessage, 0, 'it', {
-      limit,
+      maxBody,
       whole: () => void told.push('whole'),
       longer: (_, bytes) => wanted || bytes < 5000,
       tooLarge: () => void told.push('too large'),
