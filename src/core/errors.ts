@@ -47,7 +47,7 @@ export interface ErrorDetails {
   param?: string | null;
   /** Milliseconds after which another try makes sense: becomes `retry-after` and `retry-after-ms`. */
   retryAfterMs?: number | null;
-  /** Set to false where another try by the client cannot help: the official SDKs try again by themselves. */
+  /** Set to false where another try by the client cannot help: SDKs try again by themselves. A request that is itself at fault needs no word. */
   shouldRetry?: boolean | null;
   headers?: Readonly<Record<string, string>>;
   /** Where the code's own will not do: a limit of tokens and one of requests have the same code. */
@@ -69,7 +69,7 @@ export class ApiError extends Error {
     this.code = code;
     this.param = details.param ?? null;
     this.retryAfterMs = details.retryAfterMs ?? null;
-    this.shouldRetry = details.shouldRetry ?? null;
+    this.shouldRetry = details.shouldRetry ?? (isAtFault(ERROR_CODES[code].status) ? false : null);
     this.headers = details.headers ?? {};
     this.type = details.type ?? ERROR_CODES[code].type;
   }
@@ -77,6 +77,14 @@ export class ApiError extends Error {
   get status(): number {
     return ERROR_CODES[this.code].status;
   }
+}
+
+/** The statuses of requests that are refused only as things stand: too slow, at the same time as another, too many. */
+const FOR_NOW: ReadonlySet<number> = new Set([408, 409, 429]);
+
+/** The same request would be refused again. Agents try even a wrong key again, for minutes, unless they are told not to. */
+function isAtFault(status: number): boolean {
+  return status >= 400 && status < 500 && !FOR_NOW.has(status);
 }
 
 /** Where a client would have to wait for longer it is told not to try again by itself. Milliseconds. */

@@ -16,9 +16,16 @@ export function allowedMethods(
   };
 }
 
-/** Nothing is served at this path, or not by this method. `methods`: those that the path takes; null: it is none. */
-export function notServed(method: string, path: string, methods: readonly string[] | null): ApiError {
-  if (methods === null) return new ApiError('unknown_url', `There is nothing at ${method} ${path}.`);
+/** Nothing is served at this path, or not by this method. `methods`: those that the path takes; null: it is none. `hint`: a sentence for who asked for none. */
+export function notServed(
+  method: string,
+  path: string,
+  methods: readonly string[] | null,
+  hint = '',
+): ApiError {
+  if (methods === null) {
+    return new ApiError('unknown_url', `There is nothing at ${method} ${path}. ${hint}`.trimEnd());
+  }
   return new ApiError('method_not_allowed', `${method} is not allowed here; use ${methods.join(' or ')}.`, {
     headers: { allow: methods.join(', ') },
   });

@@ -27,10 +27,22 @@ export function pathOf({ url = '' }: IncomingMessage): string {
 /** Nothing is served at this path, or not by this method. */
 export function nothingThere(request: IncomingMessage): ApiError {
   const path = pathOf(request);
+  return notServed(request.method ?? '', path, methodsAt(path), hintFor(path));
+}
+
+function methodsAt(path: string): readonly string[] | null {
   const served = ALLOWED.find((one) =>
     one.path.endsWith('/') ? path.startsWith(one.path) : path === one.path,
   );
-  return notServed(request.method ?? '', path, served?.methods ?? null);
+  return served?.methods ?? null;
+}
+
+/** What an SDK was told for its base URL stands before the path: mostly that is what is wrong. */
+function hintFor(path: string): string {
+  const meant = `/v1/${path.replace(/^(?:\/+v1(?=\/))*\/*/, '')}`;
+  return methodsAt(meant) === null
+    ? 'Chat completions, responses, messages, embeddings and the list of models are served here.'
+    : `It is at ${meant}: a base URL ends in /v1 for OpenAI's SDKs, and before it for Anthropic's.`;
 }
 
 /** HTTP/1.1 asks for a Host. */

@@ -9,7 +9,7 @@ test('an answer of a host that speaks OpenAI comes as a message', async (t) => {
   const { data, response } = await client.messages
     .create({ ...HELLO, model: 'm', system: 'Be brief.' })
     .withResponse();
-  assert.deepEqual(data.content, [{ type: 'text', text: 'Hello from upstream.', citations: null }]);
+  assert.deepEqual(data.content, [{ type: 'text', text: 'Hello from upstream.' }]);
   assert.match(data.id, /^msg_\w/);
   assert.equal(data.model, 'some-model');
   assert.equal(data.stop_reason, 'end_turn');
@@ -48,7 +48,7 @@ test('a stream of such a host comes as the events of Anthropic', async (t) => {
   assert.deepEqual(texts, ['Hel', 'lo']);
   assert.deepEqual(message.content, [
     { type: 'thinking', thinking: 'Let me think.', signature: '' },
-    { type: 'text', text: 'Hello', citations: null },
+    { type: 'text', text: 'Hello' },
   ]);
   assert.deepEqual(
     [message.usage.input_tokens, message.usage.cache_read_input_tokens, message.usage.output_tokens],

@@ -29,6 +29,27 @@ describe('a path that leads nowhere', () => {
     }
   }
 
+  it('says where it is where the base URL of an SDK was wrong', async () => {
+    for (const [path, meant] of [
+      ['/chat/completions', '/v1/chat/completions'],
+      ['/v1/v1/messages', '/v1/messages'],
+      ['/v1/v1/messages/count_tokens', '/v1/messages/count_tokens'],
+      ['/v1//embeddings', '/v1/embeddings'],
+    ]) {
+      const response = await fetch(`${gateway.origin}${path}`, { method: 'POST' });
+      assert.equal(response.status, 404);
+      const { message } = errorIn(await response.text());
+      assert.ok(message.includes(`It is at ${meant}: `), message);
+    }
+  });
+
+  it('says what is served where it is none of that', async () => {
+    for (const path of ['/v1/files', '/v1/completions', '/v1/messages/batches', '/v1/responses/resp_1']) {
+      const { message } = errorIn(await (await fetch(`${gateway.origin}${path}`)).text());
+      assert.match(message, /nothing at GET \/v1\/\S+\. Chat completions, responses, messages, embeddings/);
+    }
+  });
+
   it('is 404 before a body is read', async () => {
     const client = await RawClient.connect(gateway.origin);
     await client.send('POST /v2/chat HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n');

@@ -53,8 +53,8 @@ describe('a whole answer goes as a stream', () => {
   it('of messages, from a host that speaks them itself, signed thoughts and all', async (t) => {
     const { client, claude, gateway } = await messagesRelayed(t);
     const thought = { type: 'thinking', thinking: 'Let me think.', signature: 'c2ln' } as const;
-    const text = { type: 'text', text: 'Hello', citations: null } as const;
-    refusing(claude, plain({ json: message([thought, text]) }));
+    const text = { type: 'text', text: 'Hello' } as const;
+    refusing(claude, plain({ json: message([thought, { ...text, citations: null }]) }));
     const stream = client.messages.stream({ ...HELLO, model: 'claude', thinking: { type: 'adaptive' } });
     const { content } = await stream.finalMessage();
     assert.deepEqual(content, [thought, text]);

@@ -147,7 +147,7 @@ export class BlockStream {
     const start = (content: JsonObject) =>
       this.#emit({ type: 'content_block_start', index: this.#index, content_block: content });
     if (block.kind === 'text') {
-      start({ type: 'text', text: '', citations: null });
+      start({ type: 'text', text: '' });
       this.#delta({ type: 'text_delta', text: block.text });
       for (const citation of block.citations) this.#delta({ type: 'citations_delta', citation });
     } else if (block.kind === 'tool') {

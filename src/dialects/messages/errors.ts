@@ -19,7 +19,8 @@ export function typeOfStatus(status: number): string {
   return TYPES.get(status) ?? (status >= 500 ? 'api_error' : 'invalid_request_error');
 }
 
-/** An error in Anthropic's shape. */
-export function errorBody(type: string, message: string): JsonObject {
-  return { type: 'error', error: { type, message } };
+/** An error in Anthropic's shape. `code`: for its details. */
+export function errorBody(type: string, message: string, code?: string): JsonObject {
+  const details = code === undefined ? {} : { details: { error_code: code } };
+  return { type: 'error', error: { type, message, ...details } };
 }

@@ -49,8 +49,15 @@ function request(dialect: Dialect, asked: Asked): ClientRequest {
   };
 }
 
-/** Anthropic names what is wrong in the message, and nowhere else. */
-function error({ message, param }: ErrorFields, status: number, requestId: string) {
+/** By what the SDKs see that they have to send the whole conversation, with a new thread or without any. */
+const THREAD_ERRORS: ReadonlyMap<string | null, string> = new Map([
+  ['thread.previous_message_id', 'thread_not_found'],
+  ['thread', 'thread_unsupported_request'],
+]);
+
+/** Anthropic names what is wrong in the message, and nowhere else; what is wrong with a thread has a code as well. */
+function error({ message, param, code }: ErrorFields, status: number, requestId: string) {
   const named = param === null || message.includes(param) ? message : `${param}: ${message}`;
-  return { ...errorBody(typeOfStatus(status), named), request_id: requestId };
+  const ofThread = code.startsWith('thread_') ? code : THREAD_ERRORS.get(param);
+  return { ...errorBody(typeOfStatus(status), named, ofThread), request_id: requestId };
 }

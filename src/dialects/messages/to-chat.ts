@@ -34,7 +34,6 @@ const TRANSLATED = new Set([
 const ESSENTIAL: Readonly<Record<string, string>> = {
   container: 'Containers are known to Anthropic only.',
   mcp_servers: 'Only Anthropic calls MCP servers by itself.',
-  thread: 'Threads are kept by Anthropic only.',
   inference_geo: 'Only Anthropic promises where a request is processed.',
 };
 
@@ -74,6 +73,13 @@ function checkEssential(request: JsonObject): void {
     const isAnywhere = name === 'inference_geo' && value === 'global';
     if (!isNothing(value) && !isAnywhere) throw new Unsupported(name, why);
   }
+  checkThread(request['thread']);
+}
+
+/** One that begins here comes with the whole conversation, and is left out. One that goes on has the rest of it elsewhere. */
+function checkThread(thread: Json | undefined): void {
+  if (isNothing(thread) || (isJsonObject(thread) && thread['type'] === 'create')) return;
+  throw new Unsupported('thread.previous_message_id', 'Threads are kept by Anthropic only.');
 }
 
 /** Nothing is asked for by null, a false, an empty list or an empty object. */

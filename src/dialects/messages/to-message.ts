@@ -63,7 +63,8 @@ function textBlocks(message: JsonObject, refusal: string): JsonObject[] {
   const citations = (Array.isArray(annotations) ? annotations : [])
     .map(citationOf)
     .filter((one) => one !== null);
-  return [{ type: 'text', text, citations: citations.length > 0 ? citations : null }];
+  // Without citations there is no member, as Anthropic has it: schemas of clients refuse a null.
+  return [{ type: 'text', text, ...(citations.length > 0 ? { citations } : {}) }];
 }
 
 function toolBlocks(calls: Json | undefined, names: ToolNames, answerId: string): JsonObject[] {

@@ -4,7 +4,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
 import type { JsonObject } from '../../../src/core/json.ts';
 import { messages } from '../../../src/dialects/messages/messages.ts';
-import { ASK, asBytes, JSON_BODY, read, sdkFor, TOOL } from './kit.ts';
+import { ASK, asBytes, JSON_BODY, read, sdkFor, TOOL, textBlock } from './kit.ts';
 
 const AGENT = { ...ASK, tools: [TOOL] };
 
@@ -65,7 +65,7 @@ test('an answer has every member that a message of Anthropic has', () => {
     type: 'message',
     role: 'assistant',
     model: 'gpt-6-sol',
-    content: [{ type: 'text', text: 'Hello', citations: null }],
+    content: [textBlock('Hello')],
     container: null,
     diagnostics: null,
     stop_details: null,
@@ -85,7 +85,7 @@ test('calls of tools become blocks with their input', () => {
   const said = answer(completion({ content: 'See:', tool_calls: calls }, 'tool_calls'));
   const caller = { type: 'direct' } as const;
   assert.deepEqual(said.content, [
-    { type: 'text', text: 'See:', citations: null },
+    textBlock('See:'),
     { type: 'tool_use', id: 'call_1', name: 'weather', input: { city: 'Rome' }, caller },
     { type: 'tool_use', id: 'call_2', name: 'time', input: {}, caller },
     { type: 'tool_use', id: 'toolu_id1_2', name: 'time', input: {}, caller },
@@ -133,7 +133,7 @@ test('signed thinking comes first, as it was signed, and its origin is kept', ()
     { type: 'redacted_thinking', data: 'secret' },
     { type: 'thinking', thinking: 'Then.', signature: 'spillway:bedrock:sig2' },
     { type: 'redacted_thinking', data: 'spillway:bedrock:more' },
-    { type: 'text', text: 'Hello', citations: null },
+    textBlock('Hello'),
   ] satisfies Anthropic.ContentBlock[]);
   // What the client hands back is what the model gave.
   const back = read({ ...ASK, messages: [{ role: 'assistant', content }] }).chat().value['messages'];
@@ -149,7 +149,7 @@ test('thinking that nobody signed has an empty signature, by whatever name it co
     { type: 'thinking', thinking: [{ type: 'text', text: 'Hm.' }] },
     { type: 'text', text: 'Yes' },
   ];
-  const text = { type: 'text', text: 'Yes', citations: null };
+  const text = textBlock('Yes');
   assert.deepEqual(blocks({ reasoning_content: 'Hm.', content: 'Yes' }), [...thought, text]);
   assert.deepEqual(blocks({ reasoning: 'Hm.', content: 'Yes' }), [...thought, text]);
   assert.deepEqual(blocks({ reasoning: 'In other words.', reasoning_content: 'Hm.' }), thought);
@@ -187,7 +187,7 @@ test('why it ended, in the words of Anthropic', () => {
 
 test('a refusal is told as a text and explains why it ended', () => {
   const said = answer(completion({ refusal: 'I will not.' }));
-  assert.deepEqual(said.content, [{ type: 'text', text: 'I will not.', citations: null }]);
+  assert.deepEqual(said.content, [textBlock('I will not.')]);
   assert.equal(said.stop_reason, 'refusal');
   assert.deepEqual(said.stop_details, { type: 'refusal', category: null, explanation: 'I will not.' });
   const filtered = answer(completion({ content: 'So far' }, 'content_filter'));

@@ -15,6 +15,11 @@ export const ASK = {
   messages: [{ role: 'user', content: 'Hi' }],
 } satisfies Anthropic.MessageCreateParams;
 
+/** A text without citations, as it is on the wire: Anthropic leaves the member out, its types have it. */
+export function textBlock(text: string): Anthropic.TextBlock {
+  return { type: 'text', text } as Anthropic.TextBlock;
+}
+
 /** A tool, so that thinking is shown as to an agent. */
 export const TOOL = {
   name: 'weather',

@@ -281,7 +281,10 @@ test('what nobody but Anthropic can heed has no translation', () => {
     whyNot({ mcp_servers: [{ type: 'url', name: 'a', url: 'https://example.com' }] }),
     'mcp_servers',
   );
-  assert.equal(whyNot({ thread: { id: 'thread_1' } }), 'thread');
+  assert.equal(
+    whyNot({ thread: { type: 'continue', previous_message_id: 'msg_1' } }),
+    'thread.previous_message_id',
+  );
   assert.equal(whyNot({ inference_geo: 'eu' }), 'inference_geo');
   const nothing = { container: null, mcp_servers: [], inference_geo: 'global', thread: null };
   assert.deepEqual(chatOf({ ...ASK, ...nothing }), CHAT);

@@ -8,7 +8,7 @@ import { messages } from '../../../src/dialects/messages/messages.ts';
 import { anthropic } from '../../../src/providers/anthropic/adapter.ts';
 import { askFor, completionOf, sentJson, sse, streamed } from '../../providers/kit.ts';
 import { faultIn } from './grammar.ts';
-import { ASK, blocksIn, endOf, eventsIn, read, TOOL } from './kit.ts';
+import { ASK, blocksIn, endOf, eventsIn, read, TOOL, textBlock } from './kit.ts';
 
 const CAPABLE = { thinking: 'adaptive', laterSystem: true, prefill: true } as const;
 
@@ -240,7 +240,7 @@ const answerBlocks = fc
   .filter(([, said, inputs]) => said.length + inputs.length > 0)
   .map(([thoughts, said, inputs]): Anthropic.ContentBlock[] => [
     ...(thoughts as Anthropic.ThinkingBlock[]),
-    ...said.map((one): Anthropic.TextBlock => ({ type: 'text', text: one, citations: null })),
+    ...said.map(textBlock),
     ...inputs.map(
       (given, index): Anthropic.ToolUseBlock => ({
         type: 'tool_use',
@@ -347,7 +347,7 @@ test('so it is in a stream, signatures at their place', () => {
       const came = eventsIn(Buffer.concat(pieces.filter((piece) => piece !== null)));
       assert.equal(faultIn(came), null);
       const expected = native.content.map((block) => {
-        const { caller, citations, input: given, ...more } = plainJson(block);
+        const { caller, input: given, ...more } = plainJson(block);
         return given === undefined ? more : { ...more, input: given };
       });
       const got = blocksIn(came).map(({ json, ...block }) =>

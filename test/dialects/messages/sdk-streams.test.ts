@@ -35,7 +35,7 @@ function check(message: Anthropic.Message): void {
   const caller = { type: 'direct' } as const;
   assert.deepEqual(JSON.parse(JSON.stringify(message.content)), [
     { type: 'thinking', thinking: 'Two cities…', signature: 'sig1' },
-    { type: 'text', text: 'Let me see – ☀?', citations: null },
+    { type: 'text', text: 'Let me see – ☀?' },
     { type: 'tool_use', id: 'call_1', name: 'weather', input: { city: 'Rome ☀' }, caller },
     { type: 'tool_use', id: 'call_2', name: 'weather', input: { city: 'Paris' }, caller },
   ]);

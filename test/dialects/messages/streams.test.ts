@@ -14,6 +14,7 @@ import {
   present,
   read,
   TOOL,
+  textBlock,
   told,
   usageChunk,
 } from './kit.ts';
@@ -60,7 +61,7 @@ test('a text comes in the sequence of events that Anthropic documents', () => {
         },
       },
     },
-    { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '', citations: null } },
+    { type: 'content_block_start', index: 0, content_block: textBlock('') },
     { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'Hel' } },
     { type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text: 'lo' } },
     { type: 'content_block_stop', index: 0 },
