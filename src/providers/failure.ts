@@ -25,26 +25,32 @@ export interface FailedAnswer {
 
 /** What hosts say, in whichever field, when a prompt is longer than the model's window. */
 const TOO_LONG =
-  /context_length_exceeded|maximum context length|maximum prompt length|context length exceeded|prompt is too long|input is too long|exceeds the maximum number of tokens|too many tokens|request_too_large_for_model|exceeds? (?:the )?(?:available )?context (?:size|window|limit)/i;
+  /context_length_exceeded|maximum context length|maximum prompt length|context length exceeded|prompt is too long|input is too long|exceeds the maximum number of tokens|too many tokens|request_too_large_for_model|contextwindowexceedederror|exceeds? (?:the )?(?:available )?context (?:size|window|limit)/i;
 
 const FILTERED =
   /content_policy_violation|content_filter|responsibleaipolicyviolation|moderation_blocked|blocked by content filtering|invalid_prompt|bio_policy|misalignment_policy_violation/i;
 
 /** Money is gone, whatever status says so; or a quota that no wait of ours brings back. */
 const OUT_OF_CREDIT =
-  /insufficient_quota|credit_balance_exhausted|billing_hard_limit_reached|insufficient[ _]balance|credit balance is too low|spend(?:ing)? limit|reached your (?:specified )?(?:workspace )?api usage limits?|not set up for billing|(?:enforced|contract)_spend_limit|billing_not_active|servicequotaexceeded|too many tokens per day/i;
+  /insufficient_quota|credit_balance_exhausted|billing_hard_limit_reached|insufficient[ _]balance|credit balance is too low|spend(?:ing)? limit|reached your (?:specified )?(?:workspace )?api usage limits?|not set up for billing|(?:enforced|contract)_spend_limit|billing_not_active|servicequotaexceeded|too many tokens per day|budget_exceeded/i;
 
 /** A 400 that is about our key or account, not about what the client sent. */
 const ABOUT_OUR_KEY =
-  /api_key_invalid|invalid_api_key|invalid api key|incorrect api key|api key not valid|api key expired|organization .{0,200}(?:disabled|on hold)|account is not authorized|operation not allowed|incompletesignature/i;
+  /api_key_invalid|invalid_api_key|invalid api key|incorrect api key|api key not valid|api key expired|organization .{0,200}(?:disabled|on hold)|account is not authorized|operation not allowed|incompletesignature|no_db_connection/i;
 
 /** What a host says of a model that it does not have, whatever status it gives that. The client never named it: the target did. */
 const NOT_A_MODEL =
-  /model_not_found|deploymentnotfound|invalid_model|unknown_model|unavailable_model|model not exist|not a valid model|on-demand throughput|model identifier is invalid|operationnotsupported|api version not supported/i;
+  /model_not_found|deploymentnotfound|invalid_model|unknown_model|unavailable_model|model not exist|not a valid model|on-demand throughput|model identifier is invalid|invalid model name passed|operationnotsupported|api version not supported/i;
 
 /** With 404: the model, or a URL that leads nowhere, and not something that the client named. */
 const NOT_FOUND =
   /model_not_available|not_found_error|resourcenotfoundexception|no endpoints found|no allowed providers|resource not found|invalid url|(?:model|deployment)\b.{0,200}\b(?:not found|does not exist|not exist|no access|unavailable|not pulled|unknown|not available)|(?:no|unknown|invalid) (?:such )?(?:model|deployment)/i;
+
+/** With 401: the provider behind a LiteLLM refuses a key of that one's. Ours, and all else that is behind it, are in order. */
+const NOT_OUR_KEY = /litellm\.AuthenticationError:/;
+
+/** With 404 and 409, Anthropic: the thread that the client goes on from, which its SDKs replace by themselves. */
+const ABOUT_A_THREAD = /\bthread_(?:not_found|already_continued|continue_in_flight)\b/;
 
 /** With 403: a file that the client named is not ours to read, which says nothing of our key. */
 const NOT_OUR_FILE = /permission to access the file|storage\.objects\.get/i;
@@ -104,17 +110,18 @@ interface Said {
 }
 
 function kindOfStatus(status: number, said: Said): FailureKind {
-  const { words, body, hasError } = said;
+  const { words, own, body, hasError } = said;
   if (status >= 300 && status < 400) return 'target_misconfigured';
   switch (status) {
     case 401:
-      return 'credentials_refused';
+      return NOT_OUR_KEY.test(own) ? 'target_misconfigured' : 'credentials_refused';
     case 402:
       return 'out_of_credit';
     case 403:
       if (NOT_OUR_FILE.test(words)) return 'invalid_request';
       return isModeration(body) ? 'content_filtered' : 'credentials_refused';
     case 404:
+      if (ABOUT_A_THREAD.test(own)) return 'invalid_request';
       // Without an error in it, it is not the host's own word: a base_url that leads nowhere.
       return !hasError ||
         googleStatus(body) === 'NOT_FOUND' ||
@@ -127,8 +134,9 @@ function kindOfStatus(status: number, said: Said): FailureKind {
       return 'target_misconfigured';
     case 429:
       return OUT_OF_CREDIT.test(words) || isDailyQuota(body) ? 'out_of_credit' : 'rate_limited';
-    case 408:
     case 409:
+      return ABOUT_A_THREAD.test(own) ? 'invalid_request' : 'server_error';
+    case 408:
     case 424:
     case 425:
     case 499: // Google: cancelled, though nobody did

@@ -51,7 +51,9 @@ export function endOf(
   return { kind: 'failed', failure, heldUp: false };
 }
 
-function read({ status, headers, body, clock }: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
+function read(answer: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
+  const { status, headers, clock } = answer;
+  const body = answer.body === null ? null : withoutMark(answer.body);
   // Of an error, the status says enough.
   if (status >= 300) {
     return failed(
@@ -74,6 +76,15 @@ function read({ status, headers, body, clock }: WholeAnswer, reader: AnswerReade
     default:
       return reading;
   }
+}
+
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Some servers write one first. It is no part of the JSON, which clients would fail on with it. */
+function withoutMark(body: Buffer): Buffer {
+  return body.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+    ? body.subarray(BYTE_ORDER_MARK.length)
+    : body;
 }
 
 function failed(failure: Failure): { kind: 'failed'; failure: Failure } {
