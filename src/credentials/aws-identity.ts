@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { CredentialsError } from './credentials.ts';
+import { SharedLookup } from './shared-lookup.ts';
 
 /** Who AWS is called as, as AWS's libraries describe it. */
 export interface AwsIdentity {
@@ -16,8 +17,6 @@ export type FindAwsIdentity = () => Promise<AwsIdentity>;
 const RENEW_BEFORE = 5 * 60 * 1000;
 /** What ends sooner is not used: the call has to arrive, and clocks differ. Milliseconds. */
 const LEAST_LEFT = 60 * 1000;
-/** How long a call waits for a lookup. Milliseconds. */
-const LONGEST_LOOKUP = 5000;
 /** After a renewal that failed, while the old identity serves. Milliseconds. */
 const PAUSE_AFTER_FAILURE = 10 * 1000;
 
@@ -25,14 +24,15 @@ const PAUSE_AFTER_FAILURE = 10 * 1000;
 export class AwsIdentityCache {
   readonly #find: FindAwsIdentity;
   readonly #clock: Clock;
+  readonly #lookup: SharedLookup<AwsIdentity>;
   #current: AwsIdentity | null = null;
-  #lookup: Promise<AwsIdentity> | null = null;
   /** By `now()`: no renewal before that. */
   #notBefore = 0;
 
   constructor(find: FindAwsIdentity, clock: Clock) {
     this.#find = find;
     this.#clock = clock;
+    this.#lookup = new SharedLookup(() => this.#found(), clock, 'AWS credentials');
   }
 
   /** Rejects with `CredentialsError`. */
@@ -41,21 +41,14 @@ export class AwsIdentityCache {
     const left = current === null ? 0 : this.#left(current);
     if (current !== null && left > RENEW_BEFORE) return current;
     if (current !== null && left > LEAST_LEFT) {
-      if (this.#clock.now() >= this.#notBefore) this.#look().catch(() => {});
+      if (this.#clock.now() >= this.#notBefore) this.#lookup.begin().catch(() => {});
       return current;
     }
-    return this.#within(this.#look());
+    return this.#lookup.wait();
   }
 
   #left({ expiration }: AwsIdentity): number {
     return expiration === undefined ? Number.POSITIVE_INFINITY : expiration.getTime() - this.#clock.wall();
-  }
-
-  #look(): Promise<AwsIdentity> {
-    this.#lookup ??= this.#found().finally(() => {
-      this.#lookup = null;
-    });
-    return this.#lookup;
   }
 
   async #found(): Promise<AwsIdentity> {
@@ -65,20 +58,7 @@ export class AwsIdentityCache {
       return found;
     } catch (error) {
       this.#notBefore = this.#clock.now() + PAUSE_AFTER_FAILURE;
-      throw explained(error);
-    }
-  }
-
-  /** The lookup goes on for others, and for the next call. */
-  async #within(lookup: Promise<AwsIdentity>): Promise<AwsIdentity> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = this.#clock.schedule(LONGEST_LOOKUP, () =>
-      reject(new CredentialsError('AWS credentials could not be found in time', false)),
-    );
-    try {
-      return await Promise.race([lookup, late]);
-    } finally {
-      timer.cancel();
+      throw explained(error, this.#current !== null);
     }
   }
 }
@@ -87,10 +67,16 @@ export class AwsIdentityCache {
 const UNREACHABLE =
   /timeout|timed out|ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|socket hang up|throttl|too ?many ?requests|slow ?down|internal ?(?:failure|error|server)|service ?unavailable/i;
 
+/** What the chain says in the end, whatever stood in each one's way. Where somebody was there before, he only does not answer now. */
+const NOBODY = /^Could not load credentials from /;
+
 /** AWS's own words are only quoted where they are known to hold no secret: a program that is run for them may have one on its command line. */
-function explained(error: unknown): CredentialsError {
+function explained(error: unknown, hadIdentity: boolean): CredentialsError {
   const { name, message, status } = described(error);
-  const isAway = status === null ? UNREACHABLE.test(`${name} ${message}`) : status >= 500 || status === 429;
+  const isAway =
+    status === null
+      ? UNREACHABLE.test(`${name} ${message}`) || (hadIdentity && NOBODY.test(message))
+      : status >= 500 || status === 429;
   const isQuotable =
     /^(?:CredentialsProviderError|TokenProviderError)$/.test(name) && !/command/i.test(message);
   const why = isQuotable ? message.replace(/\s+/g, ' ').slice(0, 200) : name;

@@ -4,6 +4,7 @@ import { updateInSteps } from '../core/hash-in-steps.ts';
 import { type AwsIdentity, AwsIdentityCache, type FindAwsIdentity } from './aws-identity.ts';
 import { type Credentials, CredentialsError, type UnsignedCall } from './credentials.ts';
 import { Sha256 } from './sha256.ts';
+import { answering } from './shared-lookup.ts';
 
 export interface AwsCredentialsOptions {
   /** Where the service is that is called: signed for there, and of no use elsewhere. */
@@ -122,6 +123,8 @@ async function library(): Promise<typeof import('@smithy/signature-v4')> {
 
 async function defaultChain(region: string): Promise<FindAwsIdentity> {
   const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
-  const find = fromNodeProviderChain({ clientConfig: { region } });
-  return async (): Promise<AwsIdentity> => await find();
+  return answering(
+    () => fromNodeProviderChain({ clientConfig: { region } }),
+    async (find): Promise<AwsIdentity> => await find(),
+  );
 }

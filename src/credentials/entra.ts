@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { type Credentials, CredentialsError } from './credentials.ts';
+import { SharedLookup } from './shared-lookup.ts';
 
 /** What Azure's models are called with. */
 const SCOPE = 'https://cognitiveservices.azure.com/.default';
@@ -10,8 +11,6 @@ const RENEWED_BEFORE = 5 * 60 * 1000;
 const LAST_USE = 30 * 1000;
 /** Between two tries to renew a token that still serves. Milliseconds. */
 const BETWEEN_RENEWALS = 30 * 1000;
-/** No call waits longer for a token. The lookup goes on, and serves the next call. Milliseconds. */
-const LONGEST_WAIT = 5000;
 /** Of a vendor's message, as much as is told. Characters. */
 const MOST_WORDS = 500;
 
@@ -53,37 +52,26 @@ async function defaultSource(): Promise<EntraSource> {
 class EntraCredentials implements Credentials {
   readonly #source: EntraSource;
   readonly #clock: Clock;
+  readonly #lookup: SharedLookup<void>;
   #headers: readonly string[] = [];
   #expiresAt = 0;
   #renewAt = 0;
-  /** Shared by all who wait for the same token. */
-  #lookup: Promise<void> | null = null;
 
   constructor(source: EntraSource, clock: Clock) {
     this.#source = source;
     this.#clock = clock;
+    this.#lookup = new SharedLookup(() => this.#look(), clock, 'token from Entra');
   }
 
   async authorize(): Promise<readonly string[]> {
     const now = this.#clock.wall();
     if (now < this.#renewAt) return this.#headers;
-    const lookup = this.#share();
     if (now < this.#expiresAt - LAST_USE) {
       // It serves for now. What fails here fails again, and is told, once the token is too old.
       this.#renewAt = now + BETWEEN_RENEWALS;
-    } else await this.#waitFor(lookup);
+      this.#lookup.begin().catch(() => {});
+    } else await this.#lookup.wait();
     return this.#headers;
-  }
-
-  #share(): Promise<void> {
-    if (this.#lookup !== null) return this.#lookup;
-    const lookup = this.#look();
-    const over = () => {
-      this.#lookup = null;
-    };
-    this.#lookup = lookup;
-    lookup.then(over, over);
-    return lookup;
   }
 
   /** Never rejects with anything but a CredentialsError. */
@@ -98,26 +86,21 @@ class EntraCredentials implements Credentials {
       this.#renewAt = Math.min(token.refreshAfterTimestamp ?? Infinity, token.expiresOnTimestamp - early);
     } catch (error) {
       if (error instanceof CredentialsError) throw error;
-      throw new CredentialsError(`no token from Entra: ${wordsOf(error)}`, isRefusal(error));
-    }
-  }
-
-  #waitFor(lookup: Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.schedule(LONGEST_WAIT, () =>
-        reject(new CredentialsError(`no token from Entra within ${LONGEST_WAIT} ms`, false)),
+      throw new CredentialsError(
+        `no token from Entra: ${wordsOf(error)}`,
+        isRefusal(error, this.#expiresAt > 0),
       );
-      lookup.then(resolve, reject).finally(() => timer.cancel());
-    });
+    }
   }
 }
 
-/** Nobody there who could vouch for us, or somebody who said no; all else may pass. */
-function isRefusal(error: unknown): boolean {
+/** Nobody there who could vouch for us, or somebody who said no; all else may pass. `hadToken`: somebody was there before, and only does not answer now. */
+function isRefusal(error: unknown, hadToken: boolean): boolean {
   if (!(error instanceof Error)) return false;
   switch (error.name) {
     case 'AggregateAuthenticationError':
     case 'CredentialUnavailableError':
+      return !hadToken;
     case 'AuthenticationRequiredError':
       return true;
     case 'AuthenticationError': {

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.ts';
 import { type Credentials, CredentialsError } from './credentials.ts';
+import { answering, SharedLookup } from './shared-lookup.ts';
 
 /** All of Google's cloud: Vertex AI has no narrower one. */
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
@@ -12,11 +13,6 @@ const LAST_USE = 30 * 1000;
 const BETWEEN_RENEWALS = 30 * 1000;
 /** Where nobody says how long a token serves, the library is asked again after this. Milliseconds. */
 const UNSAID_LIFE = 5 * 60 * 1000;
-/** No call waits longer for a token. The lookup goes on, and serves the next call. Milliseconds. */
-const LONGEST_WAIT = 5000;
-/** A lookup that has taken this long will not end: the next call begins another. Milliseconds. */
-const LONGEST_LOOKUP = 30 * 1000;
-
 /** Who gives out tokens: the vendor's library, as far as it is used here. */
 export interface GoogleSource {
   getToken(): Promise<GoogleToken>;
@@ -50,51 +46,42 @@ async function defaultSource(): Promise<GoogleSource> {
   } catch {
     throw new CredentialsError("Google's credentials need the package google-auth-library", true);
   }
-  const auth = new library.GoogleAuth({ scopes: [SCOPE] });
+  const { GoogleAuth } = library;
   return {
-    async getToken() {
-      const client = await auth.getClient();
-      const headers = await client.getRequestHeaders();
-      return { headers: Object.fromEntries(headers), expiresAt: client.credentials.expiry_date ?? null };
-    },
+    getToken: answering(
+      () => new GoogleAuth({ scopes: [SCOPE] }),
+      async (auth) => {
+        const client = await auth.getClient();
+        const headers = await client.getRequestHeaders();
+        return { headers: Object.fromEntries(headers), expiresAt: client.credentials.expiry_date ?? null };
+      },
+    ),
   };
 }
 
 class GoogleCredentials implements Credentials {
   readonly #source: GoogleSource;
   readonly #clock: Clock;
+  readonly #lookup: SharedLookup<void>;
   #headers: readonly string[] = [];
   #expiresAt = 0;
   #renewAt = 0;
-  /** Shared by all who wait for the same token. */
-  #lookup: { begunAt: number; token: Promise<void> } | null = null;
 
   constructor(source: GoogleSource, clock: Clock) {
     this.#source = source;
     this.#clock = clock;
+    this.#lookup = new SharedLookup(() => this.#look(), clock, 'token from Google');
   }
 
   async authorize(): Promise<readonly string[]> {
     const now = this.#clock.wall();
     if (now < this.#renewAt) return this.#headers;
-    const token = this.#share();
     if (now < this.#expiresAt - LAST_USE) {
       // It serves for now. What fails here fails again, and is told, once the token is too old.
       this.#renewAt = now + BETWEEN_RENEWALS;
-    } else await this.#waitFor(token);
+      this.#lookup.begin().catch(() => {});
+    } else await this.#lookup.wait();
     return this.#headers;
-  }
-
-  #share(): Promise<void> {
-    const now = this.#clock.now();
-    if (this.#lookup !== null && now - this.#lookup.begunAt < LONGEST_LOOKUP) return this.#lookup.token;
-    const lookup = { begunAt: now, token: this.#look() };
-    const over = () => {
-      if (this.#lookup === lookup) this.#lookup = null;
-    };
-    this.#lookup = lookup;
-    lookup.token.then(over, over);
-    return lookup.token;
   }
 
   /** Never rejects with anything but a CredentialsError. */
@@ -113,15 +100,6 @@ class GoogleCredentials implements Credentials {
     const early = Math.min(RENEWED_BEFORE, (this.#expiresAt - now) / 2);
     this.#renewAt = token.expiresAt === null ? now + UNSAID_LIFE : this.#expiresAt - early;
     this.#headers = Object.entries(token.headers).flat();
-  }
-
-  #waitFor(token: Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.schedule(LONGEST_WAIT, () =>
-        reject(new CredentialsError(`no token from Google within ${LONGEST_WAIT} ms`, false)),
-      );
-      token.then(resolve, reject).finally(() => timer.cancel());
-    });
   }
 }
 

@@ -22,8 +22,9 @@ export class AttemptBounds implements TimerOwner {
   readonly #request: AttemptRequest;
   readonly #bounded: Bounded;
   readonly #timer: BoundsTimer;
-  /** When it was sent, or began to wait for a free connection. */
+  /** When it began, be it by a wait for credentials, less the wait for a free connection. */
   #startedAt: number;
+  #watchedFrom = 0;
   /** When its time is over, for what goes on with another try; null = counted from its own start. */
   readonly #endsAt: number | null;
   #lastByteAt = 0;
@@ -53,12 +54,13 @@ export class AttemptBounds implements TimerOwner {
 
   /** From now on it is watched. */
   begin(): void {
-    this.#arm(this.#startedAt);
+    this.#watchedFrom = this.#request.clock.now();
+    this.#arm(this.#watchedFrom);
   }
 
   /** It waits for nobody's connection any more. */
   sent(): void {
-    this.#startedAt = this.#request.clock.now();
+    this.#startedAt += this.#request.clock.now() - this.#watchedFrom;
   }
 
   /** `streams`: the headers of anything else come when it is done. */

@@ -86,7 +86,7 @@ export class OneTry implements Sending, AttemptRequest {
     this.#record = { target: settings.id, outcome: 'ok', status: null, ms: 0, startedAt };
     tries.push(this.#record);
     lane.upstream.inFlight++;
-    this.#watch = new Watch(lane.upstream, request.streaming, startedAt, clock);
+    this.#watch = new Watch(lane.upstream, request.streaming, startedAt);
   }
 
   get dispatcher(): Dispatcher {
@@ -212,7 +212,7 @@ export class OneTry implements Sending, AttemptRequest {
   async #sendAuthorized(credentials: Credentials): Promise<AttemptEnd> {
     const { body } = this;
     const authorized = await this.#authorize(credentials, body);
-    if (!('failure' in authorized)) return attempt(this, { body, ...authorized });
+    if (!('failure' in authorized)) return attempt(this, { body, ...authorized }, this.#record.startedAt);
     this.socketFree();
     return { kind: 'failed', failure: authorized.failure, heldUp: false };
   }

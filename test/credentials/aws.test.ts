@@ -241,7 +241,7 @@ describe('AWS credentials', () => {
     const credentials = await awsCredentials({ region, service, clock, find: finder.find });
     const waiting = assert.rejects(
       keyOf(credentials),
-      (error) => error instanceof CredentialsError && !error.refused && /in time/.test(error.message),
+      (error) => error instanceof CredentialsError && !error.refused && /within/.test(error.message),
     );
     await clock.advanceAsync(5000);
     await waiting;

@@ -5,7 +5,7 @@ import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Timer } from '../../src/core/clock.ts';
 import { chatAnswer } from '../../src/providers/openai/chat-answer.ts';
 import { attempt } from '../../src/upstream/attempt.ts';
-import type { AttemptEnd } from '../../src/upstream/attempt-request.ts';
+import type { AttemptEnd, AttemptRequest } from '../../src/upstream/attempt-request.ts';
 import { BoundsTimer } from '../../src/upstream/bounds-timer.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 
@@ -43,7 +43,7 @@ class PlainTry {
         return true;
       },
     };
-    this.end = attempt({
+    const request: AttemptRequest = {
       dispatcher: dispatcher as unknown as Dispatcher,
       origin: 'http://upstream',
       path: '/',
@@ -58,7 +58,8 @@ class PlainTry {
       redact: (words) => words,
       dropped: () => assert.fail('nothing is streamed'),
       streamOver: () => assert.fail('nothing is streamed'),
-    });
+    };
+    this.end = attempt(request, request, this.clock.now());
   }
 
   headers(): void {
@@ -137,11 +138,11 @@ describe('the timer of a try', () => {
 
   it('is not set anew for what is due later, and is for what is due sooner', () => {
     const { clock, wokenAt, timer } = started();
-    timer.set(100);
-    timer.set(200);
-    timer.set(100);
+    timer.set(100, clock.now());
+    timer.set(200, clock.now());
+    timer.set(100, clock.now());
     assert.equal(clock.timers, 1);
-    timer.set(50);
+    timer.set(50, clock.now());
     assert.equal(clock.timers, 2);
     clock.advance(300);
     assert.deepEqual(wokenAt, [50]);
@@ -149,18 +150,18 @@ describe('the timer of a try', () => {
 
   it('can be set again once it has gone off, and goes off at once for what is overdue', () => {
     const { clock, wokenAt, timer } = started();
-    timer.set(100);
+    timer.set(100, clock.now());
     clock.advance(100);
-    timer.set(400);
+    timer.set(400, clock.now());
     clock.advance(300);
-    timer.set(10);
+    timer.set(10, clock.now());
     clock.advance(0);
     assert.deepEqual(wokenAt, [100, 400, 400]);
   });
 
   it('does not go off any more once it is cleared', () => {
     const { clock, wokenAt, timer } = started();
-    timer.set(100);
+    timer.set(100, clock.now());
     timer.clear();
     clock.advance(200);
     assert.deepEqual(wokenAt, []);

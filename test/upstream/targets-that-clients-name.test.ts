@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { NOTHING_KNOWN } from '../../src/capabilities/capabilities.ts';
 import { type Target, UpstreamRegistry } from '../../src/upstream/registry.ts';
 import { plainFailure } from '../../src/upstream/transport-failure.ts';
 import { PROVIDER, TARGET } from '../streams/visit.ts';
@@ -17,7 +18,11 @@ function open(t: TestContext) {
   });
   t.after(() => registry.destroy());
   const provider = { ...PROVIDER, baseUrl: 'http://127.0.0.1:9/v1', apiKeys: ['one', 'two'] };
-  registry.load(new Map([['a', provider]]), [{ ...TARGET, id: 'a/named', model: 'named' }]);
+  registry.load(new Map([['a', provider]]), [{ ...TARGET, id: 'a/named', model: 'named' }], {
+    capabilities: () => NOTHING_KNOWN,
+    credentials: new Map(),
+    limiters: new Map(),
+  });
   const ask = (model: string) => registry.direct({ ...TARGET, id: `a/${model}`, model });
   const known = () => new Set([...registry.upstreams()].map(({ model }) => model));
   return { registry, ask, known };

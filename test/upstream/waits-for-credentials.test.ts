@@ -4,6 +4,7 @@ import type { Credentials } from '../../src/credentials/credentials.ts';
 import type { TimeoutSettings } from '../../src/resilience/settings.ts';
 import { openTarget } from '../streams/visit.ts';
 import { turns } from '../support/rig.ts';
+import { Gate, silence } from '../support/upstream.ts';
 
 const TIMES: TimeoutSettings = { connect: 100, firstToken: 200, idle: 100, attempt: 400, total: 800 };
 
@@ -47,4 +48,34 @@ describe('a try whose credentials do not come', () => {
       300,
     ]);
   });
+});
+
+describe('a try whose credentials come late', () => {
+  const bounds: Record<string, [Partial<TimeoutSettings>, string]> = {
+    'a stream should have begun': [{}, 'no first token within 200 ms'],
+    'its own time is over': [{ firstToken: 600, attempt: 200 }, 'no whole answer within 200 ms'],
+  };
+  for (const [when, [timeouts, why]] of Object.entries(bounds)) {
+    it(`is given up when ${when}: the wait for them counts`, async (t) => {
+      const came = new Gate();
+      const credentials: Credentials = {
+        async authorize() {
+          await came.passed();
+          return ['authorization', 'Bearer late'];
+        },
+      };
+      const target = await openTarget(t, { timeouts: { ...TIMES, ...timeouts } }, credentials);
+      const { clock, upstream } = target;
+      upstream.enqueue(silence());
+      const asked = target.ask();
+      clock.advance(150);
+      came.open();
+      await upstream.waitFor(1);
+      clock.advance(50);
+      const { visit } = await asked;
+      assert.ok(visit.kind === 'failed');
+      assert.deepEqual([visit.failure.kind, visit.failure.message], ['timeout', why]);
+      assert.equal(clock.pending, 0);
+    });
+  }
 });

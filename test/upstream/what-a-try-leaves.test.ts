@@ -107,6 +107,7 @@ function open(
     asked,
     registry,
     settings,
+    knowledge,
     ask: () => visit(target, context),
   };
 }
@@ -248,16 +249,21 @@ describe('a request', () => {
 describe('the breakers of an upstream', () => {
   it('stand as they stood when a new configuration is not taken over', async (t) => {
     const breaker = { ...TARGET.breaker, consecutiveFailures: 1 };
-    const { ask, upstream, registry, settings } = open(t, [{ status: 500, afterMs: 0 }], { breaker });
+    const { ask, upstream, registry, settings, knowledge } = open(t, [{ status: 500, afterMs: 0 }], {
+      breaker,
+    });
     assert.equal((await ask()).kind, 'failed');
     assert.equal(upstream.admits(), false);
     const others = { ...settings, breaker: { ...breaker, consecutiveFailures: 7 } };
     const unknown = { ...settings, id: 'b/up', provider: 'b' };
     const provider = { ...PROVIDER, baseUrl: 'http://127.0.0.1:9/v1' };
-    assert.throws(() => registry.load(new Map([['a', provider]]), [others, unknown]), /no provider b/);
+    assert.throws(
+      () => registry.load(new Map([['a', provider]]), [others, unknown], knowledge),
+      /no provider b/,
+    );
     assert.equal(upstream.admits(), false);
     assert.equal(upstream.breakerState, 'open');
-    registry.load(new Map([['a', provider]]), [others]);
+    registry.load(new Map([['a', provider]]), [others], knowledge);
     assert.equal(upstream.admits(), true, 'the breaker of other settings is another one');
   });
 
