@@ -1,18 +1,44 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { openLog } from './accounting/log.ts';
 import type { AppOptions } from './app/app.ts';
-import { type ConfigurationSource, readConfiguration } from './app/configuration.ts';
-import { endAtFaults, FAULTY, TERMINATED } from './app/exits.ts';
-import { systemClock } from './core/clock.ts';
-import { parseAddress } from './server/schema.ts';
+import type { ConfigurationSource } from './app/configuration.ts';
 import type { PrimaryOptions } from './workers/primary.ts';
+
+/** What is done at a signal. */
+interface Heeding {
+  reload(): void;
+  stop(signal: NodeJS.Signals): void;
+}
+
+/** SIGHUP came while nothing could be loaded again yet. */
+let isToReload = false;
+
+// Bringing in the parts takes a good deal of a second. Meanwhile Node by itself would end at a SIGHUP, and as the first process of a container heed nothing.
+let heeding: Heeding = {
+  reload: () => {
+    isToReload = true;
+  },
+  stop: () => process.exit(0),
+};
+process.on('SIGHUP', () => heeding.reload());
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => heeding.stop(signal));
+
+const [
+  { openLog },
+  { readConfiguration },
+  { endAtFaults, exitWith, FAULTY, TERMINATED },
+  { systemClock },
+  { parseAddress },
+] = await Promise.all([
+  import('./accounting/log.ts'),
+  import('./app/configuration.ts'),
+  import('./app/exits.ts'),
+  import('./core/clock.ts'),
+  import('./server/schema.ts'),
+]);
 
 /** Exit status; the others are in `app/exits.ts`. */
 const WRONG_USAGE = 2;
-
-/** Whoever reads the log has so long to take its last lines; then the process ends hard. Milliseconds. */
-const LAST_LINES = 1000;
 
 const USAGE = `usage: node src/main.ts [--config FILE] [--listen HOST:PORT] [--admin HOST:PORT]`;
 
@@ -78,35 +104,27 @@ async function main(): Promise<void> {
 
   let stopping = false;
   let status = 0;
-  const exit = async () => {
-    const late = new Promise<boolean>((resolve) => systemClock.schedule(LAST_LINES, () => resolve(false)));
-    const isWritten = await Promise.race([log.written().then(() => true), late]);
-    // Node does not exit before a write has come to its end, and one that is not read never does.
-    if (!isWritten) process.kill(process.pid, 'SIGKILL');
-    process.exit(status);
-  };
-  const stop = (signal: string) => {
+  const stop = (signal: NodeJS.Signals) => {
     if (stopping) {
       log.warn({ signal }, 'stopped at once');
       gateway.kill();
       status = TERMINATED;
-      exit().catch(fault);
+      void exitWith(status, log);
       return;
     }
     stopping = true;
     const end = async () => {
       await gateway.drain();
       log.info({ signal }, 'stopped');
-      await exit();
+      await exitWith(status, log);
     };
     end().catch(fault);
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  process.on('SIGHUP', () => void gateway.reload());
+  heeding = { reload: () => void gateway.reload(), stop };
+  if (isToReload) heeding.reload();
 
   gateway.listen().then(
-    (urls) => log.info({ ...urls, pid: process.pid, models: config.models.size }, 'listening'),
+    (urls) => log.announce({ ...urls, pid: process.pid, models: config.models.size }, 'listening'),
     (error: NodeJS.ErrnoException) => {
       if (stopping) return;
       const hint =

@@ -22,6 +22,8 @@ export interface Log {
 
 /** The one that the process itself holds. */
 export interface ProcessLog extends Log {
+  /** What is waited for, and so is said at every level but `silent`. */
+  announce(fields: object, message: string): void;
   /** Says in each line that it formats which worker wrote it. */
   setWorker(number: number): void;
   /** Writes whole lines that a worker has finished, whatever their level. */
@@ -50,6 +52,12 @@ export function openLog(level: LogLevel): ProcessLog {
     },
     writes: (asked) => logger.isLevelEnabled(asked),
     line: (text) => output.gather(text),
+    announce: (fields, message) => {
+      const { level } = logger;
+      if (level !== 'silent') logger.level = 'info';
+      logger.info(fields, message);
+      logger.level = level;
+    },
     setWorker: (number) => logger.setBindings({ worker: number }),
     relay: write,
     unread: () => {

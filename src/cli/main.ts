@@ -1,10 +1,5 @@
 import { parseArgs } from 'node:util';
 import { nearest } from '../core/nearest.ts';
-import { check } from './check.ts';
-import { explain } from './explain.ts';
-import { printNewKey } from './key.ts';
-import { serve } from './serve.ts';
-import { tenant } from './tenant.ts';
 import type { ExitStatus, Terminal } from './terminal.ts';
 import { version } from './version.ts';
 
@@ -81,6 +76,7 @@ async function dispatch(
       });
       if (positionals.length + (values.config === undefined ? 0 : 1) > 1)
         throw new WrongUsage('check takes one file');
+      const { check } = await import('./check.ts');
       return check(
         positionals[0] ?? values.config ?? defaultFile,
         { readSecrets: !values['no-env'] },
@@ -96,11 +92,12 @@ async function dispatch(
       const [model] = positionals;
       if (model === undefined || positionals.length > 1)
         throw new WrongUsage('explain takes the name of one model');
+      const { explain } = await import('./explain.ts');
       return explain(model, values.config ?? defaultFile, { readSecrets: !values['no-env'] }, terminal);
     }
     case 'key':
       parseArgs({ args, options: {} });
-      return printNewKey(terminal);
+      return (await import('./key.ts')).printNewKey(terminal);
     case 'tenant': {
       const { values, positionals } = parseArgs({
         args,
@@ -111,10 +108,11 @@ async function dispatch(
       if ((action !== 'provision' && action !== 'delete') || id === undefined || positionals.length > 2)
         throw new WrongUsage('tenant takes `provision` or `delete`, and the id of one tenant');
       if (action === 'delete' && values.rotate) throw new WrongUsage('--rotate is for tenant provision');
+      const { tenant } = await import('./tenant.ts');
       return tenant({ action, id, file: values.config ?? defaultFile, rotate: values.rotate }, terminal);
     }
     case 'serve':
-      await serve(args);
+      await (await import('./serve.ts')).serve(args);
       return null;
     case '--version':
     case 'version':

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 
 /** Reads the files that a configuration is made of: itself, tables, certificates, secrets. */
 export interface ConfigFiles {
@@ -6,7 +6,18 @@ export interface ConfigFiles {
   read(path: string): string;
 }
 
-export const onDisk: ConfigFiles = { read: (path) => readFileSync(path, 'utf8') };
+export const onDisk: ConfigFiles = {
+  read(path) {
+    // Whoever opens a pipe waits until somebody writes to it, and with him would everybody whom this process serves.
+    if (!isOfThisProcess(path) && statSync(path).isFIFO()) throw unreadable(path, 'a pipe, not a file');
+    return readFileSync(path, 'utf8');
+  },
+};
+
+/** What stands there is another thing in each process: its standard input, say, or what a shell puts in the place of `<(...)`. */
+export function isOfThisProcess(path: string): boolean {
+  return /^\/(dev|proc)\//.test(path);
+}
 
 /** What was read under each path, or the code of the error that it ended with. Holds secrets: for memory only. */
 export type ReadFiles = readonly (readonly [path: string, found: { text: string } | { code: string }])[];

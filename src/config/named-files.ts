@@ -1,13 +1,10 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { type ReadFiles, TOO_LATE } from './files.ts';
+import { isOfThisProcess, type ReadFiles, TOO_LATE } from './files.ts';
 import { filesNamedIn } from './substitute.ts';
 
 /** A file that is not there by then hangs on something, a mount perhaps whose server is away. Milliseconds. */
 const LIMIT = 5_000;
-
-/** What stands there is another thing in each process: its standard input, say. */
-const OF_THIS_PROCESS = /^\/(dev|proc)\//;
 
 /** What runs in the other process: the file beside this one, as source or built. */
 const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-reader');
@@ -19,7 +16,7 @@ const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-rea
  */
 export function readNamed(text: string, directory: string): Promise<ReadFiles> {
   const named = filesNamedIn(text).map((name) => resolve(directory, name));
-  const paths = [...new Set(named)].filter((path) => !OF_THIS_PROCESS.test(path));
+  const paths = [...new Set(named)].filter((path) => !isOfThisProcess(path));
   if (paths.length === 0) return Promise.resolve([]);
   // Nothing of the environment is its business.
   const reader = spawn(process.execPath, [READER], {

@@ -5,6 +5,7 @@ import type { Node } from './node.ts';
 import { codeOf, type ErrorReply, inWords, isReply, redirectionOf, refusalOf } from './replies.ts';
 import type { Topology } from './topology.ts';
 import { StateUnavailable } from './unavailable.ts';
+import { whyOf } from './why.ts';
 import { afterReading, noAnswer } from './within.ts';
 
 export interface CallOptions {
@@ -110,7 +111,7 @@ export class Call {
   readonly #failed = (error: Error): void => {
     const [node, connection] = [this.#node, this.#connection];
     if (this.#done || node === null || connection === null) return;
-    if (!isReply(error)) this.#giveUp(node, error.message);
+    if (!isReply(error)) this.#giveUp(node, whyOf(error));
     else if (!this.#sendAgain(error, node, connection)) this.#refused(error, node);
   };
 

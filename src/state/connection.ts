@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../core/clock.ts';
 import type { Access, Place } from './access.ts';
 import { ioredis } from './library.ts';
 import { codeOf, inWords, isReply, refusalOf } from './replies.ts';
+import { whyOf } from './why.ts';
 
 export interface ConnectionOptions {
   clock: Clock;
@@ -65,7 +66,7 @@ export class Connection {
       protocol: 2,
     });
     this.#redis.on('error', (error) => {
-      this.#why ??= error.message;
+      this.#why ??= whyOf(error);
     });
     this.#redis.on('end', () => this.#end(this.#why ?? 'the connection was closed'));
     this.#redis.on('ready', () => {

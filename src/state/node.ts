@@ -3,6 +3,7 @@ import type { StateChange } from './client.ts';
 import type { Connection } from './connection.ts';
 import { Link, type LinkOptions } from './link.ts';
 import { codeOf, type ErrorReply, inWords, isReply, redirectionOf, refusalOf } from './replies.ts';
+import { whyOf } from './why.ts';
 import { within } from './within.ts';
 
 export interface NodeOptions extends LinkOptions {
@@ -161,7 +162,7 @@ export class Node {
       // A master that was replaced without a word, by sentinels that it no longer hears, goes on taking writes.
       this.link.verify().catch(() => {});
     } catch (error) {
-      const why = isReply(error) ? this.#refused(error) : (error as Error).message;
+      const why = isReply(error) ? this.#refused(error) : whyOf(error as Error);
       if (why === null) return this.#options.onDoubt();
       this.fail(why);
       // Who was the master is a replica now: a new connection leads to the new one, by its name or by the sentinels.

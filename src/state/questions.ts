@@ -1,6 +1,7 @@
 import type { Access, Place } from './access.ts';
 import { Connection, type ConnectionOptions, type Words } from './connection.ts';
 import { inWords, isReply, refusalOf } from './replies.ts';
+import { whyOf } from './why.ts';
 import { within } from './within.ts';
 
 /** Questions to servers that we keep no connection to: each has one of its own, for as long as it takes. */
@@ -23,7 +24,8 @@ export class Questions {
     try {
       return await within(options.clock, options.within, (await opened).send(command, words));
     } catch (error) {
-      const refusal = isReply(error) ? refusalOf(error) : null;
+      if (!isReply(error)) throw new Error(whyOf(error as Error));
+      const refusal = refusalOf(error);
       throw refusal === null ? error : new Error(inWords(refusal));
     } finally {
       this.#open.delete(connection);

@@ -19,7 +19,7 @@ export interface FleetOptions {
 }
 
 /** What a worker runs: the file beside this one, as source or built. */
-const WORKER = import.meta.filename.replace(/fleet(?=\.[jt]s$)/, 'worker');
+const WORKER = import.meta.filename.replace(/fleet(?=\.[jt]s$)/, 'begin');
 
 /** All workers, each in its slot. They share one port, which this process holds, and gives each connection to the next of them. */
 export class Fleet {

@@ -1,4 +1,4 @@
-import type { Prepared } from '../app/app.ts';
+import type { Prepared } from '../app/current.ts';
 
 type Ready = Extract<Prepared, { ok: true }>;
 

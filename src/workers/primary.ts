@@ -1,6 +1,7 @@
 import type { ProcessLog } from '../accounting/log.ts';
 import { boundTo, urlOf } from '../app/addresses.ts';
 import { type ConfigurationSource, readConfiguration } from '../app/configuration.ts';
+import type { ReloadEnd } from '../app/current.ts';
 import { newIds } from '../app/ids.ts';
 import { needsRestart } from '../app/restart.ts';
 import type { Findings } from '../config/aside.ts';
@@ -22,8 +23,6 @@ export interface PrimaryOptions {
   clock: Clock;
   chance: Chance;
 }
-
-type ReloadEnd = { ok: true } | { ok: false; problems: string[] };
 
 /** A worker that has not looked at a configuration by then does not take it. Milliseconds. */
 const PREPARE_LIMIT = 10_000;

@@ -1,4 +1,4 @@
-/** What runs in a worker: an App without a listener for operators, which does what the primary asks. */
+/** What is brought into a worker: an App without a listener for operators, which does what the primary asks. */
 import cluster from 'node:cluster';
 import { openLog } from '../accounting/log.ts';
 import { App } from '../app/app.ts';
@@ -18,14 +18,6 @@ type Answers = {
 
 const log = openLog('info');
 const fault = endAtFaults(log);
-
-// A terminal, or whoever stops a container, may tell the whole group. What is to be done, the primary says.
-let orphaned = false;
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    if (orphaned && signal !== 'SIGHUP') process.exit(TERMINATED);
-  });
-}
 
 /** The app, once it has begun. */
 let running: { app: App; start: Start } | null = null;
@@ -101,7 +93,7 @@ process.on('message', (question: Question) => {
 // process exit at once, unless it is known to be leaving.
 if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
 process.on('disconnect', () => {
-  orphaned = true;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(TERMINATED));
   // The primary alone read it.
   if (!outputIsFile()) log.unread();
   end().catch(fault);

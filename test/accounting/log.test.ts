@@ -48,6 +48,13 @@ describe('the log of a process', () => {
     assert.deepEqual(lines.map(messageOf), ['a', 'b']);
   });
 
+  it('has what is announced at every level but silent, and what is below its level not for that', async (t) => {
+    const script = `for (const level of ['trace', 'info', 'fatal', 'silent']) {
+      log.setLevel(level); log.announce({}, level); log.info({}, 'more');
+    }`;
+    assert.deepEqual((await all(t, script)).map(messageOf), ['trace', 'more', 'info', 'more', 'fatal']);
+  });
+
   it('has every one of many lines, whole', async (t) => {
     const lines = await all(
       t,

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { startProcess, temporaryDirectory } from '../support/process.ts';
+import { RawClient } from '../support/raw-http.ts';
 import { startUpstream } from '../support/upstream.ts';
-import { chatBody } from './helpers.ts';
+import { chatBody, chatHead } from './helpers.ts';
 
 const CONFIG = {
   providers: { a: { adapter: 'vllm', base_url: 'http://127.0.0.1:9/v1' } },
@@ -32,6 +34,27 @@ describe('a fault of the process', () => {
       assert.match(error.stack, /fault\.mjs/);
     });
   }
+});
+
+describe('a fault of a process whose log is kept open and not read', () => {
+  it('ends it all the same', async (t) => {
+    const module = join(temporaryDirectory(t), 'fault.mjs');
+    writeFileSync(module, "process.on('SIGUSR2', () => { throw new Error('out of order'); });");
+    const gateway = startProcess(t, CONFIG, { nodeArgs: ['--import', module] });
+    const { listen } = await gateway.listening();
+    gateway.child.stdout?.pause();
+    const client = await RawClient.connect(listen);
+    // More lines than a pipe holds.
+    for (let round = 0; round < 30; round++) {
+      await client.send(`${chatHead({ 'content-length': 2 })}{}`.repeat(100));
+      for (let n = 0; n < 100; n++) await client.response();
+    }
+    client.destroy();
+    const exited = once(gateway.child, 'exit');
+    gateway.child.kill('SIGUSR2');
+    await exited;
+    gateway.child.stdout?.resume();
+  });
 });
 
 describe('a reader of the log who goes', () => {

@@ -38,6 +38,18 @@ describe('a process that starts', () => {
     assert.equal(gateway.stderr, '');
   });
 
+  it('says where it listens however little else is to be said', async (t) => {
+    const gateway = startProcess(t, { ...EMPTY, log: { level: 'fatal' } });
+    const { admin } = await gateway.listening();
+    assert.equal((await fetch(`${admin}/readyz`)).status, 200);
+    gateway.child.kill('SIGTERM');
+    await gateway.ended;
+    assert.deepEqual(
+      gateway.lines.map(({ msg }) => msg),
+      ['listening'],
+    );
+  });
+
   it('takes the addresses of the command line in place of those of the file', async (t) => {
     const config = onFreePorts({ ...EMPTY, listen: '127.0.0.1:1', admin: { listen: '127.0.0.1:2' } });
     const gateway = startProcess(t, config, {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Prepared } from '../../src/app/app.ts';
+import type { Prepared } from '../../src/app/current.ts';
 import { Preparation } from '../../src/workers/preparation.ts';
 
 function setUp() {
