@@ -60,6 +60,33 @@ describe('Prometheus', () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  it('tells of a key that was refused once', { skip: hasPromtool ? false : NO_PROMTOOL }, () => {
+    const refused = 'spillway_attempts_total{provider="a",model="m",outcome="credentials_refused"}';
+    const firing = (minutes: number, labels: object[]) => ({
+      promql_expr_test: [
+        {
+          expr: 'count by (provider, outcome) (ALERTS{alertname="SpillwayKeyRefused",alertstate="firing"})',
+          eval_time: `${minutes}m`,
+          exp_samples: labels,
+        },
+      ],
+      interval: '15s',
+      // For five minutes there is no such series, then it is there and stays as it is.
+      input_series: [{ series: refused, values: '_x20 1x100' }],
+    });
+    const told = [{ labels: '{provider="a",outcome="credentials_refused"}', value: 1 }];
+    const folder = mkdtempSync(join(tmpdir(), 'spillway-alerts-'));
+    try {
+      const file = join(folder, 'tests.json');
+      const tests = [firing(4, []), firing(6, told), firing(17, [])];
+      writeFileSync(file, JSON.stringify({ rule_files: [join(ROOT, 'config/alerts.yml')], tests }));
+      const { status, stdout } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
+      assert.equal(status, 0, stdout);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 describe('the image', () => {

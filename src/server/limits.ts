@@ -18,8 +18,8 @@ export const USUAL_LIMITS: ListenerLimits = {
   headers: 15_000,
   request: 60_000,
   checkEvery: 5_000,
-  // Longer than the 60 s of the usual load balancers, which must not find a connection just closed.
-  keepAlive: 72_000,
+  // Longer than load balancers keep theirs, which must not find one just closed: 60 s are usual, and Google's has 10 minutes.
+  keepAlive: 620_000,
   linger: 5_000,
   unread: 60_000,
 };

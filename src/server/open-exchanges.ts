@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { HttpExchange } from './http-exchange.ts';
 
 /**
@@ -31,6 +32,11 @@ export class OpenExchanges {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
+  }
+
+  /** Is any of them on that connection? */
+  areOn(socket: Socket): boolean {
+    return this.#list.some((exchange) => exchange.isOn(socket));
   }
 
   /** Resolves when none is under way. */
