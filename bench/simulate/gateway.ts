@@ -13,7 +13,7 @@ import { mapTree } from '../../src/routing/map-tree.ts';
 import type { Measures } from '../../src/routing/measures.ts';
 import type { TreeNode } from '../../src/routing/tree.ts';
 import { type CallResult, walk } from '../../src/routing/walk.ts';
-import { targetMeasures } from '../../src/upstream/measures.ts';
+import { TargetMeasures } from '../../src/upstream/measures.ts';
 import type { Lane, Target } from '../../src/upstream/registry.ts';
 import { countsAgainst, ProviderKey, Upstream } from '../../src/upstream/upstream.ts';
 import { Watch } from '../../src/upstream/watch.ts';
@@ -68,7 +68,7 @@ export class Gateway {
     this.#clock = clock;
     this.#chance = chance;
     this.#tree = mapTree(tree, (provider) => this.#target(provider));
-    this.#measures = targetMeasures({
+    this.#measures = new TargetMeasures({
       streaming: true,
       cost: (target) => this.#asked.get(target)?.provider.model.price ?? null,
     });
@@ -86,12 +86,13 @@ export class Gateway {
       measures: this.#measures,
       stickyValue: () => sticky,
       hedges: this.#hedges,
-      hedged: (_, what) => {
+      hedged: (what) => {
         this.hedged[what]++;
       },
       lookUp: () => Promise.resolve(null),
       call: (target, ofCall) => this.#call(target, ofCall, tries),
       discard: () => {},
+      ended: () => {},
       waitFor: (_, ms) => (ms > MAX_WAIT ? Promise.resolve(false) : sleep(this.#clock, ms, cancellation)),
     });
     return {
@@ -161,7 +162,7 @@ class Try implements Caller, CancelListener {
     this.#clock = clock;
     this.#resolve = resolve;
     this.#startedAt = clock.now();
-    this.#watch = new Watch(upstream, true, this.#startedAt, clock);
+    this.#watch = new Watch(upstream, true, this.#startedAt);
   }
 
   start(): void {
@@ -181,8 +182,9 @@ class Try implements Caller, CancelListener {
   content(): void {
     this.#timer?.cancel();
     this.#permit.alive();
-    this.#watch.answered();
-    this.#resolve({ kind: 'answered', answer: { by: this.#provider.model.id, content: this.#clock.now() } });
+    const now = this.#clock.now();
+    this.#watch.answered(now);
+    this.#resolve({ kind: 'answered', answer: { by: this.#provider.model.id, content: now } });
   }
 
   finished(): void {
@@ -208,11 +210,12 @@ class Try implements Caller, CancelListener {
     const { kind } = failure;
     this.#upstream.inFlight--;
     this.#cancellation.remove(this);
-    const counts = countsAgainst(kind, this.#clock.now() - this.#startedAt, FIRST_TOKEN);
+    const now = this.#clock.now();
+    const counts = countsAgainst(kind, now - this.#startedAt, FIRST_TOKEN);
     if (counts) this.#permit.failure();
     else this.#permit.release();
     if (kind !== 'superseded') this.#upstream.failed(failure, this.#startedAt);
-    this.#watch.failed(failure, counts);
+    this.#watch.failed(failure, counts, now);
     this.#resolve({ kind: 'failed', failure });
   }
 }

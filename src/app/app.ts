@@ -1,33 +1,27 @@
 import type { FastifyInstance } from 'fastify';
 import type { Log } from '../accounting/log.ts';
 import { Metrics } from '../accounting/metrics.ts';
-import { HashedKeyring, OpenKeyring } from '../auth/keyring.ts';
 import type { RuntimeConfig } from '../config/runtime.ts';
 import { Cancellation } from '../core/cancellation.ts';
 import type { Chance, Clock } from '../core/clock.ts';
-import { makeRedact, type Redact } from '../core/redact.ts';
 import type { MediaOptions } from '../media/media.ts';
 import { type EventLoop, systemLoop } from '../overload/event-loop.ts';
 import { DetachedWork } from '../pipeline/detached-work.ts';
-import type { Live } from '../pipeline/live.ts';
 import { refuseRequest, serve } from '../pipeline/serve.ts';
 import type { Services } from '../pipeline/services.ts';
 import { adminListener } from '../server/admin.ts';
-import { type ClientListener, clientListener } from '../server/client.ts';
+import { ClientListener } from '../server/client.ts';
 import { type ListenerLimits, USUAL_LIMITS } from '../server/limits.ts';
 import { TenantAdmin } from '../tenants/admin.ts';
-import { ProviderLimiter } from '../upstream/provider-limits.ts';
 import { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import { boundTo, urlOf } from './addresses.ts';
 import { Admission, roomForBodies } from './admission.ts';
 import { clientHandlers } from './client-handlers.ts';
+import { Current, type Prepared, type ReadAgain, type ReloadEnd } from './current.ts';
 import { fileSettings } from './file-settings.ts';
 import { newIds } from './ids.ts';
-import { bringToLife } from './live.ts';
 import { appOperations, type Operations } from './operations.ts';
-import { ProviderAccess } from './provider-access.ts';
-import { needsRestart } from './restart.ts';
 import { requestServices } from './services.ts';
 import { openSharedState, type SharedState } from './shared-state.ts';
 
@@ -54,26 +48,20 @@ export interface AppOptions {
   isWorker?: boolean;
 }
 
-type ReadAgain = { ok: true; config: RuntimeConfig } | { ok: false; problems: string[] };
-
-export type ReloadEnd = { ok: true } | { ok: false; problems: string[] };
-
-/** A configuration that could be taken over; nothing has changed yet. `take` throws only a mistake of ours, and then nothing has changed either. */
-export type Prepared = { ok: true; take(): void } | { ok: false; problems: string[] };
-
 /** After the drain timeout: how long clients have to take the last bytes, the word that their stream was cut. Milliseconds. */
 const LAST_BYTES = 500;
 
-/** The one place that sees every part: puts them together, and swaps the configuration under them. */
+/** The one place that sees every part: puts them together, opens them to the world, and ends them. */
 export class App {
   readonly #options: AppOptions;
-  readonly #metrics: Metrics;
-  readonly #registry: UpstreamRegistry;
-  readonly #state: SharedState;
-  readonly #tenants: TenantAdmin;
-  readonly #access: ProviderAccess;
+  readonly #newId = newIds();
   readonly #detached = new DetachedWork();
   readonly #draining = new Cancellation();
+  readonly #metrics: Metrics;
+  readonly #state: SharedState;
+  readonly #registry: UpstreamRegistry;
+  readonly #tenants: TenantAdmin;
+  readonly #current: Current;
   readonly #services: Services;
   readonly #admission: Admission;
   readonly #client: ClientListener;
@@ -81,21 +69,25 @@ export class App {
   readonly operations: Operations;
   /** Null: operators talk to another process. */
   readonly #admin: FastifyInstance | null;
-  #config: RuntimeConfig;
-  #live: Live;
-  /** Of every configuration so far: a request under way may still use a key that has gone from the file. */
-  readonly #secrets: Set<string>;
-  #redact: Redact;
-  #reloading: Promise<ReloadEnd> = Promise.resolve({ ok: true });
   #listening = false;
 
   constructor(options: AppOptions) {
-    const { config, clock, chance, log, isWorker = false } = options;
+    const { config, isWorker = false } = options;
     this.#options = options;
-    this.#config = config;
-    this.#secrets = new Set(config.secrets);
-    this.#redact = makeRedact(config.secrets);
-    this.#metrics = new Metrics({
+    this.#metrics = this.#makeMetrics();
+    this.#state = openSharedState(config, { ...options, isWorker });
+    this.#registry = this.#makeRegistry();
+    this.#tenants = this.#makeTenants();
+    this.#current = this.#makeCurrent();
+    this.#services = this.#makeServices();
+    this.#admission = this.#makeAdmission();
+    this.#client = this.#makeClientListener();
+    this.operations = this.#makeOperations();
+    this.#admin = isWorker ? null : adminListener(this.operations, this.#newId);
+  }
+
+  #makeMetrics(): Metrics {
+    return new Metrics({
       inFlight: () => this.#inFlight(),
       breakers: () => this.#breakers(),
       stateStoreUp: () => this.#state.isUp(),
@@ -103,80 +95,105 @@ export class App {
       connections: () => this.#registry.connections(),
       bodyBytes: () => this.#admission.bodyBytes,
     });
-    this.#state = openSharedState(config, { clock, chance, log, isWorker });
-    this.#registry = new UpstreamRegistry({
+  }
+
+  #makeRegistry(): UpstreamRegistry {
+    const { clock, chance, environment } = this.#options;
+    return new UpstreamRegistry({
       clock,
       chance,
-      environment: options.environment,
+      environment,
       board: this.#state.board,
       onTransition: (upstream, to, why) => this.#breakerChanged(upstream, to, why),
     });
-    this.#tenants = new TenantAdmin({
+  }
+
+  #makeTenants(): TenantAdmin {
+    const { config, fileName, log } = this.#options;
+    return new TenantAdmin({
       directory: this.#state.directory,
-      fileName: options.fileName,
+      fileName,
       file: fileSettings(config),
       onChange: ({ action, ...change }) => log.info(change, action),
     });
-    this.#access = new ProviderAccess();
-    this.#live = this.#bringToLife(config);
-    const newId = newIds();
-    const failed = (error: unknown) => this.#failed(error);
-    this.#services = requestServices({
+  }
+
+  #makeCurrent(): Current {
+    const { config, clock, log, readConfig } = this.#options;
+    return new Current(config, {
+      clock,
+      log,
+      state: this.#state,
+      registry: this.#registry,
+      readConfig,
+      onTake: (config) => this.#configurationChanges(config),
+    });
+  }
+
+  #makeServices(): Services {
+    const { clock, chance, log, media } = this.#options;
+    return requestServices({
       clock,
       chance,
       log,
       metrics: this.#metrics,
       state: this.#state,
-      media: options.media,
+      media,
       detached: this.#detached,
       draining: this.#draining,
-      newId,
-      keyring: () => this.#live.keyring,
-      redact: (text) => this.#redact(text),
-      logsBodies: () => this.#config.log.requestBodies,
+      newId: this.#newId,
+      current: this.#current,
     });
-    this.#admission = new Admission({
-      loop: options.loop ?? systemLoop,
+  }
+
+  #makeAdmission(): Admission {
+    const { config, clock, chance, log, loop = systemLoop, bodyBytes } = this.#options;
+    return new Admission({
+      loop,
       clock,
       chance,
       log,
       metrics: this.#metrics,
-      settings: () => this.#config.server,
-      bodyBytes: options.bodyBytes ?? roomForBodies(config.server.workers),
+      settings: () => this.#current.config.server,
+      bodyBytes: bodyBytes ?? roomForBodies(config.server.workers),
       begin: (exchange) => {
-        serve(exchange, exchange.live ?? this.#live, this.#services).catch(failed);
+        serve(exchange, exchange.live ?? this.#current.live, this.#services).catch(this.#failed);
       },
       refuse: (exchange, error, isAddedUp) => refuseRequest(exchange, this.#services, error, isAddedUp),
-      inFlight: () => this.#client.inFlight(),
+      inFlight: () => this.#client.inFlight,
       inFlightByTenant: () => this.#client.inFlightByTenant(),
     });
-    const { limits = USUAL_LIMITS } = options;
+  }
+
+  #makeClientListener(): ClientListener {
+    const { config, clock, limits = USUAL_LIMITS } = this.#options;
     const handlers = clientHandlers({
       admission: this.#admission,
       services: this.#services,
       metrics: this.#metrics,
-      live: () => this.#live,
-      failed,
+      current: this.#current,
+      failed: this.#failed,
     });
-    this.#client = clientListener(() => this.#config.server, handlers, { clock, newId, limits });
-    this.operations = appOperations({
-      config: () => this.#config,
-      clock,
+    return new ClientListener({ handlers, settings: config.server, clock, newId: this.#newId, limits });
+  }
+
+  #makeOperations(): Operations {
+    return appOperations({
+      current: this.#current,
+      clock: this.#options.clock,
       metrics: this.#metrics,
       book: this.#services.book,
       state: this.#state,
       registry: this.#registry,
       tenants: this.#tenants,
       notReady: () => this.#notReady(),
-      reload: () => this.reload(),
-      failed,
+      failed: this.#failed,
     });
-    this.#admin = isWorker ? null : adminListener(this.operations, newId);
   }
 
   /** Opens both listeners; resolves to their URLs with the real ports. */
   async listen(): Promise<{ listen: string; admin: string }> {
-    const { admin } = this.#config;
+    const { admin } = this.#current.config;
     await this.#begin();
     await this.#admin?.listen(boundTo(admin.listen));
     const listen = await this.#listenToClients();
@@ -190,66 +207,31 @@ export class App {
   }
 
   async #begin(): Promise<void> {
-    await this.#access.prepare(this.#config);
+    await this.#current.begin();
     await this.#state.start();
   }
 
   async #listenToClients(): Promise<string> {
-    const { listen, server } = this.#config;
+    const { listen, server } = this.#current.config;
     await this.#client.fastify.listen(boundTo(listen));
     this.#admission.start();
     this.#listening = true;
     return urlOf(this.#client.fastify, listen, server.tls === null ? 'http' : 'https');
   }
 
-  /** Takes over the configuration as it now is in the file: whole, or not at all. One after the other, however many ask. */
+  /** Takes over the configuration as it now is in the file: whole, or not at all. */
   reload(): Promise<ReloadEnd> {
-    this.#reloading = this.#reloading.then(() => this.#reload());
-    return this.#reloading;
-  }
-
-  async #reload(): Promise<ReloadEnd> {
-    const { log, readConfig } = this.#options;
-    const read = await readConfig();
-    const prepared = read.ok ? await this.prepare(read.config) : read;
-    if (!read.ok || !prepared.ok) {
-      const problems = prepared.ok ? [] : prepared.problems;
-      log.error({ problems }, 'the configuration was not reloaded: the running one stays');
-      return { ok: false, problems };
-    }
-    try {
-      prepared.take();
-    } catch (error) {
-      // What the check of the file let through: nothing of it has been taken over.
-      log.error({ err: error }, 'the configuration was not reloaded: the running one stays');
-      return { ok: false, problems: [cannotBeRun(error)] };
-    }
-    const { models, providers } = read.config;
-    log.info({ models: models.size, providers: providers.size }, 'reloaded');
-    return { ok: true };
+    return this.#current.reload();
   }
 
   /** Finds out all that could stand against a configuration, and brings in what it needs. */
-  async prepare(config: RuntimeConfig): Promise<Prepared> {
-    const problems = needsRestart(config, this.#config);
-    if (problems.length > 0) return { ok: false, problems };
-    try {
-      await this.#access.prepare(config);
-    } catch (error) {
-      return { ok: false, problems: [cannotBeRun(error)] };
-    }
-    return { ok: true, take: () => this.#take(config) };
+  prepare(config: RuntimeConfig): Promise<Prepared> {
+    return this.#current.prepare(config);
   }
 
-  #take(config: RuntimeConfig): void {
-    const live = this.#bringToLife(config);
-    if (config.server.tls !== null && 'setSecureContext' in this.#client.fastify.server) {
-      (this.#client.fastify.server as import('node:https').Server).setSecureContext(config.server.tls);
-    }
-    for (const secret of config.secrets) this.#secrets.add(secret);
-    this.#redact = makeRedact([...this.#secrets]);
-    this.#config = config;
-    this.#live = live;
+  /** Another configuration is about to be at work. */
+  #configurationChanges(config: RuntimeConfig): void {
+    if (config.server.tls !== null) this.#client.useCertificate(config.server.tls);
     this.#tenants.setFile(fileSettings(config));
     this.#options.log.setLevel(config.log.level);
   }
@@ -261,7 +243,7 @@ export class App {
     log.info({ in_flight: this.#inFlight() }, 'draining');
     const closed = this.#client.drain().then(() => this.#detached.over());
     this.#draining.cancel('shutdown');
-    let timer = clock.schedule(this.#config.server.drainTimeout, () => {
+    let timer = clock.schedule(this.#current.config.server.drainTimeout, () => {
       log.warn({ in_flight: this.#inFlight() }, 'the drain timeout is over: cutting off what is left');
       this.#client.cancelAll();
       this.#detached.cancelAll();
@@ -282,42 +264,19 @@ export class App {
     await this.#state.close();
   }
 
-  #bringToLife(config: RuntimeConfig): Live {
-    const { tenants } = config;
-    return bringToLife(config, {
-      registry: this.#registry,
-      credentials: this.#access.credentials(config),
-      limiters: this.#limiters(config),
-      keyring:
-        config.auth === 'keys' ? new HashedKeyring(tenants, this.#state.directory) : new OpenKeyring(tenants),
-      loadedAt: Math.floor(this.#options.clock.wall() / 1000),
-      isStillDirect: (name) => this.#config.directModel(name) !== null,
-    });
-  }
-
-  #limiters({ providers }: RuntimeConfig): Map<string, ProviderLimiter> {
-    const { clock } = this.#options;
-    const limiters = new Map<string, ProviderLimiter>();
-    for (const { id, limits } of providers.values()) {
-      if (limits === null) continue;
-      limiters.set(id, new ProviderLimiter(this.#state.store, { provider: id, limits, clock }));
-    }
-    return limiters;
-  }
-
   get #isDraining(): boolean {
     return this.#draining.reason !== null;
   }
 
   /** Requests under way, with those whose clients have gone. */
   #inFlight(): number {
-    return this.#client.inFlight() + this.#detached.count;
+    return this.#client.inFlight + this.#detached.count;
   }
 
   #notReady(): string | null {
     if (this.#isDraining) return 'draining';
     if (!this.#listening) return 'not listening yet';
-    const isNeeded = this.#config.state.onOutage === 'deny';
+    const isNeeded = this.#current.config.state.onOutage === 'deny';
     return isNeeded && !this.#state.isUp() ? 'the store of shared state is away' : null;
   }
 
@@ -333,11 +292,7 @@ export class App {
     this.#options.log.warn({ upstream: upstream.id, breaker: to, why }, 'breaker');
   }
 
-  #failed(error: unknown): void {
+  readonly #failed = (error: unknown): void => {
     this.#options.log.error({ err: error }, 'a mistake of the gateway');
-  }
-}
-
-function cannotBeRun(error: unknown): string {
-  return `it cannot be run: ${(error as Error).message}`;
+  };
 }

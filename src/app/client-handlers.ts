@@ -1,25 +1,30 @@
 import type { Metrics } from '../accounting/metrics.ts';
 import { ApiError } from '../core/errors.ts';
 import { authenticate } from '../pipeline/authenticate.ts';
-import type { Live } from '../pipeline/live.ts';
 import { models } from '../pipeline/models.ts';
 import { remove, resume } from '../pipeline/resume.ts';
 import type { Services } from '../pipeline/services.ts';
 import { usage } from '../pipeline/usage.ts';
 import type { ClientHandlers } from '../server/client-handlers.ts';
 import type { Admission } from './admission.ts';
+import type { Current } from './current.ts';
 
 export interface HandlerParts {
   admission: Admission;
   services: Services;
   metrics: Metrics;
-  /** The configuration that is at work now. */
-  live(): Live;
+  current: Current;
   failed(error: unknown): void;
 }
 
 /** What is done with the requests of clients, by what they ask for. Each is answered by the configuration that it began with. */
-export function clientHandlers({ admission, services, metrics, live, failed }: HandlerParts): ClientHandlers {
+export function clientHandlers({
+  admission,
+  services,
+  metrics,
+  current,
+  failed,
+}: HandlerParts): ClientHandlers {
   const streams = {
     streams: services.replay.streams,
     clock: services.clock,
@@ -30,7 +35,7 @@ export function clientHandlers({ admission, services, metrics, live, failed }: H
   return {
     authenticate: (exchange, anyDialect) => {
       try {
-        authenticate(exchange, live(), { anyDialect });
+        authenticate(exchange, current.live, { anyDialect });
         return null;
       } catch (error) {
         if (error instanceof ApiError) return error;
@@ -42,13 +47,13 @@ export function clientHandlers({ admission, services, metrics, live, failed }: H
       const refusal = admission.enter(exchange);
       if (refusal !== null) admission.refuse(exchange, refusal);
     },
-    models: (exchange, id) => models(exchange, exchange.live ?? live(), id),
-    usage: (exchange) => usage(exchange, exchange.live ?? live(), services.spending),
-    resume: (exchange, id, after) => resume(exchange, exchange.live ?? live(), { id, after }, streams),
+    models: (exchange, id) => models(exchange, exchange.live ?? current.live, id),
+    usage: (exchange) => usage(exchange, exchange.live ?? current.live, services.spending),
+    resume: (exchange, id, after) => resume(exchange, exchange.live ?? current.live, { id, after }, streams),
     removeStream: (exchange, id) => {
       // Without a place, too, streams can be ended, which frees some; but those who wait take some.
       const mayWait = admission.place(exchange) === null;
-      return remove(exchange, exchange.live ?? live(), id, { streams: streams.streams, mayWait });
+      return remove(exchange, exchange.live ?? current.live, id, { streams: streams.streams, mayWait });
     },
     refuse: (exchange, error) => admission.refuse(exchange, error),
     failed,

@@ -1,7 +1,6 @@
 import type { Book } from '../accounting/book.ts';
 import type { Metrics } from '../accounting/metrics.ts';
 import type { MetricObject } from '../accounting/prometheus.ts';
-import type { RuntimeConfig } from '../config/runtime.ts';
 import type { Clock } from '../core/clock.ts';
 import { usageReport } from '../pipeline/usage-report.ts';
 import type { QuotaStore } from '../quota/store.ts';
@@ -9,6 +8,7 @@ import type { AdminHandlers, UpstreamRows, UpstreamStatus } from '../server/admi
 import type { TenantAdmin } from '../tenants/admin.ts';
 import type { UpstreamRegistry } from '../upstream/registry.ts';
 import type { Upstream } from '../upstream/upstream.ts';
+import type { Current } from './current.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** What operators ask of a process, and what a primary asks of a worker to answer them. */
@@ -25,8 +25,8 @@ export interface Operations extends AdminHandlers {
 }
 
 /** The parts of the app that know the answers. */
-export interface OperationsParts extends Pick<AdminHandlers, 'reload' | 'failed'> {
-  config(): RuntimeConfig;
+export interface OperationsParts extends Pick<AdminHandlers, 'failed'> {
+  current: Current;
   clock: Clock;
   metrics: Metrics;
   book: Book;
@@ -37,13 +37,13 @@ export interface OperationsParts extends Pick<AdminHandlers, 'reload' | 'failed'
 }
 
 export function appOperations(parts: OperationsParts): Operations {
-  const { config, clock, metrics, book, state, registry, tenants } = parts;
+  const { current, clock, metrics, book, state, registry, tenants } = parts;
   const tenantsNow = () => {
-    const inFile = new Set(config().tenants.map(({ id }) => id));
+    const inFile = new Set(current.config.tenants.map(({ id }) => id));
     return (id: string) => inFile.has(id) || state.directory.get(id) !== null;
   };
   return {
-    token: () => config().admin.token,
+    token: () => current.config.admin.token,
     metrics: async () => {
       book.forgetTenants(tenantsNow());
       return { text: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
@@ -65,7 +65,7 @@ export function appOperations(parts: OperationsParts): Operations {
     wall: () => clock.wall(),
     usage: (query) => usageReport(query, state.store),
     ledger: state.store,
-    reload: parts.reload,
+    reload: () => current.reload(),
     failed: parts.failed,
   };
 }

@@ -1,11 +1,9 @@
 import { Book } from '../accounting/book.ts';
 import type { Log } from '../accounting/log.ts';
 import type { Metrics } from '../accounting/metrics.ts';
-import type { Keyring } from '../auth/keyring.ts';
 import { ReasoningMemory } from '../chat/reasoning-memory.ts';
 import type { Cancellation } from '../core/cancellation.ts';
 import type { Chance, Clock } from '../core/clock.ts';
-import type { Redact } from '../core/redact.ts';
 import { MediaFetcher, type MediaOptions } from '../media/media.ts';
 import type { DetachedWork } from '../pipeline/detached-work.ts';
 import { Estimator } from '../pipeline/estimate.ts';
@@ -13,6 +11,7 @@ import type { Services } from '../pipeline/services.ts';
 import { labelOf } from '../quota/limits.ts';
 import { Hedges } from '../routing/hedge.ts';
 import { callEvents } from './call-events.ts';
+import type { Current } from './current.ts';
 import type { SharedState } from './shared-state.ts';
 
 /** What is there already. */
@@ -26,22 +25,19 @@ export interface ServiceParts {
   detached: DetachedWork;
   draining: Cancellation;
   newId(): string;
-  /** As it is now: a reload may have changed it. */
-  keyring(): Keyring;
-  redact: Redact;
-  logsBodies(): boolean;
+  current: Current;
 }
 
 /** What every request needs besides its configuration. */
 export function requestServices(parts: ServiceParts): Services {
-  const { clock, chance, log, metrics, state, newId, keyring, redact, detached, draining } = parts;
+  const { clock, chance, log, metrics, state, newId, detached, draining, current } = parts;
   return {
     clock,
     chance,
-    redact,
+    redact: (text) => current.redact(text),
     book: new Book(metrics, clock, log),
-    events: callEvents(metrics, log, parts.logsBodies),
-    keyring,
+    events: callEvents(metrics, log, () => current.config.log.requestBodies),
+    keyring: () => current.live.keyring,
     newId,
     memory: new ReasoningMemory(clock),
     media: new MediaFetcher(parts.media),

@@ -51,5 +51,5 @@ export class NoBacking implements TenantBacking {
 
 function refused(param: string | null, promise: string): ApiError {
   const message = `This gateway runs several workers without \`state.redis\`, and cannot promise ${promise}. Its operator can set \`state.redis\`, or \`server.workers: 1\`.`;
-  return new ApiError('needs_shared_state', message, { param, shouldRetry: false });
+  return new ApiError('needs_shared_state', message, { param });
 }

@@ -39,5 +39,3 @@ export class Capabilities {
     return null;
   }
 }
-
-export const NO_CAPABILITIES = new Capabilities([]);

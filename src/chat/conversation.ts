@@ -1,6 +1,6 @@
 import type { Effort } from '../capabilities/capabilities.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Recall, ThinkingBlock } from './extensions.ts';
+import type { ThinkingBlock } from './extensions.ts';
 
 /** A marker for the provider's prompt cache: what stands before and up to it is to be kept. */
 export interface CacheMark {
@@ -134,5 +134,3 @@ export interface Conversation {
   /** Top-level members that are none of the above, with something in them: each adapter decides (`store`, `logit_bias`, `verbosity`, `thinking` …). */
   others: JsonObject;
 }
-
-export type ReadConversation = (request: JsonObject, recall: Recall) => Conversation;

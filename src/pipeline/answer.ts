@@ -2,7 +2,7 @@ import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Redact } from '../core/redact.ts';
-import { dollars } from '../core/usage.ts';
+import { dollars, type Spent } from '../core/usage.ts';
 import type { ClientRequest } from '../dialects/dialect.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
 import type { Answer } from '../upstream/answer.ts';
@@ -26,10 +26,11 @@ export interface Answered {
 const NAME = /^[\w.[\]-]{1,64}$/;
 const MOST_NAMES = 32;
 
-/** The headers of an answer before what is said of quotas. */
+/** `spent`: as its quotas are told of in them. */
 function answerHeaders(
   exchange: Exchange,
-  entry: RequestEntry,
+  { entry, spending }: Answered,
+  spent: Spent | 'nothing' | 'unknown',
   dropped: readonly string[] = [],
   type?: string,
 ): Headers {
@@ -40,6 +41,7 @@ function answerHeaders(
     const names = dropped.filter((name) => NAME.test(name)).slice(0, MOST_NAMES);
     if (names.length > 0) headers.push('x-spillway-dropped', names.join(', '));
   }
+  spending.writeHeaders(headers, spent);
   return headers;
 }
 
@@ -58,8 +60,9 @@ export function answerPlain(
   live: Live,
   { redact, newId }: { redact: Redact; newId(): string },
   { target, relayed, dropped, answer }: Answer & { kind: 'plain' },
-  { request, entry, spending }: Answered,
+  answered: Answered,
 ): void {
+  const { request, entry, spending } = answered;
   const { usage, output } = answer;
   entry.target = target.settings.id;
   entry.status = 200;
@@ -68,26 +71,23 @@ export function answerPlain(
     ? answer.body
     : Buffer.from(JSON.stringify(DIALECTS[request.dialect].answer(answer.value, request, newId())));
   if (live.logBodies) entry.answer = redact(body.toString());
-  const headers = answerHeaders(exchange, entry, dropped);
-  if (request.dialect === 'count_tokens') {
-    spending.writeHeaders(headers, 'nothing');
-  } else {
+  if (request.dialect !== 'count_tokens') {
     const surely = target.adapter.countsSurely === true;
     entry.spent = spending.spent(target.settings, { reported: usage, surely, passed: output, whole: true });
-    const { cost } = entry.spent;
-    spending.writeHeaders(headers, entry.spent);
-    headers.push('x-spillway-cost', cost === null ? 'unknown' : dollars(cost));
   }
+  const { spent } = entry;
+  const headers = answerHeaders(exchange, answered, spent ?? 'nothing', dropped);
+  if (spent !== null) headers.push('x-spillway-cost', spent.cost === null ? 'unknown' : dollars(spent.cost));
   exchange.send(200, headers, body);
 }
 
 /** How many tokens a request would have, by our own reckoning. */
-export function answerEstimate(exchange: Exchange, target: Target, { entry, spending }: Answered): void {
+export function answerEstimate(exchange: Exchange, target: Target, answered: Answered): void {
+  const { entry, spending } = answered;
   entry.target = target.settings.id;
   entry.status = 200;
   entry.outcome = 'ok';
-  const headers = answerHeaders(exchange, entry);
-  spending.writeHeaders(headers, 'nothing');
+  const headers = answerHeaders(exchange, answered, 'nothing');
   exchange.send(200, headers, JSON.stringify({ input_tokens: spending.promptTokens() }));
 }
 
@@ -97,9 +97,10 @@ export function answerStream(
   live: Live,
   { clock, redact, newId }: { clock: Clock; redact: Redact; newId(): string },
   answer: Answer & { kind: 'stream' },
-  { request, entry, spending }: Answered,
+  answered: Answered,
   going: Going,
 ): Promise<void> {
+  const { request, entry, spending } = answered;
   const { target, dropped, presenter } = answer;
   // Most streams could not be gone on with, and need nobody who would.
   const lasts = answer.stream.transcript === null ? null : lasting(answer, going);
@@ -109,8 +110,7 @@ export function answerStream(
   entry.firstTokenMs = clock.now() - exchange.readAt;
   const kept: Buffer[] = [];
   const to = live.logBodies ? recorded(exchange, kept) : exchange;
-  const headers = answerHeaders(exchange, entry, dropped, STREAM_TYPE);
-  spending.writeHeaders(headers, 'unknown');
+  const headers = answerHeaders(exchange, answered, 'unknown', dropped, STREAM_TYPE);
   if (answer.stream.whole === true) headers.push('x-spillway-stream', 'whole');
   const relayed = presenter === null;
   const voice =
@@ -158,9 +158,10 @@ function recorded(exchange: Exchange, kept: Buffer[]): Pick<Exchange, 'stream'> 
 /** Tells the client why it gets no answer. `unanswered`: every call, in order. */
 export function answerWithoutAnswer(
   exchange: Exchange,
-  { request, entry, spending }: Answered,
+  answered: Answered,
   unanswered: readonly Unanswered[],
 ): void {
+  const { request, entry } = answered;
   const verdict = judge(request.model, unanswered, request.dialect === 'responses' ? 'input' : 'messages');
   // A hedge that was let go of when another target's failure ended the request did not end it.
   entry.outcome = entry.tries.findLast(({ outcome }) => outcome !== 'superseded')?.outcome ?? 'unanswered';
@@ -171,21 +172,14 @@ export function answerWithoutAnswer(
       return;
     case 'own':
       entry.status = verdict.error.status;
-      sendError(exchange, verdict.error, unansweredHeaders(exchange, entry, spending));
+      sendError(exchange, verdict.error, answerHeaders(exchange, answered, 'nothing'));
       return;
     case 'relayed':
       entry.target = verdict.target;
       entry.status = verdict.failure.status ?? 400;
       entry.outcome = verdict.failure.kind;
-      relayError(exchange, unansweredHeaders(exchange, entry, spending), entry.status, verdict.failure);
+      relayError(exchange, answerHeaders(exchange, answered, 'nothing'), entry.status, verdict.failure);
   }
-}
-
-/** It has taken nothing. */
-function unansweredHeaders(exchange: Exchange, entry: RequestEntry, spending: Spending): Headers {
-  const headers = answerHeaders(exchange, entry);
-  spending.writeHeaders(headers, 'nothing');
-  return headers;
 }
 
 /** The upstream's own error: its body if that has OpenAI's shape, else its words in that shape. */

@@ -9,7 +9,7 @@ import { goneFailure } from '../upstream/transport-failure.ts';
 import { ContinuedStream, type Part } from './continued-stream.ts';
 import { Parts } from './parts.ts';
 import type { Spending } from './spending.ts';
-import { Standings } from './standings.ts';
+import { TrackRecords } from './track-records.ts';
 
 /** An answer that breaks this often is given up. */
 const MOST_CONTINUATIONS = 8;
@@ -53,7 +53,7 @@ class Search {
   readonly #parts: Parts;
   readonly #presenter: Continuing['presenter'];
   readonly #going: Going;
-  readonly #standings: Standings;
+  readonly #records: TrackRecords;
   #continuations = 0;
   #diverged = false;
 
@@ -61,12 +61,12 @@ class Search {
     this.#parts = parts;
     this.#presenter = presenter;
     this.#going = going;
-    this.#standings = new Standings(going.tries);
+    this.#records = new TrackRecords(going.tries);
   }
 
   async next(part: Part, failure: Failure): Promise<Part | Failure> {
     this.#parts.broke(part);
-    this.#standings.brokeAt(part.target.settings.id);
+    this.#records.brokeAt(part.target.settings.id);
     const { transcript: told } = part.stream;
     if (told === null || this.#continuations === MOST_CONTINUATIONS) return failure;
     this.#continuations++;
@@ -92,12 +92,12 @@ class Search {
 
   /** Whose turn it is, one walk after the other. A client that waits in the midst of its answer is not kept waiting by whoever cools down while others are ready. */
   #turns(): ((target: Target) => boolean)[] {
-    const standings = this.#standings;
+    const records = this.#records;
     const isReady = ({ lanes }: Target) => lanes.some(({ upstream }) => upstream.cooldownLeft() === 0);
     return [
-      (target) => standings.of(target.settings.id) === 'untried' && isReady(target),
-      (target) => standings.of(target.settings.id) === 'failed' && isReady(target),
-      ({ settings: { id } }) => standings.of(id) !== 'not_again' && !standings.wasAsked(id),
+      (target) => records.of(target.settings.id) === 'untried' && isReady(target),
+      (target) => records.of(target.settings.id) === 'failed' && isReady(target),
+      ({ settings: { id } }) => records.of(id) !== 'not_again' && !records.wasAsked(id),
     ];
   }
 

@@ -62,7 +62,7 @@ export async function once(exchange: Exchange, context: OnceContext): Promise<On
       case 'other_body': {
         const message =
           'This `Idempotency-Key` was used for another request. Take a new key for each request, and the same one only to send the same again.';
-        throw new ApiError('idempotency_key_reused', message, { shouldRetry: false });
+        throw new ApiError('idempotency_key_reused', message);
       }
     }
     const from = clock.now();
@@ -110,7 +110,7 @@ function keyOf(exchange: Exchange): string {
   throw new ApiError(
     'invalid_value',
     'The header `Idempotency-Key` must be 1 to 255 printable ASCII characters.',
-    { param: 'Idempotency-Key', shouldRetry: false },
+    { param: 'Idempotency-Key' },
   );
 }
 

@@ -27,7 +27,6 @@ export function wantsToResume(exchange: Exchange): boolean {
   if (YES.has(said)) return true;
   throw new ApiError('invalid_value', `The header \`${RESUME_HEADER}\` must be \`true\` or \`false\`.`, {
     param: RESUME_HEADER,
-    shouldRetry: false,
   });
 }
 

@@ -100,7 +100,7 @@ function notFound(id: string, { reason }: Cancellation): ApiError {
   // It may be on its way still: another gateway may find it.
   if (reason === 'shutdown') return shuttingDown();
   const message = `There is no stream '${shortened(id)}' of yours here: none was begun with 'x-spillway-resume: true', or it is not kept any more.`;
-  return new ApiError('stream_not_found', message, { shouldRetry: false });
+  return new ApiError('stream_not_found', message);
 }
 
 function shortened(id: string): string {
@@ -109,7 +109,7 @@ function shortened(id: string): string {
 
 function truncated(id: string, first: number): ApiError {
   const message = `Of the stream '${id}' only its end is kept, for it is long: events from ${first} on. What came before is gone.`;
-  return new ApiError('stream_truncated', message, { param: 'after', shouldRetry: false });
+  return new ApiError('stream_truncated', message, { param: 'after' });
 }
 
 /** Written in one go, without having seen whether the client takes it. Bytes. */

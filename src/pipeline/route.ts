@@ -16,7 +16,7 @@ import { type CallResult, type Walking, walk } from '../routing/walk.ts';
 import type { Answer } from '../upstream/answer.ts';
 import type { CallContext, CallEvents, CallRequest } from '../upstream/call.ts';
 import type { Continuing } from '../upstream/continuing/continuing.ts';
-import { targetMeasures } from '../upstream/measures.ts';
+import { TargetMeasures } from '../upstream/measures.ts';
 import type { Target } from '../upstream/registry.ts';
 import type { Price } from '../upstream/stream-roles.ts';
 import { cancelledFailure, pause, type Visit, visit } from '../upstream/visit.ts';
@@ -192,7 +192,7 @@ export class Router implements Walking<Target, Ended>, CallContext, Going {
   get measures(): Measures<Target> {
     const { request, spending } = this.#job;
     const cost = (target: Target) => spending.mayCost(target.settings);
-    return targetMeasures({ streaming: request.streaming, cost });
+    return new TargetMeasures({ streaming: request.streaming, cost });
   }
 
   stickyValue(name: string): string | null {
@@ -200,7 +200,7 @@ export class Router implements Walking<Target, Ended>, CallContext, Going {
     return stickyValue(name, principal, request.body.value, this.#client);
   }
 
-  hedged(_label: string, what: 'started' | 'won'): void {
+  hedged(what: 'started' | 'won'): void {
     this.#services.hedged(this.#job.model.label, what);
   }
 

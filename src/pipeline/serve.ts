@@ -174,12 +174,15 @@ export function refuseRequest(
   exchange: Exchange,
   services: Services,
   error: ApiError,
-  isAddedUp = false,
+  isAddedUp: boolean,
 ): void {
   const entry = newEntry(exchange);
   if (isAddedUp) entry.isAddedUp = true;
-  refuse(exchange, entry, error);
-  services.book.close(entry);
+  try {
+    refuse(exchange, entry, error);
+  } finally {
+    services.book.close(entry);
+  }
 }
 
 function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {

@@ -7,8 +7,8 @@ import { DIALECTS } from '../dialects/dialects.ts';
 import type { ModelPrice } from '../pricing/prices.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import type { Output } from '../providers/openai/output.ts';
-import type { Consumption, DimensionRule } from '../quota/dimensions.ts';
-import { type Left, leftAfter, writeTrio } from '../quota/headers.ts';
+import { type Consumption, type DimensionRule, NOTHING } from '../quota/dimensions.ts';
+import { writeRateLimits } from '../quota/headers.ts';
 import { type Limit, type LimitSet, labelOf } from '../quota/limits.ts';
 import { refusal } from '../quota/refusal.ts';
 import type { Demand, QuotaStore, Standing, Ticket, Verdict } from '../quota/store.ts';
@@ -138,7 +138,8 @@ export class Spending {
     const maximum = DIALECTS[this.#dialect].maximum ?? 'max_completion_tokens';
     const isNamed = namesMaximum(this.#body) || this.#model.overrides.every(namesMaximum);
     const assumed = isNamed ? null : this.#live.outputTokens;
-    const { error, limit } = refusal(demands, this.#standings, { wall: wall(), assumed, maximum });
+    const asked = { quotas: this.#quotas, demands, standings: this.#standings };
+    const { error, limit } = refusal(asked, { wall: wall(), assumed, maximum });
     this.refusedBy = labelOf(limit);
     refused(tenant.id, limit);
     return error;
@@ -224,28 +225,12 @@ export class Spending {
    * shows already, where that is known; till then all that it holds counts.
    */
   writeHeaders(into: Headers, spent: Spent | 'nothing' | 'unknown'): void {
-    const { told } = this.#quotas;
-    if (told.length === 0 || this.#ticket === null) return;
-    const { demands } = this.#ticket;
-    const age = this.#services.wall() - this.#standingsAt;
-    for (const { trio, places } of told) {
-      let least: Left | null = null;
-      let height = '';
-      for (const place of places) {
-        const { limit, amount } = demands[place] as Demand;
-        const rule = this.#quotas.rules[place] as DimensionRule;
-        const standing = this.#standings[place] as Standing;
-        let taken = standing.used + standing.reserved;
-        if (spent !== 'unknown' && rule.booking === 'reserve')
-          taken += (spent === 'nothing' ? 0 : amountOf(rule, spent)) - amount;
-        const left = leftAfter(limit, standing, age, taken);
-        if (least === null || left.remaining < least.remaining) {
-          least = left;
-          height = this.#quotas.heights[place] as string;
-        }
-      }
-      if (least !== null) writeTrio(into, trio, height, least);
-    }
+    const quotas = this.#quotas;
+    if (quotas.told.length === 0 || this.#ticket === null) return;
+    let taken: Consumption | null = null;
+    if (spent !== 'unknown') taken = spent === 'nothing' ? NOTHING : consumptionOf(spent);
+    const asked = { quotas, demands: this.#ticket.demands, standings: this.#standings };
+    writeRateLimits(into, asked, this.#services.wall() - this.#standingsAt, taken);
   }
 
   /** Books the request: what it took (null: nothing answered it), and every try for the operator. At most once; the store does it in the background. */
@@ -269,7 +254,9 @@ export class Spending {
 
   #charge({ limit, amount }: Demand, rule: DimensionRule, spent: Spent): number {
     // It was let in for what it might cost, and turned out to be longer than there are prices for: it is not free for that.
-    return limit.of === 'usd' && spent.cost === null && this.#hadPrice ? amount : amountOf(rule, spent);
+    return limit.of === 'usd' && spent.cost === null && this.#hadPrice
+      ? amount
+      : rule.amount(consumptionOf(spent));
   }
 
   /** What the request may come to, whichever of its model's targets answers. */
@@ -319,6 +306,6 @@ const NO_BODY: JsonObject = {};
 const NO_STANDINGS: readonly Standing[] = [];
 const NO_USAGE: Usage = { input: 0, output: 0, cached: 0, cacheWrite: 0, reasoning: 0 };
 
-function amountOf(rule: DimensionRule, { usage, cost }: Spent): number {
-  return rule.amount({ input: usage.input, output: usage.output, cost });
+function consumptionOf({ usage, cost }: Spent): Consumption {
+  return { input: usage.input, output: usage.output, cost };
 }

@@ -16,7 +16,7 @@ export interface Unanswered {
 export type NotAsked = { kind: 'unpriced' } | { kind: 'too_small' };
 
 /** What the client is told when no target answered. */
-export type Verdict =
+export type NoAnswer =
   /** The upstream's own error, passed on. */
   | { kind: 'relayed'; target: string; failure: Failure }
   | { kind: 'own'; error: ApiError }
@@ -24,7 +24,7 @@ export type Verdict =
   | { kind: 'client_gone' };
 
 /** Weighs all the calls of a request that nothing answered. The order of the rules is the contract's. `prompt`: what the client calls it. */
-export function judge(model: string, calls: readonly Unanswered[], prompt = 'messages'): Verdict {
+export function judge(model: string, calls: readonly Unanswered[], prompt: string): NoAnswer {
   const failures = calls.flatMap(({ target, end }) =>
     end.kind === 'failed' ? [{ target, failure: end.failure }] : [],
   );
@@ -32,11 +32,11 @@ export function judge(model: string, calls: readonly Unanswered[], prompt = 'mes
   if (kinds.includes('client_gone')) return { kind: 'client_gone' };
   if (calls.length === 0) {
     const why = `No condition of the model '${model}' matches this request, and it has no default.`;
-    return own('invalid_value', why, { shouldRetry: false });
+    return own('invalid_value', why);
   }
   if (calls.every(({ end }) => end.kind === 'unpriced')) {
     const why = `No target of '${model}' has a price, so its cost cannot be held to your quota in US dollars. The operator can add a price, or a quota of tokens beside it.`;
-    return own('model_not_priced', why, { shouldRetry: false });
+    return own('model_not_priced', why);
   }
   const unsupported = calls.flatMap(({ end }) => (end.kind === 'unsupported' ? [end] : []));
   const [first] = unsupported;
@@ -45,7 +45,7 @@ export function judge(model: string, calls: readonly Unanswered[], prompt = 'mes
     calls.every(({ end }) => end.kind === 'unsupported' || end.kind === 'unpriced')
   ) {
     const why = `No target of '${model}' can take this request. ${first.message}`;
-    return own('unsupported_parameter', why, { param: first.param, shouldRetry: false });
+    return own('unsupported_parameter', why, { param: first.param });
   }
   if (kinds.includes('shutdown')) return { kind: 'own', error: shuttingDown() };
   const fault = failures.find(({ failure }) => isClientsFault(failure));
@@ -79,19 +79,15 @@ export function judge(model: string, calls: readonly Unanswered[], prompt = 'mes
 function own(
   code: ErrorCode,
   message: string,
-  details: { retryAfterMs?: number; shouldRetry?: boolean | null; param?: string },
-): Verdict {
+  details: { retryAfterMs?: number; shouldRetry?: boolean | null; param?: string } = {},
+): NoAnswer {
   return { kind: 'own', error: new ApiError(code, message, details) };
 }
 
 /** Too long is said in one way, whoever said it; the rest in the upstream's own words. */
-function clientsFault({ target, failure }: { target: string; failure: Failure }, prompt: string): Verdict {
+function clientsFault({ target, failure }: { target: string; failure: Failure }, prompt: string): NoAnswer {
   if (failure.kind === 'context_too_long') {
-    const error = new ApiError('context_length_exceeded', failure.message, {
-      param: prompt,
-      shouldRetry: false,
-    });
-    return { kind: 'own', error };
+    return own('context_length_exceeded', failure.message, { param: prompt });
   }
   return { kind: 'relayed', target, failure };
 }

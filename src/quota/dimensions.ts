@@ -15,6 +15,8 @@ export interface Consumption {
   cost: number | null;
 }
 
+export const NOTHING: Consumption = { input: 0, output: 0, cost: 0 };
+
 /** How a dimension is booked. */
 export interface DimensionRule {
   /** The amount of one request, in the store's whole units. */

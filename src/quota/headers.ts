@@ -1,7 +1,6 @@
-import { DIMENSIONS } from './dimensions.ts';
-import type { Limit } from './limits.ts';
+import type { Consumption, DimensionRule } from './dimensions.ts';
+import type { Demand, Limit, LimitSet } from './limits.ts';
 import type { Standing } from './store.ts';
-import { TRIOS, type Trio } from './trios.ts';
 
 /** A quota and how it stands. */
 export interface Counted {
@@ -15,8 +14,7 @@ export function remaining({ limit, standing }: Counted): number {
 }
 
 /** Of a quota: what is left of it, and in how many milliseconds all of it is back. */
-export interface Left {
-  max: number;
+interface Left {
   remaining: number;
   resetsIn: number;
 }
@@ -32,35 +30,58 @@ export function leftAfter(
   taken = standing.used + standing.reserved,
 ): Left {
   const { resetsIn, share = max } = standing;
-  if (taken <= 0) return { max, remaining: Math.max(0, share - taken), resetsIn: 0 };
+  if (taken <= 0) return { remaining: Math.max(0, share - taken), resetsIn: 0 };
   if (resetsIn !== null && ms > 0) {
-    if (resetsIn <= ms) return { max, remaining: Math.max(0, share), resetsIn: 0 };
-    return { max, remaining: Math.max(0, share - taken), resetsIn: resetsIn - ms };
+    if (resetsIn <= ms) return { remaining: Math.max(0, share), resetsIn: 0 };
+    return { remaining: Math.max(0, share - taken), resetsIn: resetsIn - ms };
   }
-  return { max, remaining: Math.max(0, share - taken), resetsIn: resetsIn ?? 0 };
+  return { remaining: Math.max(0, share - taken), resetsIn: resetsIn ?? 0 };
 }
 
-/** Adds them to headers that are a list: a name and its value in turn. `height`: of the quota, as a header says it. */
-export function writeTrio(into: string[], trio: Trio, height: string, left: Left): void {
-  const { remaining, resetsIn } = left;
-  into.push(trio.limit, height, trio.remaining, `${remaining}`, trio.reset, formatReset(resetsIn));
+/** What a request asked of its quotas, and how they stood then: each in the order of the quotas. */
+export interface Asked {
+  quotas: LimitSet;
+  demands: readonly Demand[];
+  standings: readonly Standing[];
 }
 
-/** `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` of quotas as they stand: each trio from the quota of its kind with the least left. */
-export function rateLimitHeaders(counted: readonly Counted[]): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const trio of TRIOS) {
+/**
+ * Adds `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` to headers that are a list, a name and its value in turn: each trio from the quota of
+ * its kind with the least left. `ms`: since they stood so. `spent`: what the request took instead of what it asked for; null: that is not known.
+ */
+export function writeRateLimits(
+  into: string[],
+  { quotas, demands, standings }: Asked,
+  ms: number,
+  spent: Consumption | null,
+): void {
+  for (const { trio, places } of quotas.told) {
     let least: Left | null = null;
-    for (const { limit, standing } of counted) {
-      if (DIMENSIONS[limit.of].header !== trio.kind) continue;
-      const left = leftAfter(limit, standing, 0);
-      if (least === null || left.remaining < least.remaining) least = left;
+    let height = '';
+    for (const place of places) {
+      const { limit, amount } = demands[place] as Demand;
+      const rule = quotas.rules[place] as DimensionRule;
+      const standing = standings[place] as Standing;
+      let taken = standing.used + standing.reserved;
+      if (spent !== null && rule.booking === 'reserve') taken += rule.amount(spent) - amount;
+      const left = leftAfter(limit, standing, ms, taken);
+      if (least === null || left.remaining < least.remaining) {
+        least = left;
+        height = quotas.heights[place] as string;
+      }
     }
     if (least === null) continue;
-    headers[trio.limit] = `${least.max}`;
-    headers[trio.remaining] = `${least.remaining}`;
-    headers[trio.reset] = formatReset(least.resetsIn);
+    const reset = formatReset(least.resetsIn);
+    into.push(trio.limit, height, trio.remaining, `${least.remaining}`, trio.reset, reset);
   }
+}
+
+/** The same of a request that was refused, by their names. */
+export function rateLimitHeaders(asked: Asked): Record<string, string> {
+  const list: string[] = [];
+  writeRateLimits(list, asked, 0, null);
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < list.length; at += 2) headers[list[at] as string] = list[at + 1] as string;
   return headers;
 }
 

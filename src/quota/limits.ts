@@ -1,4 +1,4 @@
-import { type Consumption, DIMENSIONS, type Dimension, type DimensionRule } from './dimensions.ts';
+import { type Consumption, DIMENSIONS, type Dimension, type DimensionRule, NOTHING } from './dimensions.ts';
 import type { Period } from './periods.ts';
 import type { QuotaSettings } from './settings.ts';
 import { TRIOS, type Trio } from './trios.ts';
@@ -72,8 +72,6 @@ export class LimitSet {
     return demands;
   }
 }
-
-const NOTHING: Consumption = { input: 0, output: 0, cost: 0 };
 
 /** The quotas of a tenant and one of its keys, ready to be looked up for each request. */
 export class Limits {

@@ -1,7 +1,7 @@
 import { ApiError, LONGEST_CLIENT_WAIT } from '../core/errors.ts';
 import { dollars } from '../core/usage.ts';
 import { DIMENSIONS } from './dimensions.ts';
-import { type Counted, formatReset, rateLimitHeaders, remaining } from './headers.ts';
+import { type Asked, formatReset, rateLimitHeaders, remaining } from './headers.ts';
 import type { Limit } from './limits.ts';
 import type { Demand, Standing } from './store.ts';
 
@@ -33,30 +33,23 @@ interface Circumstances {
 }
 
 /** What a client is told whose request did not fit: of the quotas that refused it, the one that takes longest to have room. */
-export function refusal(
-  demands: readonly Demand[],
-  standings: readonly Standing[],
-  { wall, assumed, maximum }: Circumstances,
-): Refusal {
-  const worst = longestWait(demands, standings);
+export function refusal(asked: Asked, { wall, assumed, maximum }: Circumstances): Refusal {
+  const worst = longestWait(asked);
   const { limit, amount } = worst.demand;
   const { of, per } = limit;
   const never = worst.wait === Infinity;
   const isBudget = of === 'usd' || per === 'day' || per === 'month';
-  const standing = demands.map(
-    ({ limit }, index): Counted => ({ limit, standing: standings[index] as Standing }),
-  );
   const message = `${never ? neverFits(limit, amount) : usedUp(worst, wall)}${hint(limit, { assumed, maximum }, never)}`;
   const error = new ApiError(isBudget ? 'insufficient_quota' : 'rate_limit_exceeded', message, {
     type: isBudget ? 'insufficient_quota' : DIMENSIONS[of].errorType,
     retryAfterMs: never ? null : Math.max(1, worst.wait),
     shouldRetry: never || isBudget || worst.wait > LONGEST_CLIENT_WAIT ? false : null,
-    headers: rateLimitHeaders(standing),
+    headers: rateLimitHeaders(asked),
   });
   return { error, limit };
 }
 
-function longestWait(demands: readonly Demand[], standings: readonly Standing[]): Refused {
+function longestWait({ demands, standings }: Asked): Refused {
   let worst: Refused | null = null;
   for (const [index, demand] of demands.entries()) {
     const standing = standings[index] as Standing;

@@ -19,7 +19,7 @@ export interface Permit {
   release(): void;
 }
 
-type Verdict = 'success' | 'failure' | 'release';
+type PermitEnd = 'success' | 'failure' | 'release';
 
 interface Closed {
   readonly kind: 'closed';
@@ -157,11 +157,11 @@ export class Breaker {
   }
 
   /** For permits: a try that belongs to `held` has ended. */
-  settle(held: Closed | HalfOpen, verdict: Verdict, now = this.#clock.now()): void {
+  settle(held: Closed | HalfOpen, end: PermitEnd, now = this.#clock.now()): void {
     if (held !== this.#state) return;
-    if (held.kind === 'half_open') this.#settleProbe(held, verdict, now);
-    else if (verdict === 'success') held.tries.success(now);
-    else if (verdict === 'failure') this.#countFailure(held.tries, now);
+    if (held.kind === 'half_open') this.#settleProbe(held, end, now);
+    else if (end === 'success') held.tries.success(now);
+    else if (end === 'failure') this.#countFailure(held.tries, now);
   }
 
   /** A word of the board: all gateways together have opened or closed it. Words that are not newer than the last one mean nothing. */
@@ -200,9 +200,9 @@ export class Breaker {
     else if (stands) this.#refusedUntil = this.#clock.now() + REFUSED_FOR;
   }
 
-  #settleProbe(held: HalfOpen, verdict: Verdict, now: number): void {
-    if (verdict === 'success') this.#close().tries.success(now);
-    else if (verdict === 'failure') this.#open(held.openings + 1, 'a probe failed', this.#seen);
+  #settleProbe(held: HalfOpen, end: PermitEnd, now: number): void {
+    if (end === 'success') this.#close().tries.success(now);
+    else if (end === 'failure') this.#open(held.openings + 1, 'a probe failed', this.#seen);
     else {
       held.probes -= 1;
       this.#place?.released();
@@ -295,10 +295,10 @@ class HeldPermit implements Permit {
     this.#end('release');
   }
 
-  #end(verdict: Verdict, now?: number): void {
+  #end(end: PermitEnd, now?: number): void {
     const held = this.#held;
     this.#held = null;
-    if (held !== null) this.#breaker.settle(held, verdict, now);
+    if (held !== null) this.#breaker.settle(held, end, now);
   }
 }
 

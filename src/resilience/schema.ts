@@ -71,7 +71,7 @@ export const breakerSchema = z.strictObject({
     .gt(0)
     .max(1)
     .prefault(0.5)
-    .describe('the share of failures that opens the breaker'),
+    .describe('the share of failures that opens the breaker; more than 0'),
   consecutive_failures: count(1)
     .prefault(5)
     .describe('as many failures in a row open it at once, whatever the window says'),

@@ -34,9 +34,9 @@ export interface Walking<T, A> extends Traveller<T> {
   /** Waits for a cooldown of so many milliseconds, after `waited` for others, if that target's settings allow it. False: not allowed, or no longer wanted. */
   waitFor(target: T, ms: number, waited: number): Promise<boolean>;
   /** A second target was asked beside a silent one, and something was sent for it (told when that is over); it answered first. */
-  hedged?(label: string, what: 'started' | 'won'): void;
+  hedged(what: 'started' | 'won'): void;
   /** A failure ended the request by the table or by a strategy: the walk returns null, and what it has not asked is not to be asked. */
-  ended?(): void;
+  ended(): void;
 }
 
 /** A target that was skipped for a cooldown alone. */
@@ -98,7 +98,7 @@ class Walker<T, A> {
   conclude(end: NodeEnd<A>): A | null | Promise<A | null> {
     if (end.kind === 'answered') return end.answer;
     if (end.kind === 'exhausted' && !end.declined) return this.#waitForCooldowns();
-    this.#request.ended?.();
+    this.#request.ended();
     return null;
   }
 
@@ -117,7 +117,7 @@ class Walker<T, A> {
       const result = await request.call(target, cancellation);
       if (result.kind === 'answered') return result.answer;
       if (result.kind === 'failed' && !allLetGoOn(result.failure, level)) {
-        request.ended?.();
+        request.ended();
         return null;
       }
       // Others that waited for the same moment were first.
@@ -157,7 +157,7 @@ class Walker<T, A> {
       visit: (child, ofChild) => this.visit(child, level, ofChild),
       patience: (child) => this.#patience(child, hedge.after),
       discard: (answer) => request.discard(answer),
-      hedged: (what) => request.hedged?.(node.label, what),
+      hedged: (what) => request.hedged(what),
     });
   }
 

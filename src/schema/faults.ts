@@ -12,7 +12,7 @@ export interface Fault {
 }
 
 /** What stands at the place of a fault. */
-export interface Standing {
+export interface FoundValue {
   /** Null for what is no text. */
   text: string | null;
   /** As a message may show it. */
@@ -20,7 +20,7 @@ export interface Standing {
 }
 
 /** What zod found, as a user should read it: what was expected, what stands there (null: nothing), what may have been meant. */
-export function faultsOf(root: z.ZodType, issue: z.core.$ZodIssue, found: Standing | null): Fault[] {
+export function faultsOf(root: z.ZodType, issue: z.core.$ZodIssue, found: FoundValue | null): Fault[] {
   const path = issue.path as Path;
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({

@@ -70,7 +70,7 @@ export const logSchema = z
   .strictObject({
     level: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
       .prefault('info')
-      .describe('the least that is logged'),
+      .describe('the least that is logged; `listening` is at any but `silent`'),
     request_bodies: z.boolean().prefault(false).describe('true: prompts and answers are logged'),
   })
   .prefault({});

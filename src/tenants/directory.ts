@@ -3,7 +3,7 @@ import type { TenantSettings } from '../auth/settings.ts';
 import type { Clock, Timer } from '../core/clock.ts';
 import type { TenantBacking } from './backing.ts';
 import { isGone, pruned, type Stored, type TenantDocument } from './document.ts';
-import { Follower } from './follower.ts';
+import { FeedFollower } from './feed-follower.ts';
 import { type TenantLog, TenantTable } from './table.ts';
 
 /** How often others' changes are asked for: twice within the second that a change may take, and time to spare. Milliseconds. */
@@ -42,7 +42,7 @@ export type Updated =
 export class TenantDirectory implements KeyLookup {
   readonly #options: DirectoryOptions;
   readonly #table: TenantTable;
-  readonly #follower: Follower | null;
+  readonly #follower: FeedFollower | null;
   /** The last change of each tenant that is under way: those of one gateway wait for each other, instead of trying again and again. */
   readonly #changing = new Map<string, Promise<unknown>>();
   #timer: Timer | null = null;
@@ -53,7 +53,7 @@ export class TenantDirectory implements KeyLookup {
     this.#options = options;
     const { backing, log } = options;
     this.#table = new TenantTable(() => backing.time(), log);
-    this.#follower = backing.feed === null ? null : new Follower(backing.feed, this.#table, log);
+    this.#follower = backing.feed === null ? null : new FeedFollower(backing.feed, this.#table, log);
   }
 
   /** `memory`: what is made is lost with the process. */
@@ -151,7 +151,7 @@ export class TenantDirectory implements KeyLookup {
   }
 
   /** Once now, and then again and again: the next time is counted from the end of this one, so that they never pile up. */
-  async #poll(follower: Follower): Promise<void> {
+  async #poll(follower: FeedFollower): Promise<void> {
     try {
       await follower.refresh();
       this.#follows(true, null);

@@ -3,7 +3,7 @@ import { ApiError } from '../core/errors.ts';
 import { nearest } from '../core/nearest.ts';
 import { quotaId } from '../quota/limits.ts';
 import { type QuotaFile, toQuotaSettings } from '../quota/schema.ts';
-import { type Fault, faultsOf, type Standing, shownScalar } from '../schema/faults.ts';
+import { type Fault, type FoundValue, faultsOf, shownScalar } from '../schema/faults.ts';
 import { formatPath, type Path } from '../schema/path.ts';
 import type { Schema } from './schema.ts';
 
@@ -19,7 +19,7 @@ export function read<T>(schema: Schema<T>, body: unknown): T {
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.flatMap((issue) =>
-    faultsOf(schema, issue, standing(valueAt(body, issue.path as Path))),
+    faultsOf(schema, issue, foundValue(valueAt(body, issue.path as Path))),
   );
   throw refusal(faults);
 }
@@ -100,7 +100,7 @@ function valueAt(body: unknown, path: Path): unknown {
 }
 
 /** Undefined is what JSON cannot say: nothing stands there. */
-function standing(value: unknown): Standing | null {
+function foundValue(value: unknown): FoundValue | null {
   if (value === undefined) return null;
   return { text: typeof value === 'string' ? value : null, shown: (secret) => shown(value, secret) };
 }

@@ -63,9 +63,7 @@ export const listSchema = z.strictObject({
 
 export type NewTenant = z.output<typeof newTenantSchema>;
 export type TenantPatch = z.output<typeof tenantPatchSchema>;
-export type NewKey = z.output<typeof keySchema>;
 export type Rotation = z.output<typeof rotationSchema>;
-export type KeyPatch = z.output<typeof keyPatchSchema>;
 
 /**
  * What is stored. Fields that are not known here are those of a newer gateway beside this one, and are kept.

@@ -26,14 +26,13 @@ class AttemptOver extends Error {}
 /** Tells undici to let go; nobody sees it. One for all: a stack trace each would cost more than the try's own work. */
 const OVER = new AttemptOver('the try is over');
 
-/** Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent. */
-export function attempt(
-  request: AttemptRequest,
-  call: AttemptCall = request,
-  now = request.clock.now(),
-): Promise<AttemptEnd> {
+/**
+ * Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent. `startedAt`: on the
+ * clock's time.
+ */
+export function attempt(request: AttemptRequest, call: AttemptCall, startedAt: number): Promise<AttemptEnd> {
   return new Promise((resolve) => {
-    new Attempt(request, call, now, null, resolve).start();
+    new Attempt(request, call, startedAt, null, resolve).start();
   });
 }
 

@@ -21,8 +21,8 @@ export class BoundsTimer {
     this.#owner = owner;
   }
 
-  /** It goes off at `at`, or before. */
-  set(at: number, now = this.#clock.now()): void {
+  /** It goes off at `at`, or before. Both on the clock's time. */
+  set(at: number, now: number): void {
     if (this.#timer !== null && this.#at <= at) return;
     this.#timer?.cancel();
     this.#at = at;

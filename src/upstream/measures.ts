@@ -10,12 +10,8 @@ export interface Judged {
   cost(target: Target): number | null;
 }
 
-export function targetMeasures(request: Judged): Measures<Target> {
-  return new TargetMeasures(request);
-}
-
 /** Made for every request, so nothing but what it is asked for is worked out. Of a pool of keys, what its usable keys come to together. */
-class TargetMeasures implements Measures<Target> {
+export class TargetMeasures implements Measures<Target> {
   readonly #request: Judged;
 
   constructor(request: Judged) {

@@ -104,7 +104,7 @@ export class UpstreamRegistry {
   load(
     providers: ReadonlyMap<string, ProviderSettings>,
     targets: Iterable<TargetSettings>,
-    knowledge: Knowledge = this.#knowledge,
+    knowledge: Knowledge,
   ): Map<TargetSettings, Target> {
     const before = {
       upstreams: this.#upstreams,

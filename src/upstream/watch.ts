@@ -1,4 +1,3 @@
-import type { Clock } from '../core/clock.ts';
 import type { Failure } from '../core/outcome.ts';
 import type { Speed } from '../resilience/speed.ts';
 import type { Upstream } from './upstream.ts';
@@ -8,26 +7,24 @@ export class Watch {
   readonly #upstream: Upstream;
   readonly #speed: Speed;
   readonly #startedAt: number;
-  readonly #clock: Pick<Clock, 'now'>;
   #waits = true;
 
-  constructor(upstream: Upstream, streaming: boolean, startedAt: number, clock: Pick<Clock, 'now'>) {
+  constructor(upstream: Upstream, streaming: boolean, startedAt: number) {
     this.#upstream = upstream;
     this.#speed = streaming ? upstream.speed.stream : upstream.speed.plain;
     this.#startedAt = startedAt;
-    this.#clock = clock;
     this.#speed.begun(startedAt);
   }
 
   /** The answer has come, or the first content of one. */
-  answered(now = this.#clock.now()): void {
+  answered(now: number): void {
     this.#waits = false;
     this.#speed.content(now - this.#startedAt, now);
     this.#upstream.pacer?.succeeded(this.#startedAt);
   }
 
   /** `counts`: against the upstream. What breaks after its first content was as fast as it was. */
-  failed({ kind }: Failure, counts: boolean, now = this.#clock.now()): void {
+  failed({ kind }: Failure, counts: boolean, now: number): void {
     if (kind === 'rate_limited')
       this.#upstream.pacer?.refused(this.#startedAt, this.#upstream.cooldownLeft());
     if (!this.#waits) return;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Failure } from '../../src/core/outcome.ts';
 import type { BreakerSettings } from '../../src/resilience/settings.ts';
-import { targetMeasures } from '../../src/upstream/measures.ts';
+import { TargetMeasures } from '../../src/upstream/measures.ts';
 import type { Target } from '../../src/upstream/registry.ts';
 import { ProviderKey, Upstream } from '../../src/upstream/upstream.ts';
 import { ManualClock } from '../support/manual-clock.ts';
@@ -43,8 +43,8 @@ function start(keys: number) {
   return { clock, target, lanes, limiter, first, second };
 }
 
-const STREAMS = targetMeasures({ streaming: true, cost: () => 7 });
-const PLAIN = targetMeasures({ streaming: false, cost: () => null });
+const STREAMS = new TargetMeasures({ streaming: true, cost: () => 7 });
+const PLAIN = new TargetMeasures({ streaming: false, cost: () => null });
 
 describe('what is known of a target', () => {
   it('names it, and asks the request for the cost', () => {

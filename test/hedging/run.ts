@@ -115,7 +115,8 @@ export async function runHedged(tree: Tree | TreeNode<Leaf>, how: HowRun = {}): 
     call,
     discard: (answer) => void discarded.push(answer),
     waitFor: async () => false,
-    hedged: (_, what) => void hedged.push(what),
+    hedged: (what) => void hedged.push(what),
+    ended: () => {},
   }).then(
     (answer) => {
       result = { answer };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { LimitSet } from '../../src/quota/limits.ts';
 import { refusal } from '../../src/quota/refusal.ts';
 import { StateUnavailable } from '../../src/state/unavailable.ts';
 import { Gateway, three } from './outage-kit.ts';
@@ -104,11 +105,12 @@ describe('on_outage: local', () => {
       gateway.line.cut();
       const [larger] = await gateway.refused([TOKENS, 51]);
       assert.equal(larger?.roomIn, 1000);
-      const told = refusal([{ limit: TOKENS, amount: 51 }], [larger], {
-        wall: NOON,
-        assumed: null,
-        maximum: 'max_completion_tokens',
-      }).error;
+      const asked = {
+        quotas: new LimitSet([TOKENS]),
+        demands: [{ limit: TOKENS, amount: 51 }],
+        standings: [larger],
+      };
+      const told = refusal(asked, { wall: NOON, assumed: null, maximum: 'max_completion_tokens' }).error;
       assert.match(told.message, /left: 50 of the 50 that one gateway gives out .* Try again in 1s\.$/);
       assert.equal(told.headers['x-ratelimit-remaining-tokens'], '50');
       const [never] = await gateway.refused([TOKENS, 101]);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { LimitSet } from '../../src/quota/limits.ts';
 import { refusal } from '../../src/quota/refusal.ts';
 import { limit, NOON } from './suite/kit.ts';
 
@@ -15,7 +16,8 @@ function hintOf(what: string, max: number, amount: number, taken: number | null,
     roomIn: taken === null ? null : 30_000,
     resetsIn: 30_000,
   };
-  const { error } = refusal([{ limit: of, amount }], [standing], { wall: NOON, assumed, maximum: MAXIMUM });
+  const asked = { quotas: new LimitSet([of]), demands: [{ limit: of, amount }], standings: [standing] };
+  const { error } = refusal(asked, { wall: NOON, assumed, maximum: MAXIMUM });
   const fact =
     taken === null
       ? /^(?:This request may take [^:]*: |The quota admits nothing: )[^.]*(?:\.\d[^.]*)?\./

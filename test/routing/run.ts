@@ -1,7 +1,7 @@
 /** Walks and judges a tree of the model with the code itself, on a clock of its own and with targets that do as they are told. */
 import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Failure, FailureKind } from '../../src/core/outcome.ts';
-import { judge, type Unanswered, type Verdict } from '../../src/pipeline/verdict.ts';
+import { judge, type NoAnswer, type Unanswered } from '../../src/pipeline/verdict.ts';
 import { Hedges } from '../../src/routing/hedge.ts';
 import type { Measures } from '../../src/routing/measures.ts';
 import type { TreeNode } from '../../src/routing/tree.ts';
@@ -45,6 +45,8 @@ export async function run(tree: Tree, chance: () => number = () => 0, total = 60
     hedges: new Hedges(),
     lookUp: async () => null,
     discard: () => {},
+    hedged: () => {},
+    ended: () => {},
     async call(leaf) {
       story.calls.push(leaf.id);
       clock.advance(leaf.takes);
@@ -65,6 +67,7 @@ export async function run(tree: Tree, chance: () => number = () => 0, total = 60
   const verdict = judge(
     'm',
     story.unanswered.map(({ id, end }) => ({ target: id, end: asVisit(end) })),
+    'messages',
   );
   return { story, verdict: flat(verdict), message: verdict.kind === 'own' ? verdict.error.message : null };
 }
@@ -75,7 +78,7 @@ function asVisit(end: Exclude<End, { kind: 'answered' }>): Unanswered['end'] {
   return { ...end, failure, tries: 1 };
 }
 
-function flat(verdict: Verdict): ExpectedVerdict | null {
+function flat(verdict: NoAnswer): ExpectedVerdict | null {
   switch (verdict.kind) {
     case 'client_gone':
       return null;

@@ -6,7 +6,7 @@ import { Cancellation } from '../../src/core/cancellation.ts';
 import type { Failure } from '../../src/core/outcome.ts';
 import { chatAnswer } from '../../src/providers/openai/chat-answer.ts';
 import { attempt } from '../../src/upstream/attempt.ts';
-import type { AttemptEnd } from '../../src/upstream/attempt-request.ts';
+import type { AttemptEnd, AttemptRequest } from '../../src/upstream/attempt-request.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { FINISH, ROLE, text, turns, until } from '../support/rig.ts';
 
@@ -34,7 +34,7 @@ class Scene {
         return true;
       },
     };
-    this.#end = attempt({
+    const request: AttemptRequest = {
       dispatcher: dispatcher as unknown as Dispatcher,
       origin: 'http://upstream',
       path: '/',
@@ -51,7 +51,8 @@ class Scene {
       streamOver: (failure) => {
         this.over = failure;
       },
-    });
+    };
+    this.#end = attempt(request, request, this.clock.now());
   }
 
   readonly #controller = {

@@ -1,10 +1,10 @@
 import { OUTCOME_RULES, type OutcomeKind, type TryRecord } from '../core/outcome.ts';
 
 /** `failed`, `broke`: it may be asked once more, having failed before anything of it was told, or having told a part of the answer. */
-export type Standing = 'untried' | 'failed' | 'broke' | 'not_again';
+export type TrackRecord = 'untried' | 'failed' | 'broke' | 'not_again';
 
 /** How one request's targets have done so far, for whom it asks to go on with its answer. By their names: `provider/model`. */
-export class Standings {
+export class TrackRecords {
   readonly #tries: readonly TryRecord[];
   /** How many of the tries were there when the answer broke last. */
   #before = 0;
@@ -30,7 +30,7 @@ export class Standings {
   }
 
   /** As it was when the answer broke last. */
-  of(name: string): Standing {
+  of(name: string): TrackRecord {
     const end = this.#ends.get(name);
     if (end === undefined) return 'untried';
     const breaks = this.#breaks.get(name) ?? 0;

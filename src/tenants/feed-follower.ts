@@ -3,7 +3,7 @@ import { readStored, type Stored } from './document.ts';
 import type { TenantLog, TenantTable } from './table.ts';
 
 /** Keeps the table in step with the store. */
-export class Follower {
+export class FeedFollower {
   readonly #feed: Feed;
   readonly #table: TenantTable;
   readonly #log: TenantLog;
