@@ -11,7 +11,7 @@ import { Gate } from '../overload/gate.ts';
 import { InFlightShares, placesWithReserve } from '../overload/in-flight-shares.ts';
 import { LoopDelay } from '../overload/loop-delay.ts';
 import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
-import { refusalCost } from '../overload/refusal-cost.ts';
+import { requestWeight } from '../overload/request-weight.ts';
 import { RestingConnections } from '../overload/resting-connections.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import { HELD_AT_FIRST } from '../server/body-reader.ts';
@@ -129,7 +129,8 @@ export class Admission implements ClientAdmission {
 
   /** Its body has come: it is begun now, or as soon as there is time. Null unless there will be none. */
   enter(exchange: AdmittedExchange): ApiError | null {
-    return this.#gate.enter(tenantOf(exchange), exchange) ? null : this.#refusals.of('delay');
+    const weight = requestWeight(exchange.body.length);
+    return this.#gate.enter(tenantOf(exchange), exchange, weight) ? null : this.#refusals.of('delay');
   }
 
   /** What it held is free again, and its connection rests if it is to. */
@@ -173,7 +174,7 @@ export class Admission implements ClientAdmission {
 
 /** Of refusing it. */
 function costOf(exchange: Exchange): number {
-  return refusalCost(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
+  return requestWeight(Math.min(READ_OVER, Number(exchange.header('content-length')) || 0));
 }
 
 function tenantOf({ principal }: Exchange): string {

@@ -15,6 +15,7 @@ export class FairQueue<T> {
   /** All other lines, the one whose turn it is first. */
   #turns = new Fifo<Line<T>>();
   #length = 0;
+  #weight = 0;
   /** Whose request was taken last. */
   #served: Line<T> | null = null;
 
@@ -23,23 +24,30 @@ export class FairQueue<T> {
     return this.#length;
   }
 
+  /** Of all that wait, as it was told of each. */
+  get weight(): number {
+    return this.#weight;
+  }
+
   /** That have a line. */
   get tenants(): number {
     return this.#lines.size;
   }
 
-  waitingOf(tenant: string): number {
-    return this.#lines.get(tenant)?.items.length ?? 0;
+  weightOf(tenant: string): number {
+    return this.#lines.get(tenant)?.weight ?? 0;
   }
 
-  add(tenant: string, item: T): void {
+  add(tenant: string, item: T, weight: number): void {
     let line = this.#lines.get(tenant);
     if (line === undefined) {
-      line = { tenant, credit: QUANTUM, items: new Fifo() };
+      line = { tenant, credit: QUANTUM, weight: 0, items: new Fifo() };
       this.#lines.set(tenant, line);
       this.#fresh.push(line);
     }
-    line.items.push(item);
+    line.items.push({ item, weight });
+    line.weight += weight;
+    this.#weight += weight;
     this.#length++;
   }
 
@@ -55,8 +63,11 @@ export class FairQueue<T> {
       const line = lines.first as Line<T>;
       if (line.credit > 0 && line.items.length > 0) {
         this.#served = line;
+        const { item, weight } = line.items.shift();
+        line.weight -= weight;
+        this.#weight -= weight;
         this.#length--;
-        return line.items.shift();
+        return item;
       }
       lines.shift();
       // One that was fresh is to come round once before it can be fresh again.
@@ -86,5 +97,7 @@ interface Line<T> {
   readonly tenant: string;
   /** Milliseconds of work that it may still be given in this turn; below 0: was given too much. */
   credit: number;
-  readonly items: Fifo<T>;
+  /** Of all that wait in it. */
+  weight: number;
+  readonly items: Fifo<{ item: T; weight: number }>;
 }

@@ -17,11 +17,14 @@ const LEAST_CHARGE = 0.01;
 /** About what a refusal without a body takes, Node's reading of HTTP included. Milliseconds. */
 const REFUSAL = 0.02;
 
-/** So many may wait while many come at once, which is soon over: about a second's work. */
+/** So many may wait while many come at once, which is soon over: about a second's work. Weighed, as all that waits. */
 const BURST = 5000;
 /** Once it has been too much for longer than `STANDING`, a request may have to wait so long: more would answer no more of them. Milliseconds. */
 const STANDING_WAIT = 200;
-/** And no more than these may wait: each is moved by the garbage collector, again if it waits for long, which costs up to a third of what it does itself. */
+/**
+ * And no more than these may wait: each is moved by the garbage collector, again if it waits for long, which costs up to a third of what it does
+ * itself; and bodies that wait for long are freed only where all that lives is looked at.
+ */
 const STANDING_BURST = 600;
 const STANDING = 1500;
 
@@ -39,7 +42,7 @@ const LEAST_ROOM = 4;
  * that have come wait until the loop has looked at all of its sockets; then they are begun for a few milliseconds, the tenants in turn,
  * and the loop goes on with what was begun before. So the loop stays quick, whoever sends how much.
  *
- * As many may wait as will be begun within a bounded time, by how fast they have been begun of late; the delay of the loop itself
+ * As many may wait as will be begun within a bounded time, by how fast they have been begun of late, a long one counting as several; the delay of the loop itself
  * counts as a part of that time. There is no room for more then, but for tenants that have less than an equal share of the room waiting.
  */
 export class Gate<T> {
@@ -58,7 +61,7 @@ export class Gate<T> {
   /** When the request whose beginning is under way was begun, on the clock and in work; NaN: there is none. */
   #beganAt = Number.NaN;
   #beganWork = 0;
-  /** Since the last measurement. */
+  /** Weight of what was begun since the last measurement. */
   #begun = 0;
   /** Milliseconds that refusals took since then. */
   #refusing = 0;
@@ -73,7 +76,7 @@ export class Gate<T> {
   #hardAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds of work, while there was too much, that `#rate` and `#delay` come from; up to `MEASURED_OVER`. */
   #known = 0;
-  /** Requests begun per millisecond of it, and how late it made the loop, in milliseconds. */
+  /** Weight begun per millisecond of it, and how late it made the loop, in milliseconds. */
   #rate = 0;
   #delay = 0;
 
@@ -90,15 +93,15 @@ export class Gate<T> {
     return this.#queue.length;
   }
 
-  /** Begins a request, or has it wait for that. False: there is no room for it. */
-  enter(tenant: string, item: T): boolean {
+  /** Begins a request, or has it wait for that. False: there is no room for it. `weight`: as `requestWeight` says. */
+  enter(tenant: string, item: T, weight: number): boolean {
     if (!this.#isLate) {
-      this.#begun++;
+      this.#begun += weight;
       this.#begin(item);
       return true;
     }
     if (!this.hasRoom(tenant)) return false;
-    this.#queue.add(tenant, item);
+    this.#queue.add(tenant, item, weight);
     if (!this.#turning) {
       this.#turning = true;
       this.#turnedAt = this.#loop.clock.now();
@@ -111,8 +114,8 @@ export class Gate<T> {
   hasRoom(tenant: string): boolean {
     if (!this.#isLate || this.#known < MEASURED_OVER) return true;
     const room = this.#room();
-    const { length, tenants } = this.#queue;
-    if (length < room || this.#queue.waitingOf(tenant) * (tenants + 1) < room) return true;
+    const { weight, tenants } = this.#queue;
+    if (weight < room || this.#queue.weightOf(tenant) * (tenants + 1) < room) return true;
     return this.#hasLittle(tenant);
   }
 
@@ -121,9 +124,9 @@ export class Gate<T> {
     this.#hasConnected = true;
   }
 
-  /** A request was refused, for whatever reason: that takes time as well. `cost`: as `refusalCost` says. */
-  refused(cost: number): void {
-    this.#refusing += REFUSAL * cost;
+  /** A request of that weight was refused, for whatever reason: that takes time as well. */
+  refused(weight: number): void {
+    this.#refusing += REFUSAL * weight;
   }
 
   /** How late the loop is now. To be called again and again, whether it is or not. */
@@ -163,13 +166,13 @@ export class Gate<T> {
     const ownLate = Math.max(0, Math.min(lateMs, worked) - this.#refusing);
     this.#delay += weight * (ownLate - this.#delay);
     const now = this.#loop.clock.now();
-    if (ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2) {
+    if (ownLate >= LATE || this.#queue.weight >= this.#standingRoom() / 2) {
       if (Number.isNaN(this.#tooMuchSince)) this.#tooMuchSince = now;
       this.#tooMuchAt = now;
     } else if (now - this.#tooMuchAt > STAYS_LATE) this.#tooMuchSince = Number.NaN;
   }
 
-  /** How many may wait. */
+  /** How much may wait, by weight. */
   #room(): number {
     const isStanding = this.#measuredAt - this.#tooMuchSince > STANDING;
     return isStanding ? this.#standingRoom() : BURST;
@@ -202,6 +205,7 @@ export class Gate<T> {
       // A tenant is not to pay for others who had the processor meanwhile.
       this.#queue.charge(Math.max(LEAST_CHARGE, Math.min(now - this.#beganAt, work - this.#beganWork)));
     }
+    const before = this.#queue.weight;
     const item = now < this.#turnEnds ? this.#queue.take() : null;
     if (item === null) {
       this.#beganAt = Number.NaN;
@@ -211,7 +215,7 @@ export class Gate<T> {
     }
     this.#beganAt = now;
     this.#beganWork = work;
-    this.#begun++;
+    this.#begun += before - this.#queue.weight;
     this.#begin(item);
     this.#loop.settled(this.#next);
   };

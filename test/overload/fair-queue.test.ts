@@ -21,7 +21,7 @@ function takeFrom(queue: FairQueue<Item>, count: number): Item[] {
 }
 
 function fill(queue: FairQueue<Item>, tenant: string, count: number, ms: number): void {
-  for (let number = 0; number < count; number++) queue.add(tenant, { tenant, number, ms });
+  for (let number = 0; number < count; number++) queue.add(tenant, { tenant, number, ms }, 1);
 }
 
 function spent(items: readonly Item[], tenant: string): number {
@@ -43,7 +43,7 @@ describe('a fair queue', () => {
     takeFrom(queue, 30);
     const served: string[] = [];
     for (let n = 0; n < 40; n++) {
-      if (queue.waitingOf('greedy') === 0) fill(queue, 'greedy', 1, 0.1);
+      if (queue.weightOf('greedy') === 0) fill(queue, 'greedy', 1, 0.1);
       served.push(...takeFrom(queue, 1).map(({ tenant }) => tenant));
     }
     const greedy = served.filter((tenant) => tenant === 'greedy').length;
@@ -78,7 +78,7 @@ describe('a fair queue', () => {
     const queue = new FairQueue<Item>();
     for (const tenant of ['a', 'b', 'c']) fill(queue, tenant, 1000, 0.05);
     takeFrom(queue, 500);
-    queue.add('new', { tenant: 'new', number: 0, ms: 0.05 });
+    queue.add('new', { tenant: 'new', number: 0, ms: 0.05 }, 1);
     const before = takeFrom(queue, 1000).findIndex(({ tenant }) => tenant === 'new');
     assert.ok(before <= 9, `${before} were served before it`);
   });
@@ -92,7 +92,7 @@ describe('a fair queue', () => {
       const [item] = takeFrom(queue, 1);
       if (item === undefined) break;
       served.push(item);
-      if (item.tenant.startsWith('t')) queue.add(item.tenant, item);
+      if (item.tenant.startsWith('t')) queue.add(item.tenant, item, 1);
     }
     assert.ok(spent(served, 'patient') > 0.7, `${spent(served, 'patient')} ms`);
     assert.ok(spent(served, 'stays') > 0.7);
@@ -101,12 +101,12 @@ describe('a fair queue', () => {
   it('does not forget that a tenant was given too much when it has nothing waiting for a moment', () => {
     const queue = new FairQueue<Item>();
     fill(queue, 'other', 1000, 0.05);
-    queue.add('long', { tenant: 'long', number: 0, ms: 5 });
+    queue.add('long', { tenant: 'long', number: 0, ms: 5 }, 1);
     // So few that what it was given is not made up for when it has nothing waiting.
     const until = takeFrom(queue, 20);
     assert.ok(until.some(({ tenant }) => tenant === 'long'));
     const meanwhile = spent(until.slice(until.findIndex(({ tenant }) => tenant === 'long') + 1), 'other');
-    queue.add('long', { tenant: 'long', number: 1, ms: 5 });
+    queue.add('long', { tenant: 'long', number: 1, ms: 5 }, 1);
     const next = takeFrom(queue, 980);
     const others = spent(
       next.slice(
@@ -120,11 +120,11 @@ describe('a fair queue', () => {
 
   it('holds no tenant any more when nobody waits', () => {
     const queue = new FairQueue<Item>();
-    for (let n = 0; n < 1000; n++) queue.add(`t${n}`, { tenant: `t${n}`, number: 0, ms: 3 });
+    for (let n = 0; n < 1000; n++) queue.add(`t${n}`, { tenant: `t${n}`, number: 0, ms: 3 }, 1);
     assert.equal(queue.tenants, 1000);
     assert.equal(takeFrom(queue, 2000).length, 1000);
     assert.equal(queue.tenants, 0);
-    assert.equal(queue.waitingOf('t1'), 0);
+    assert.equal(queue.weightOf('t1'), 0);
   });
 
   it('gives everything back once, in any order of adding and taking', () => {
@@ -137,23 +137,27 @@ describe('a fair queue', () => {
     const numbers = new Map<string, number>();
     const next = new Map<string, number>();
     let waiting = 0;
+    let weight = 0;
     for (let step = 0; step < 20_000; step++) {
       if (random() < 0.5) {
         const tenant = `t${Math.floor(random() * 12)}`;
         const number = numbers.get(tenant) ?? 0;
         numbers.set(tenant, number + 1);
-        queue.add(tenant, { tenant, number, ms: random() });
+        queue.add(tenant, { tenant, number, ms: random() }, 1 + (number % 5));
+        weight += 1 + (number % 5);
         waiting++;
       } else {
         const item = queue.take();
         assert.equal(item === null, waiting === 0);
         if (item === null) continue;
         waiting--;
+        weight -= 1 + (item.number % 5);
         queue.charge(item.ms);
         assert.equal(item.number, next.get(item.tenant) ?? 0);
         next.set(item.tenant, item.number + 1);
       }
       assert.equal(queue.length, waiting);
+      assert.equal(queue.weight, weight);
       assert.ok(queue.tenants <= 12);
     }
   });

@@ -298,8 +298,8 @@ describe('where others have the processor most of the time, and too much comes f
 });
 
 describe('who may wait', () => {
-  /** After a while in which the loop was always so late, for so much work of its own that began ten requests. Milliseconds. */
-  function room(late: number, worked: number): number {
+  /** After a while in which the loop was always so late, for so much work of its own that began ten requests (milliseconds), of so much weight each. */
+  function room(late: number, worked: number, weight = 1): number {
     const clock = new ManualClock();
     let work = 0;
     const turns: (() => void)[] = [];
@@ -319,12 +319,12 @@ describe('who may wait', () => {
       for (const fn of turns.splice(0)) fn();
     };
     for (let measured = 0; measured < 400; measured++) {
-      for (let n = 0; n < 10; n++) gate.enter('a', 'request');
+      for (let n = 0; n < 10; n++) gate.enter('a', 'request', weight);
       turn();
       clock.advance(late);
       gate.measured(late);
     }
-    while (gate.enter('a', 'request')) assert.ok(gate.waiting < 1000);
+    while (gate.enter('a', 'request', weight)) assert.ok(gate.waiting < 1000);
     return gate.waiting;
   }
 
@@ -339,6 +339,12 @@ describe('who may wait', () => {
 
   it('is no more than the collector of garbage bears, however fast requests are begun', () => {
     assert.equal(room(4, 3.1), 600);
+  });
+
+  it('is less of what has long bodies, but not where that is begun as slowly as they take', () => {
+    assert.equal(room(4, 3.1, 6), 100);
+    assert.equal(room(4, 3.1, 51), 12);
+    assert.equal(room(50, 50, 6), 10);
   });
 });
 

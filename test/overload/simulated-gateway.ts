@@ -1,7 +1,7 @@
 import { Gate } from '../../src/overload/gate.ts';
 import { InFlightShares } from '../../src/overload/in-flight-shares.ts';
 import { LoopDelay } from '../../src/overload/loop-delay.ts';
-import { refusalCost } from '../../src/overload/refusal-cost.ts';
+import { requestWeight } from '../../src/overload/request-weight.ts';
 import { type Connection, RestingConnections } from '../../src/overload/resting-connections.ts';
 import { SimulatedLoop } from './simulated-loop.ts';
 
@@ -146,13 +146,13 @@ export class SimulatedGateway {
 
   #arrived(request: Request): void {
     const { tenant, body = 0 } = request.asking;
+    const cost = requestWeight(body);
     this.loop.work(COST.reading + body * COST.readingByte);
     this.#connections.asked(request.connection, tenant);
     this.#counted(tenant, 1);
     if (!this.#gated) this.#begin(request);
-    else if (!this.#gate.hasRoom(tenant) || !this.#gate.enter(tenant, request)) {
+    else if (!this.#gate.hasRoom(tenant) || !this.#gate.enter(tenant, request, cost)) {
       this.loop.work(COST.refusing);
-      const cost = refusalCost(body);
       this.#gate.refused(cost);
       if (this.#connections.needsRest(request.connection, tenant, cost)) {
         this.#connections.rest(request.connection, cost);

@@ -35,7 +35,7 @@ describe('a turn', () => {
 
   it('begins only when the clients that have connected have been let in, up to seven more', () => {
     const { gate, begun, turn } = late((now) => now);
-    gate.enter('a', 'a');
+    gate.enter('a', 'a', 1);
     for (let look = 1; look <= 3; look++) {
       gate.connected();
       turn();
@@ -43,7 +43,7 @@ describe('a turn', () => {
     }
     turn();
     assert.deepEqual(begun, ['a']);
-    gate.enter('a', 'a');
+    gate.enter('a', 'a', 1);
     for (let look = 1; look <= 8; look++) {
       assert.equal(begun.length, 1);
       gate.connected();
@@ -54,7 +54,7 @@ describe('a turn', () => {
 
   it('is for all tenants, even where the work of a thread is not counted', () => {
     const { gate, begun, turn } = late(() => 0);
-    for (const tenant of ['a', 'b']) for (let n = 0; n < 100; n++) gate.enter(tenant, tenant);
+    for (const tenant of ['a', 'b']) for (let n = 0; n < 100; n++) gate.enter(tenant, tenant, 1);
     while (begun.length < 100) turn();
     const ofA = begun.filter((tenant) => tenant === 'a').length;
     assert.ok(ofA > 30 && ofA < 70, begun.join(' '));
