@@ -56,10 +56,11 @@ export function answering<Source, T>(
   return async () => {
     if (isAsking) source = make();
     isAsking = true;
+    const asked = source;
     try {
-      return await ask(source);
+      return await ask(asked);
     } finally {
-      isAsking = false;
+      if (asked === source) isAsking = false;
     }
   };
 }

@@ -57,7 +57,7 @@ interface Lead {
 }
 
 /** What a host keeps and changes by it: the same words mean something else the next time. */
-const CHANGING = ['conversation', 'container'];
+const CHANGING = ['conversation', 'thread', 'container'];
 
 /**
  * One request on its way past the nodes that keep answers. Answer to `exchange` in place of the client's own: so what the client is given

@@ -46,8 +46,8 @@ const NOT_A_MODEL =
 const NOT_FOUND =
   /model_not_available|not_found_error|resourcenotfoundexception|no endpoints found|no allowed providers|resource not found|invalid url|(?:model|deployment)\b.{0,200}\b(?:not found|does not exist|not exist|no access|unavailable|not pulled|unknown|not available)|(?:no|unknown|invalid) (?:such )?(?:model|deployment)/i;
 
-/** With 401: the provider behind a LiteLLM refuses a key of that one's. Ours, and all else that is behind it, are in order. */
-const NOT_OUR_KEY = /litellm\.AuthenticationError:/;
+/** The provider behind a LiteLLM says so. Whatever it says of a key or of money: ours is in order, and so is all else that is behind it. */
+const BEHIND_LITELLM = /\blitellm\.\w+Error:/;
 
 /** With 404 and 409, Anthropic: the thread that the client goes on from, which its SDKs replace by themselves. */
 const ABOUT_A_THREAD = /\bthread_(?:not_found|already_continued|continue_in_flight)\b/;
@@ -114,7 +114,7 @@ function kindOfStatus(status: number, said: Said): FailureKind {
   if (status >= 300 && status < 400) return 'target_misconfigured';
   switch (status) {
     case 401:
-      return NOT_OUR_KEY.test(own) ? 'target_misconfigured' : 'credentials_refused';
+      return BEHIND_LITELLM.test(own) ? 'target_misconfigured' : 'credentials_refused';
     case 402:
       return 'out_of_credit';
     case 403:
@@ -133,7 +133,7 @@ function kindOfStatus(status: number, said: Said): FailureKind {
     case 410:
       return 'target_misconfigured';
     case 429:
-      return OUT_OF_CREDIT.test(words) || isDailyQuota(body) ? 'out_of_credit' : 'rate_limited';
+      return OUT_OF_CREDIT.test(words) || isDailyQuota(body) ? outOfCredit(own) : 'rate_limited';
     case 409:
       return ABOUT_A_THREAD.test(own) ? 'invalid_request' : 'server_error';
     case 408:
@@ -161,7 +161,7 @@ function kindOfRefusal(status: number, { words, own, body }: Said): FailureKind 
   if (TOO_LONG.test(words)) return 'context_too_long';
   if (FILTERED.test(words)) return 'content_filtered';
   // A key that cools down is missed by all: a client must not be able to bring that about by what an error quotes of it.
-  if (OUT_OF_CREDIT.test(own)) return 'out_of_credit';
+  if (OUT_OF_CREDIT.test(own)) return outOfCredit(own);
   if (ABOUT_OUR_KEY.test(words)) return 'target_misconfigured';
   if (status === 400 && NOT_A_MODEL.test(words)) return 'target_misconfigured';
   // Google: not from this country, or not without a bill.
@@ -171,6 +171,10 @@ function kindOfRefusal(status: number, { words, own, body }: Said): FailureKind 
   // Groq: the model wrote a tool call, or JSON, that does not parse; the same again often goes well.
   if (status === 400 && /tool_use_failed|json_validate_failed/.test(words)) return 'server_error';
   return 'invalid_request';
+}
+
+function outOfCredit(own: string): FailureKind {
+  return BEHIND_LITELLM.test(own) ? 'target_misconfigured' : 'out_of_credit';
 }
 
 /** OpenRouter answers 403 when its moderation flags the prompt, and says why in `metadata`. */

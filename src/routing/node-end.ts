@@ -28,10 +28,10 @@ export const SUPERSEDED: NodeEnd<never> = {
 
 /**
  * Does the request go on to the next child after this failure? The table says so, or a strategy's `on_status_codes` in its place for
- * what has a status; credentials refused always keep to the table.
+ * what has a status; credentials refused always keep to the table, also those that another gateway was refused and that we have nothing to do with.
  */
 export function goesOn({ kind, status }: WalkFailure, onStatusCodes: Codes): boolean {
-  if (onStatusCodes === null || status === null || kind === 'credentials_refused')
+  if (onStatusCodes === null || status === null || kind === 'credentials_refused' || status === 401)
     return OUTCOME_RULES[kind].next;
   if (kind === 'client_gone' || kind === 'deadline' || kind === 'shutdown') return false;
   return onStatusCodes.has(status) || (status === 529 && onStatusCodes.has(503));

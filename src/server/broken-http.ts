@@ -25,6 +25,7 @@ export function answerSocket(socket: Socket, error: ApiError, requestId: string)
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
     `x-request-id: ${requestId}`,
+    ...(error.shouldRetry === null ? [] : [`x-should-retry: ${error.shouldRetry}`]),
     'connection: close',
   ];
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);

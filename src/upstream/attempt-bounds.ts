@@ -110,7 +110,7 @@ export class AttemptBounds implements TimerOwner {
     const startedAt = this.#startedAt;
     if (now >= deadline) return plainFailure('deadline', 'the time for the whole request was over');
     if (this.#bounded.state === 'queued')
-      return plainFailure('timeout', `no free connection within ${Math.round(now - startedAt)} ms`);
+      return plainFailure('timeout', `no free connection within ${Math.round(now - this.#watchedFrom)} ms`);
     if (this.#awaitsFirstToken() && now >= startedAt + timeouts.firstToken)
       return plainFailure('timeout', `no first token within ${timeouts.firstToken} ms`);
     if (now >= this.endsAt) return plainFailure('timeout', `no whole answer within ${timeouts.attempt} ms`);

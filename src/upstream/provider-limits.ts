@@ -96,8 +96,8 @@ export class ProviderLimiter {
   }
 
   /**
-   * Takes what one try may come to. `id`: ours, never given twice. Takes one round trip at most, and none longer than the store's own
-   * timeout; whoever has been cancelled meanwhile leaves the place again.
+   * Takes what one try may come to. `id`: ours, never given twice. Takes one round trip, or where it is refused while something was being
+   * settled, some more, none longer than the store's own timeout; whoever has been cancelled meanwhile leaves the place again.
    */
   async enter(want: TokenCount, id: string): Promise<Place | NoRoom> {
     const tokens = sum(want);

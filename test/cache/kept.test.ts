@@ -292,6 +292,13 @@ describe('what is not kept', () => {
     for (let i = 0; i < 2; i++) assert.equal((await seen(post(rig, '/responses', body))).cache, null);
     assert.equal(rig.upstream.requests.length, 2);
   });
+
+  it('what begins a thread, which is another one each time', async (t) => {
+    const rig = await cachedGateway(t);
+    const asked = { model: 'm', messages: [{ role: 'user', content: 'hi' }], thread: { type: 'create' } };
+    for (let i = 0; i < 2; i++) assert.equal((await seen(post(rig, '/chat/completions', asked))).cache, null);
+    assert.equal(rig.upstream.requests.length, 2);
+  });
 });
 
 describe('a node that keeps answers within a tree', () => {

@@ -129,4 +129,20 @@ describe('whoever gives out credentials', () => {
     assert.equal(await ask(), 2);
     assert.equal(await ask(), 2);
   });
+
+  it('is replaced while he is silent, though one before him gives up at last', async () => {
+    const giveUp: (() => void)[] = [];
+    const ask = answering(
+      () => giveUp.length + 1,
+      (source) => {
+        if (source > 2) return Promise.resolve(source);
+        return new Promise<number>((_, reject) => giveUp.push(() => reject(new Error('silence'))));
+      },
+    );
+    const first = ask();
+    void ask();
+    giveUp[0]?.();
+    await assert.rejects(first, /silence/);
+    assert.equal(await ask(), 3);
+  });
 });

@@ -1,4 +1,4 @@
-/** A LiteLLM 1.106 as an upstream: what it wrote, and the row of the table that it belongs to. */
+/** A LiteLLM 1.106 as an upstream: what it wrote (of money, what it is known to put together), and the row of the table that it belongs to. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { FailureKind } from '../../src/core/outcome.ts';
@@ -57,6 +57,26 @@ const CASES: Written[] = [
       type: 'budget_exceeded',
     },
     kind: 'out_of_credit',
+  },
+  {
+    what: 'money that is gone at its provider',
+    status: 429,
+    error: {
+      message:
+        'litellm.RateLimitError: RateLimitError: OpenAIException - You exceeded your current quota. insufficient_quota',
+      type: 'throttling_error',
+    },
+    kind: 'target_misconfigured',
+  },
+  {
+    what: 'a balance that is too low there',
+    status: 400,
+    error: {
+      message:
+        'litellm.BadRequestError: AnthropicException - Your credit balance is too low to access the API',
+      type: 'invalid_request_error',
+    },
+    kind: 'target_misconfigured',
   },
   {
     what: 'a prompt that is too long, in words of its own',

@@ -9,6 +9,7 @@ import { StateUnavailable } from '../../src/state/unavailable.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startRedis } from '../support/redis.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { Gate } from '../support/upstream.ts';
 import { away, back, deskOf, openGateway, settled } from './redis-rig.ts';
 import { Desk, limit, newId } from './suite/kit.ts';
 
@@ -128,6 +129,39 @@ describe('admissions of one turn of the event loop', () => {
       const next = await Promise.all([desk.take([two, 1]), desk.take([two, 1])]);
       for (const ticket of next) await desk.settle(ticket);
     }
+  });
+
+  it('are refused as they were, where Redis is away when they are asked for once more', async (t) => {
+    const { client, id } = await openGateway(t, redis.url);
+    const seen: string[] = [];
+    const refused = new Gate();
+    const leaving: StateClient = {
+      async run(script, keys, args) {
+        const name = script === SCRIPTS.admit ? 'admit' : 'settle';
+        seen.push(name);
+        if (seen.join(' ') === 'admit settle admit admit') throw new StateUnavailable('Redis is away');
+        if (name === 'settle') await refused.passed();
+        const answer = await client.run(script, keys, args);
+        if (seen.length === 3) refused.open();
+        return answer;
+      },
+      command: (...args) => client.command(...args),
+      time: () => client.time(),
+      isUp: () => true,
+      allUp: true,
+      onChange: () => () => {},
+      close: async () => {},
+    };
+    const clock = new ManualClock(Date.now());
+    const options = { keyPrefix: 'spillway', gateway: id, clock, ledgerDays: 400, commandTimeout: 1_000 };
+    const store = new RedisStore({ ...options, client: leaving, onFault: assert.fail });
+    t.after(() => store.close());
+    const desk = new Desk({ store, setTime() {}, now: Date.now, another: null });
+    const one = limit('concurrent', 1);
+    store.settle({ ticket: await desk.take([one, 1]), used: [0], ledger: [] });
+    await new Promise(setImmediate);
+    await desk.refused([one, 1]);
+    assert.deepEqual(seen, ['admit', 'settle', 'admit', 'admit']);
   });
 
   it('take once what is asked for twice', async (t) => {

@@ -78,7 +78,8 @@ const NEXT_TARGET: Readonly<Record<FailureKind, boolean>> = {
 
 /** "takes the place of that column for every outcome that has a status …; outcomes without, and credentials refused, keep to the table" */
 function letsGoOn(codes: Codes, { kind, status }: ModelFailure): boolean {
-  if (codes === null || status === null || kind === 'credentials_refused') return NEXT_TARGET[kind];
+  if (codes === null || status === null || kind === 'credentials_refused' || status === 401)
+    return NEXT_TARGET[kind];
   return codes.includes(status) || (status === 529 && codes.includes(503));
 }
 

@@ -165,7 +165,8 @@ describe('on_status_codes', () => {
   });
 
   it('has no say about refused credentials, nor about what has no status', async () => {
-    for (const end of [S401, fails('credentials_refused', 403), fails('connection_failed', null)]) {
+    const behind = fails('target_misconfigured', 401);
+    for (const end of [S401, behind, fails('credentials_refused', 403), fails('connection_failed', null)]) {
       assert.equal(await calls(fallback([target('a', end), target('b', OK)], [429])), 'a b');
     }
     for (const end of [fails('timeout', null), fails('broken_body', null)]) {

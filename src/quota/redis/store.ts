@@ -166,7 +166,7 @@ export class RedisStore implements QuotaStore {
   async #afterSettling(account: Account, admission: Admission, asked: Promise<Verdict>): Promise<Verdict> {
     const verdict = await asked;
     if (verdict.kind === 'admitted' || !(await account.flush())) return verdict;
-    return this.#ask(account, admission);
+    return this.#ask(account, admission).catch(() => verdict);
   }
 
   /** Settles a ticket as far as its being settled twice goes. False for the second time. */
