@@ -35,6 +35,28 @@ async function setUp(t: TestContext, tenant = 'acme') {
   return { gateway, desk };
 }
 
+/** Of a gateway whose scripts are run by something that stands before Redis. */
+async function deskBehind(
+  t: TestContext,
+  clock: ManualClock,
+  before: (client: StateClient) => StateClient['run'],
+): Promise<Desk> {
+  const { client, id } = await openGateway(t, redis.url);
+  const standing: StateClient = {
+    run: before(client),
+    command: (...args) => client.command(...args),
+    time: () => client.time(),
+    isUp: () => true,
+    allUp: true,
+    onChange: () => () => {},
+    close: async () => {},
+  };
+  const options = { keyPrefix: 'spillway', gateway: id, clock, ledgerDays: 400, commandTimeout: 1_000 };
+  const store = new RedisStore({ ...options, client: standing, onFault: assert.fail });
+  t.after(() => store.close());
+  return new Desk({ store, setTime() {}, now: Date.now, another: null });
+}
+
 function kinds(verdicts: readonly Verdict[]): string {
   return verdicts.map(({ kind }) => (kind === 'admitted' ? '+' : '-')).join('');
 }
@@ -132,33 +154,19 @@ describe('admissions of one turn of the event loop', () => {
   });
 
   it('are refused as they were, where Redis is away when they are asked for once more', async (t) => {
-    const { client, id } = await openGateway(t, redis.url);
     const seen: string[] = [];
     const refused = new Gate();
-    const leaving: StateClient = {
-      async run(script, keys, args) {
-        const name = script === SCRIPTS.admit ? 'admit' : 'settle';
-        seen.push(name);
-        if (seen.join(' ') === 'admit settle admit admit') throw new StateUnavailable('Redis is away');
-        if (name === 'settle') await refused.passed();
-        const answer = await client.run(script, keys, args);
-        if (seen.length === 3) refused.open();
-        return answer;
-      },
-      command: (...args) => client.command(...args),
-      time: () => client.time(),
-      isUp: () => true,
-      allUp: true,
-      onChange: () => () => {},
-      close: async () => {},
-    };
-    const clock = new ManualClock(Date.now());
-    const options = { keyPrefix: 'spillway', gateway: id, clock, ledgerDays: 400, commandTimeout: 1_000 };
-    const store = new RedisStore({ ...options, client: leaving, onFault: assert.fail });
-    t.after(() => store.close());
-    const desk = new Desk({ store, setTime() {}, now: Date.now, another: null });
+    const desk = await deskBehind(t, new ManualClock(Date.now()), (client) => async (script, keys, args) => {
+      const name = script === SCRIPTS.admit ? 'admit' : 'settle';
+      seen.push(name);
+      if (seen.join(' ') === 'admit settle admit admit') throw new StateUnavailable('Redis is away');
+      if (name === 'settle') await refused.passed();
+      const answer = await client.run(script, keys, args);
+      if (seen.length === 3) refused.open();
+      return answer;
+    });
     const one = limit('concurrent', 1);
-    store.settle({ ticket: await desk.take([one, 1]), used: [0], ledger: [] });
+    desk.store.settle({ ticket: await desk.take([one, 1]), used: [0], ledger: [] });
     await new Promise(setImmediate);
     await desk.refused([one, 1]);
     assert.deepEqual(seen, ['admit', 'settle', 'admit', 'admit']);
@@ -285,26 +293,13 @@ describe('admissions of one turn of the event loop', () => {
   });
 
   it('are refused, and held by nobody, where Redis says again and again that they come too late', async (t) => {
-    const { client, id } = await openGateway(t, redis.url);
     const clock = new ManualClock(1_000);
     const leases: unknown[] = [];
-    const late: StateClient = {
-      async run(script, keys, args) {
-        if (script !== SCRIPTS.admit) return await client.run(script, keys, args);
-        leases.push(args[3]);
-        return '-1 0';
-      },
-      command: (...args) => client.command(...args),
-      time: () => client.time(),
-      isUp: () => true,
-      allUp: true,
-      onChange: () => () => {},
-      close: async () => {},
-    };
-    const options = { keyPrefix: 'spillway', gateway: id, clock, ledgerDays: 400, commandTimeout: 1_000 };
-    const store = new RedisStore({ ...options, client: late, onFault: assert.fail });
-    t.after(() => store.close());
-    const desk = new Desk({ store, setTime() {}, now: Date.now, another: null });
+    const desk = await deskBehind(t, clock, (client) => async (script, keys, args) => {
+      if (script !== SCRIPTS.admit) return await client.run(script, keys, args);
+      leases.push(args[3]);
+      return '-1 0';
+    });
     for (const end of await Promise.allSettled([desk.take([requests, 1]), desk.take([requests, 1])])) {
       assert.ok(end.status === 'rejected' && end.reason instanceof StateUnavailable);
     }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { type GatewayOptions, startGateway, type TestGateway } from '../support/gateway.ts';
+import type { GatewayProcess } from '../support/process.ts';
+import { RawClient } from '../support/raw-http.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
 
 export interface Served {
@@ -84,4 +86,15 @@ export async function reloadWith(gateway: TestGateway, config: object): Promise<
   gateway.changeConfig(config);
   const response = await fetch(`${gateway.admin}/admin/reload`, { method: 'POST' });
   assert.equal(response.status, 200, await response.text());
+}
+
+/** From now on nobody reads its log, and there is more of it than a pipe holds. */
+export async function leaveLogUnread(gateway: GatewayProcess, listen: string): Promise<void> {
+  gateway.child.stdout?.pause();
+  const client = await RawClient.connect(listen);
+  for (let round = 0; round < 30; round++) {
+    await client.send(`${chatHead({ 'content-length': 2 })}{}`.repeat(100));
+    for (let n = 0; n < 100; n++) await client.response();
+  }
+  client.destroy();
 }

@@ -4,9 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { startProcess, temporaryDirectory } from '../support/process.ts';
-import { RawClient } from '../support/raw-http.ts';
 import { startUpstream } from '../support/upstream.ts';
-import { chatBody, chatHead } from './helpers.ts';
+import { chatBody, leaveLogUnread } from './helpers.ts';
 
 const CONFIG = {
   providers: { a: { adapter: 'vllm', base_url: 'http://127.0.0.1:9/v1' } },
@@ -42,14 +41,7 @@ describe('a fault of a process whose log is kept open and not read', () => {
     writeFileSync(module, "process.on('SIGUSR2', () => { throw new Error('out of order'); });");
     const gateway = startProcess(t, CONFIG, { nodeArgs: ['--import', module] });
     const { listen } = await gateway.listening();
-    gateway.child.stdout?.pause();
-    const client = await RawClient.connect(listen);
-    // More lines than a pipe holds.
-    for (let round = 0; round < 30; round++) {
-      await client.send(`${chatHead({ 'content-length': 2 })}{}`.repeat(100));
-      for (let n = 0; n < 100; n++) await client.response();
-    }
-    client.destroy();
+    await leaveLogUnread(gateway, listen);
     const exited = once(gateway.child, 'exit');
     gateway.child.kill('SIGUSR2');
     await exited;

@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { type GatewayProcess, startProcess } from '../support/process.ts';
 import { RawClient } from '../support/raw-http.ts';
 import { chatAnswer, chatStream, Gate, pauseUntil, silence, startUpstream } from '../support/upstream.ts';
-import { chatBody, chatHead, refusalOf } from './helpers.ts';
+import { chatBody, chatHead, leaveLogUnread, refusalOf } from './helpers.ts';
 
 async function start(t: TestContext, server: object = {}) {
   const upstream = await startUpstream();
@@ -63,14 +63,7 @@ describe('a process that is told to stop', () => {
   for (const signals of [1, 2]) {
     it(`ends where its log is kept open and not read, told ${signals === 1 ? 'once' : 'twice'}`, async (t) => {
       const { gateway, listen } = await start(t);
-      gateway.child.stdout?.pause();
-      const client = await RawClient.connect(listen);
-      // More lines than a pipe holds.
-      for (let round = 0; round < 30; round++) {
-        await client.send(`${chatHead({ 'content-length': 2 })}{}`.repeat(100));
-        for (let n = 0; n < 100; n++) await client.response();
-      }
-      client.destroy();
+      await leaveLogUnread(gateway, listen);
       const exited = once(gateway.child, 'exit');
       for (let n = 0; n < signals; n++) gateway.child.kill('SIGTERM');
       await exited;
