@@ -34,6 +34,10 @@ export class FairQueue<T> {
     return this.#lines.size;
   }
 
+  waitingOf(tenant: string): number {
+    return this.#lines.get(tenant)?.items.length ?? 0;
+  }
+
   weightOf(tenant: string): number {
     return this.#lines.get(tenant)?.weight ?? 0;
   }

@@ -17,15 +17,14 @@ const LEAST_CHARGE = 0.01;
 /** About what a refusal without a body takes, Node's reading of HTTP included. Milliseconds. */
 const REFUSAL = 0.02;
 
-/** So many may wait while many come at once, which is soon over: about a second's work. Weighed, as all that waits. */
+/** So many may wait while many come at once, which is soon over: about a second's work. */
 const BURST = 5000;
 /** Once it has been too much for longer than `STANDING`, a request may have to wait so long: more would answer no more of them. Milliseconds. */
 const STANDING_WAIT = 200;
-/**
- * And no more than these may wait: each is moved by the garbage collector, again if it waits for long, which costs up to a third of what it does
- * itself; and bodies that wait for long are freed only where all that lives is looked at.
- */
+/** And no more than these may wait: each is moved by the garbage collector, again if it waits for long, which costs up to a third of what it does itself. */
 const STANDING_BURST = 600;
+/** Nor more than this, by their weight: 32 MB of bodies. V8 looks at all that lives for each 64 MB beside its heap, and only then frees a body that has waited for long. */
+const STANDING_WEIGHT = 1600;
 const STANDING = 1500;
 
 /** How fast requests are begun is measured over this, and not known before. Milliseconds of work, while there is too much of it. */
@@ -42,8 +41,8 @@ const LEAST_ROOM = 4;
  * that have come wait until the loop has looked at all of its sockets; then they are begun for a few milliseconds, the tenants in turn,
  * and the loop goes on with what was begun before. So the loop stays quick, whoever sends how much.
  *
- * As many may wait as will be begun within a bounded time, by how fast they have been begun of late, a long one counting as several; the delay of the loop itself
- * counts as a part of that time. There is no room for more then, but for tenants that have less than an equal share of the room waiting.
+ * As many may wait as will be begun within a bounded time, by how fast they have been begun of late, if their bodies are not too much; the delay
+ * of the loop itself counts as a part of that time. There is no room for more then, but for tenants that have less than an equal share of the room waiting.
  */
 export class Gate<T> {
   readonly #loop: EventLoop;
@@ -61,7 +60,7 @@ export class Gate<T> {
   /** When the request whose beginning is under way was begun, on the clock and in work; NaN: there is none. */
   #beganAt = Number.NaN;
   #beganWork = 0;
-  /** Weight of what was begun since the last measurement. */
+  /** Since the last measurement. */
   #begun = 0;
   /** Milliseconds that refusals took since then. */
   #refusing = 0;
@@ -76,7 +75,7 @@ export class Gate<T> {
   #hardAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds of work, while there was too much, that `#rate` and `#delay` come from; up to `MEASURED_OVER`. */
   #known = 0;
-  /** Weight begun per millisecond of it, and how late it made the loop, in milliseconds. */
+  /** Requests begun per millisecond of it, and how late it made the loop, in milliseconds. */
   #rate = 0;
   #delay = 0;
 
@@ -96,7 +95,7 @@ export class Gate<T> {
   /** Begins a request, or has it wait for that. False: there is no room for it. `weight`: as `requestWeight` says. */
   enter(tenant: string, item: T, weight: number): boolean {
     if (!this.#isLate) {
-      this.#begun += weight;
+      this.#begun++;
       this.#begin(item);
       return true;
     }
@@ -113,10 +112,14 @@ export class Gate<T> {
   /** Would another request of this tenant have to be refused? To be asked before its body is read; `enter` asks again. */
   hasRoom(tenant: string): boolean {
     if (!this.#isLate || this.#known < MEASURED_OVER) return true;
+    const { length, weight, tenants } = this.#queue;
     const room = this.#room();
-    const { weight, tenants } = this.#queue;
-    if (weight < room || this.#queue.weightOf(tenant) * (tenants + 1) < room) return true;
-    return this.#hasLittle(tenant);
+    const isFull = length >= room && this.#queue.waitingOf(tenant) * (tenants + 1) >= room;
+    const isHeavy =
+      this.#isStanding &&
+      weight >= STANDING_WEIGHT &&
+      this.#queue.weightOf(tenant) * (tenants + 1) >= STANDING_WEIGHT;
+    return !(isFull || isHeavy) || this.#hasLittle(tenant);
   }
 
   /** A client has connected: there may be more of them, who have not been let in yet. */
@@ -166,16 +169,19 @@ export class Gate<T> {
     const ownLate = Math.max(0, Math.min(lateMs, worked) - this.#refusing);
     this.#delay += weight * (ownLate - this.#delay);
     const now = this.#loop.clock.now();
-    if (ownLate >= LATE || this.#queue.weight >= this.#standingRoom() / 2) {
+    if (ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2) {
       if (Number.isNaN(this.#tooMuchSince)) this.#tooMuchSince = now;
       this.#tooMuchAt = now;
     } else if (now - this.#tooMuchAt > STAYS_LATE) this.#tooMuchSince = Number.NaN;
   }
 
-  /** How much may wait, by weight. */
+  get #isStanding(): boolean {
+    return this.#measuredAt - this.#tooMuchSince > STANDING;
+  }
+
+  /** How many may wait. */
   #room(): number {
-    const isStanding = this.#measuredAt - this.#tooMuchSince > STANDING;
-    return isStanding ? this.#standingRoom() : BURST;
+    return this.#isStanding ? this.#standingRoom() : BURST;
   }
 
   #standingRoom(): number {
@@ -205,7 +211,6 @@ export class Gate<T> {
       // A tenant is not to pay for others who had the processor meanwhile.
       this.#queue.charge(Math.max(LEAST_CHARGE, Math.min(now - this.#beganAt, work - this.#beganWork)));
     }
-    const before = this.#queue.weight;
     const item = now < this.#turnEnds ? this.#queue.take() : null;
     if (item === null) {
       this.#beganAt = Number.NaN;
@@ -215,7 +220,7 @@ export class Gate<T> {
     }
     this.#beganAt = now;
     this.#beganWork = work;
-    this.#begun += before - this.#queue.weight;
+    this.#begun++;
     this.#begin(item);
     this.#loop.settled(this.#next);
   };

@@ -341,9 +341,10 @@ describe('who may wait', () => {
     assert.equal(room(4, 3.1), 600);
   });
 
-  it('is less of what has long bodies, but not where that is begun as slowly as they take', () => {
-    assert.equal(room(4, 3.1, 6), 100);
-    assert.equal(room(4, 3.1, 51), 12);
+  it('is no more than 32 MB of bodies', () => {
+    assert.equal(room(4, 3.1, 2), 600);
+    assert.equal(room(4, 3.1, 6), 267);
+    assert.equal(room(4, 3.1, 51), 32);
     assert.equal(room(50, 50, 6), 10);
   });
 });
