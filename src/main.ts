@@ -14,7 +14,7 @@ interface Heeding {
 let isToReload = false;
 
 // Bringing in the parts takes a good deal of a second. Meanwhile Node by itself would end at a SIGHUP, and as the first process of a container heed nothing.
-let heeding: Heeding = {
+const heeding: Heeding = {
   reload: () => {
     isToReload = true;
   },
@@ -120,11 +120,14 @@ async function main(): Promise<void> {
     };
     end().catch(fault);
   };
-  heeding = { reload: () => void gateway.reload(), stop };
-  if (isToReload) heeding.reload();
+  heeding.stop = stop;
 
   gateway.listen().then(
-    (urls) => log.announce({ ...urls, pid: process.pid, models: config.models.size }, 'listening'),
+    (urls) => {
+      log.announce({ ...urls, pid: process.pid, models: config.models.size }, 'listening');
+      heeding.reload = () => void gateway.reload();
+      if (isToReload && !stopping) heeding.reload();
+    },
     (error: NodeJS.ErrnoException) => {
       if (stopping) return;
       const hint =

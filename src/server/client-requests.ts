@@ -50,6 +50,11 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
     this.#whenNone = whenNone;
   }
 
+  /** Nothing is under way, and nobody is still sending. */
+  get areOver(): boolean {
+    return this.underWay.count + this.#lingering.size === 0;
+  }
+
   get isDraining(): boolean {
     return this.#whenNone !== null;
   }
@@ -149,6 +154,6 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
     // The head of a stream that began before did not say it, and the client's next request is for another gateway.
     const { connection } = exchange;
     if (!this.underWay.areOn(connection)) connection.destroySoon();
-    if (this.underWay.count === 0) this.#whenNone();
+    if (this.areOver) this.#whenNone();
   }
 }

@@ -9,6 +9,7 @@ import type { ClientAdmission, ClientHandlers } from './client-handlers.ts';
 import { pathOf } from './client-refusals.ts';
 import { ClientRequests } from './client-requests.ts';
 import { addClientRoutes } from './client-routes.ts';
+import { Handshakes } from './handshakes.ts';
 import type { ListenerLimits } from './limits.ts';
 import type { ServerSettings } from './settings.ts';
 import { Unanswered } from './unanswered.ts';
@@ -29,6 +30,8 @@ export class ClientListener {
   readonly #requests: ClientRequests;
   readonly #admission: ClientAdmission;
   readonly #unanswered = new Unanswered();
+  /** Null: there are none without TLS. */
+  readonly #handshakes: Handshakes | null;
 
   constructor({ handlers, settings, clock, newId, limits }: ListenerOptions) {
     const { maxBody, tls } = settings;
@@ -45,6 +48,7 @@ export class ClientListener {
     }) as FastifyInstance;
     this.fastify.setErrorHandler((...told) => this.#failed(...told));
     addClientRoutes(this.fastify, handlers, this.#requests);
+    this.#handshakes = tls === null ? null : new Handshakes(this.fastify.server);
     this.#listenToConnections();
   }
 
@@ -69,13 +73,14 @@ export class ClientListener {
     const { underWay } = this.#requests;
     // Connections that wait for another request would keep the listener open until they are tired of it.
     this.#requests.drain(() => setImmediate(() => server.closeAllConnections()));
+    this.#handshakes?.destroyAll();
     if (this.#admission.wake()) {
       // The look at the sockets that is under way may have passed them already.
       await turn();
       await turn();
     }
     const closed = this.fastify.close();
-    if (underWay.count === 0) server.closeAllConnections();
+    if (this.#requests.areOver) server.closeAllConnections();
     await closed;
     // A listener is closed before the last requests on its connections have heard that these are gone.
     await underWay.over();
@@ -89,6 +94,7 @@ export class ClientListener {
   /** Ends every connection at once. */
   destroyAll(): void {
     for (const exchange of this.#requests.underWay.all()) exchange.destroy();
+    this.#handshakes?.destroyAll();
     this.fastify.server.closeAllConnections();
   }
 
@@ -129,7 +135,10 @@ function listeningServer(listener: Listener, tls: ServerSettings['tls'], limits:
   const server =
     tls === null
       ? createServer(options, listener)
-      : createTlsServer({ ...options, cert: tls.cert, key: tls.key }, listener);
+      : createTlsServer(
+          { ...options, cert: tls.cert, key: tls.key, handshakeTimeout: limits.headers },
+          listener,
+        );
   server.headersTimeout = limits.headers;
   server.requestTimeout = limits.request;
   server.keepAliveTimeout = limits.keepAlive;

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { AUTHORITY, SERVER_FILES } from '../support/certificates.ts';
 import { temporaryDirectory } from '../support/process.ts';
 import { RawClient } from '../support/raw-http.ts';
+import { until } from '../support/rig.ts';
 import { chatStream, Gate, pauseUntil } from '../support/upstream.ts';
 import { chatBody, chatHead, serve } from './helpers.ts';
 
@@ -38,6 +39,22 @@ async function certificateOf(origin: string): Promise<string> {
   return String(subject.CN);
 }
 
+const AN_HOUR = 3_600_000;
+
+/** Fails if this never comes about while the client stays; then it goes, so that the gateway can end. */
+async function comesAbout(what: Promise<void>, client: RawClient): Promise<void> {
+  let isSo = false;
+  const seen = what.then(() => {
+    isSo = true;
+  });
+  try {
+    await until(() => isSo);
+  } finally {
+    client.destroy();
+  }
+  await seen;
+}
+
 describe('a listener with a certificate', () => {
   it('serves over TLS, answers and streams alike', async (t) => {
     const { gateway } = await serve(t, { server: { tls: SERVER_FILES } });
@@ -60,6 +77,47 @@ describe('a listener with a certificate', () => {
     await client.send('x'.repeat(100_000));
     assert.equal((await client.response()).status, 413);
     await client.closed;
+  });
+});
+
+describe('a connection that never shakes hands', () => {
+  for (const [name, bytes] of [
+    ['says nothing', ''],
+    ['stops in the middle', '\x16\x03\x01'],
+  ] as const) {
+    const begun = async (t: TestContext, headers: number) => {
+      const { gateway } = await serve(t, { server: { tls: SERVER_FILES } }, { limits: { headers } });
+      const client = await RawClient.connect(gateway.origin);
+      await client.send(bytes);
+      return { gateway, client };
+    };
+
+    it(`is closed when the time for the headers of a request is over (${name})`, async (t) => {
+      const { client } = await begun(t, 50);
+      await comesAbout(client.closed, client);
+    });
+
+    it(`is closed when the gateway drains, which ends without it (${name})`, async (t) => {
+      const { gateway, client } = await begun(t, AN_HOUR);
+      // They are taken in the order in which they came: the gateway has the one before, too.
+      await certificateOf(gateway.origin);
+      await comesAbout(gateway.app.drain(), client);
+      await client.closed;
+    });
+  }
+
+  it('is all that is closed then: a stream goes on to its end', async (t) => {
+    const { gateway, upstream } = await serve(t, { server: { tls: SERVER_FILES } });
+    const finish = new Gate();
+    upstream.enqueue(chatStream({ content: ['Hel', pauseUntil(finish), 'lo'] }));
+    const body = chatBody({ stream: true });
+    const client = await RawClient.connect(gateway.origin, AUTHORITY);
+    await client.send(chatHead({ 'content-length': body.length }) + body);
+    await client.waitFor('"Hel"');
+    const drained = gateway.app.drain();
+    finish.open();
+    assert.match(await client.rest(), /\[DONE\]/);
+    await drained;
   });
 });
 
