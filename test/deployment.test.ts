@@ -63,7 +63,11 @@ describe('Prometheus', () => {
 
   it('tells of a key that was refused once', { skip: hasPromtool ? false : NO_PROMTOOL }, () => {
     const refused = 'spillway_attempts_total{provider="a",model="m",outcome="credentials_refused"}';
-    const firing = (minutes: number, labels: object[]) => ({
+    // For five minutes there is no such series, then it is there and stays as it is.
+    const first = '_x20 1x100';
+    // Refused once, long ago; then nobody could ask for two minutes.
+    const gap = '1x400 stale _x7 1x400';
+    const firing = (values: string, minutes: number, labels: object[]) => ({
       promql_expr_test: [
         {
           expr: 'count by (provider, outcome) (ALERTS{alertname="SpillwayKeyRefused",alertstate="firing"})',
@@ -72,14 +76,17 @@ describe('Prometheus', () => {
         },
       ],
       interval: '15s',
-      // For five minutes there is no such series, then it is there and stays as it is.
-      input_series: [{ series: refused, values: '_x20 1x100' }],
+      input_series: [{ series: refused, values }],
     });
     const told = [{ labels: '{provider="a",outcome="credentials_refused"}', value: 1 }];
     const folder = mkdtempSync(join(tmpdir(), 'spillway-alerts-'));
     try {
       const file = join(folder, 'tests.json');
-      const tests = [firing(4, []), firing(6, told), firing(17, [])];
+      const tests = [
+        ...[firing(first, 4, []), firing(first, 6, told), firing(first, 17, [])],
+        // Ten minutes before stands the gap.
+        ...[firing(gap, 103, []), firing(gap, 111, []), firing(gap, 112, [])],
+      ];
       writeFileSync(file, JSON.stringify({ rule_files: [join(ROOT, 'config/alerts.yml')], tests }));
       const { status, stdout } = spawnSync('promtool', ['test', 'rules', file], { encoding: 'utf8' });
       assert.equal(status, 0, stdout);

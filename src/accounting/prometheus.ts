@@ -21,6 +21,12 @@ export interface Registry {
   readonly contentType: string;
 }
 
+/** Each process has descriptors of its own, and what matters is the one that has least left. prom-client adds them up. */
+const OF_THE_FULLEST: Readonly<Record<string, Aggregator>> = {
+  process_open_fds: 'max',
+  process_max_fds: 'min',
+};
+
 /** A registry that already holds Node's own metrics. */
 export function newRegistry(): Registry {
   const registry = new PrintedInTurns();
@@ -28,6 +34,11 @@ export function newRegistry(): Registry {
   // Gauges with the name of a counter, which Prometheus' linter objects to; each is the sum of a metric that stays.
   for (const name of ['handles', 'requests', 'resources']) {
     registry.removeSingleMetric(`nodejs_active_${name}_total`);
+  }
+  for (const [name, aggregator] of Object.entries(OF_THE_FULLEST)) {
+    // Only where the system counts them.
+    const metric = registry.getSingleMetric(name) as { aggregator?: Aggregator } | undefined;
+    if (metric !== undefined) metric.aggregator = aggregator;
   }
   return registry as unknown as Registry;
 }

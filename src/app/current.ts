@@ -73,23 +73,23 @@ export class Current {
 
   async #reload(): Promise<ReloadEnd> {
     const { log, readConfig } = this.#options;
-    const read = await readConfig();
-    const prepared = read.ok ? await this.prepare(read.config) : read;
-    if (!read.ok || !prepared.ok) {
-      const problems = prepared.ok ? [] : prepared.problems;
-      log.error({ problems }, 'the configuration was not reloaded: the running one stays');
-      return { ok: false, problems };
-    }
     try {
+      const read = await readConfig();
+      const prepared = read.ok ? await this.prepare(read.config) : read;
+      if (!read.ok || !prepared.ok) {
+        const problems = prepared.ok ? [] : prepared.problems;
+        log.error({ problems }, 'the configuration was not reloaded: the running one stays');
+        return { ok: false, problems };
+      }
       prepared.take();
+      const { models, providers } = read.config;
+      log.info({ models: models.size, providers: providers.size }, 'reloaded');
+      return { ok: true };
     } catch (error) {
-      // What the check of the file let through: nothing of it has been taken over.
+      // The file could not be tried, or its check let something through: nothing of it has been taken over.
       log.error({ err: error }, 'the configuration was not reloaded: the running one stays');
       return { ok: false, problems: [cannotBeRun(error)] };
     }
-    const { models, providers } = read.config;
-    log.info({ models: models.size, providers: providers.size }, 'reloaded');
-    return { ok: true };
   }
 
   /** Finds out all that could stand against a configuration, and brings in what it needs. */

@@ -101,6 +101,9 @@ function unreadable(path: string, code: string): Error {
 /** The code of a file that did not come in time. */
 export const TOO_LATE = 'ETIMEDOUT';
 
+/** The codes for the want of descriptors, of processes and of memory. */
+export const NO_ROOM: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM']);
+
 /** `ENOENT` and the like: a system's whole message would name paths that may come from a secret. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'

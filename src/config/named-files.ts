@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
-import { isOfThisProcess, type ReadFiles, TOO_LATE } from './files.ts';
+import { errorCode, isOfThisProcess, NO_ROOM, type ReadFiles, TOO_LATE } from './files.ts';
 import { filesNamedIn } from './substitute.ts';
 
 /** A file that is not there by then hangs on something, a mount perhaps whose server is away. Milliseconds. */
@@ -12,27 +12,35 @@ const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-rea
 /**
  * Reads the files that a text names with `${file:...}`, for as long as that may take: what has not been read by then is said to be too late. It is done in
  * another process, for who reads from a mount that hangs cannot be stopped by anything but its end, and a thread that cannot be stopped would keep
- * this process from ending. What could not be tried at all is missing from the result.
+ * this process from ending. Where the system has no room for that process, each file is told of with the code for it; what could not be tried for
+ * another reason is missing from the result.
  */
 export function readNamed(text: string, directory: string): Promise<ReadFiles> {
   const named = filesNamedIn(text).map((name) => resolve(directory, name));
   const paths = [...new Set(named)].filter((path) => !isOfThisProcess(path));
   if (paths.length === 0) return Promise.resolve([]);
-  // Nothing of the environment is its business.
-  const reader = spawn(process.execPath, [READER], {
-    env: {},
-    stdio: ['pipe', 'pipe', 'ignore'],
-    timeout: LIMIT,
-    killSignal: 'SIGKILL',
-  });
+  const untried = (error: unknown): ReadFiles => {
+    const code = errorCode(error);
+    return NO_ROOM.has(code) ? paths.map((path) => [path, { code }] as const) : [];
+  };
+  let reader: ReturnType<typeof startReader>;
+  try {
+    reader = startReader();
+  } catch (error) {
+    return Promise.resolve(untried(error));
+  }
+  // Then it may have no pipes.
+  if (reader.pid === undefined)
+    return new Promise((settle) => reader.once('error', (error) => settle(untried(error))));
   let said = '';
   reader.stdout.setEncoding('utf8').on('data', (part: string) => {
     said += part;
   });
   reader.stdin.on('error', () => {});
-  reader.stdin.end(JSON.stringify(paths));
+  // It stays open: its end tells the reader that this process is gone.
+  reader.stdin.write(`${JSON.stringify(paths)}\n`);
   return new Promise((settle) => {
-    reader.once('error', () => settle([]));
+    reader.once('error', (error) => settle(untried(error)));
     reader.once('close', (_code, signal) => {
       // The last line may have been cut off.
       const read = said
@@ -43,5 +51,15 @@ export function readNamed(text: string, directory: string): Promise<ReadFiles> {
       const late = signal === 'SIGKILL' ? paths.filter((path) => !done.has(path)) : [];
       settle([...read, ...late.map((path) => [path, { code: TOO_LATE }] as const)]);
     });
+  });
+}
+
+function startReader() {
+  // Nothing of the environment is its business.
+  return spawn(process.execPath, [READER], {
+    env: {},
+    stdio: ['pipe', 'pipe', 'ignore'],
+    timeout: LIMIT,
+    killSignal: 'SIGKILL',
   });
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { type ConfigFiles, errorCode, TOO_LATE } from './files.ts';
+import { type ConfigFiles, errorCode, NO_ROOM, TOO_LATE } from './files.ts';
 
 /** What `${...}` is read from. */
 export interface Surroundings {
@@ -66,8 +66,7 @@ function lookUp(
       return files.read(resolve(directory, path)).trim();
     } catch (error) {
       const code = errorCode(error);
-      const why = code === TOO_LATE ? '; it did not come in time: does a mount hang?' : '';
-      return { problem: `cannot read the file of \${${body}} (${code})${why}` };
+      return { problem: `cannot read the file of \${${body}} (${code})${why(code)}` };
     }
   }
   const match = /^([A-Za-z_][A-Za-z0-9_]*)(:-(.*))?$/s.exec(body);
@@ -81,4 +80,10 @@ function lookUp(
   return {
     problem: `the environment variable ${name} is not set; set it, or give a default with \${${name}:-text}`,
   };
+}
+
+function why(code: string): string {
+  if (code === TOO_LATE) return '; it did not come in time: does a mount hang?';
+  if (NO_ROOM.has(code)) return '; there is no room for another open file or process: look at their limits';
+  return '';
 }

@@ -13,7 +13,7 @@ const SCRAPE_LIMIT = 3_000;
  * counted since then, which Prometheus has never seen, is lost with it.
  */
 export class Measurements {
-  /** Of this process. Of Node's own only what adds up: its event loop serves no requests. */
+  /** Of this process. Of Node's own only what the system counts for it: its event loop serves no requests. */
   readonly #own = newRegistry();
   readonly #deaths: Counter;
   /** What each living worker told last. */

@@ -102,7 +102,7 @@ export class Primary {
 
   async #reload(workers: readonly WorkerProcess[]): Promise<ReloadEnd> {
     const { source, log } = this.#options;
-    const read = await readConfiguration(source, process.env);
+    const read = await readConfiguration(source, process.env).catch(unread);
     const problems = read.ok ? needsRestart(read.config, this.#config) : read.problems;
     if (!read.ok || problems.length > 0) return this.#refused(problems);
     for (const warning of read.warnings) log.warn({ problem: warning }, 'configuration');
@@ -140,4 +140,9 @@ async function objectionsOf(worker: WorkerProcess, findings: Findings): Promise<
   } catch (error) {
     return error instanceof WorkerGone ? [] : [(error as Error).message];
   }
+}
+
+/** A mistake of ours, or the want of memory: it must not stand in the way of the next reload. */
+function unread(error: Error): { ok: false; problems: string[] } {
+  return { ok: false, problems: [`it cannot be read: ${error.message}`] };
 }

@@ -9,7 +9,7 @@ import {
   tenantsIn,
   withoutTenants,
 } from '../../src/accounting/aggregate.ts';
-import type { Aggregator, MetricObject } from '../../src/accounting/prometheus.ts';
+import { type Aggregator, type MetricObject, newRegistry } from '../../src/accounting/prometheus.ts';
 import { FilesAsRead, onDisk, RememberedFiles } from '../../src/config/files.ts';
 import { ApiError } from '../../src/core/errors.ts';
 import type { UpstreamStatus } from '../../src/server/admin.ts';
@@ -86,6 +86,30 @@ describe('metrics of several processes', () => {
     assert.equal(of('omit', 3, 1, 2), 3);
     assert.equal(of('average', null, 4), 4);
     assert.ok(Number.isNaN(of('max', null, null)));
+  });
+
+  it('say of descriptors how the process stands that has least left', async () => {
+    const descriptors = await Promise.all(
+      [newRegistry(), newRegistry()].map(async (registry) =>
+        (await registry.getMetricsAsJSON()).filter(({ name }) => name.endsWith('_fds')),
+      ),
+    );
+    const told = [
+      { process_open_fds: 30, process_max_fds: 1024 },
+      { process_open_fds: 900, process_max_fds: 1024 },
+    ].map((values: Record<string, number>, i) =>
+      (descriptors[i] ?? []).map((one) => ({
+        ...one,
+        values: [{ labels: {}, value: values[one.name] ?? 0 }],
+      })),
+    );
+    assert.deepEqual(
+      aggregated(told).map(({ name, values }) => [name, values[0]?.value]),
+      [
+        ['process_open_fds', 900],
+        ['process_max_fds', 1024],
+      ],
+    );
   });
 
   it('keep the series apart that differ in a label or in their part of a histogram', async () => {

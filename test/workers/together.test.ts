@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { until } from '../support/redis.ts';
 import { apiError, chatStream, Gate, pauseUntil } from '../support/upstream.ts';
@@ -22,6 +23,12 @@ describe('what operators are told of several workers', () => {
     assert.equal(await gateway.metric('spillway_state_store_up'), 1);
     assert.equal(await gateway.metric('spillway_breaker_state{upstream="a/up#1"}'), 0);
     assert.equal(await gateway.metric('spillway_workers'), 2);
+    // Descriptors are not put together: each process has its own.
+    const limits = readFileSync(`/proc/${gateway.workers()[0]}/limits`, 'utf8');
+    assert.equal(
+      await gateway.metric('process_max_fds'),
+      Number(/^Max open files +(\d+)/m.exec(limits)?.[1]),
+    );
     const text = await gateway.metrics();
     const names = text.split('\n').flatMap((line) => /^# TYPE (\S+)/.exec(line)?.[1] ?? []);
     assert.deepEqual(names, [...new Set(names)]);
