@@ -25,7 +25,7 @@ export interface Sentinels {
   readonly sentinels: readonly RedisServer[];
   /** Whom the sentinels call the master now. */
   master(): Promise<RedisServer>;
-  /** Makes the replica the master while both live; resolves when the sentinels say so. */
+  /** Makes the replica the master while both live; resolves when the sentinels say so, and that the other one is its replica. */
   failOver(): Promise<RedisServer>;
 }
 
@@ -95,10 +95,16 @@ export async function startSentinels(t: CleansUp, options: SentinelOptions = {})
           ),
         'a failover to begin',
       );
-      return await until(async () => {
+      const after = await until(async () => {
         const now = await master();
         return now === before ? null : now;
       }, 'another master');
+      // Until it is over, the sentinels count who was the master as nothing.
+      await until(async () => {
+        const replicas = await asked.call('SENTINEL', 'REPLICAS', MASTER);
+        return (replicas as string[][]).some((replica) => replica.includes(`${before.host}:${before.port}`));
+      }, 'the former master to be a replica');
+      return after;
     },
   };
 }
