@@ -124,9 +124,10 @@ async function main(): Promise<void> {
 
   gateway.listen().then(
     (urls) => {
+      if (stopping) return;
       log.announce({ ...urls, pid: process.pid, models: config.models.size }, 'listening');
       heeding.reload = () => void gateway.reload();
-      if (isToReload && !stopping) heeding.reload();
+      if (isToReload) heeding.reload();
     },
     (error: NodeJS.ErrnoException) => {
       if (stopping) return;

@@ -195,6 +195,7 @@ export class App {
   async listen(): Promise<{ listen: string; admin: string }> {
     const { admin } = this.#current.config;
     await this.#begin();
+    this.#mayListen();
     await this.#admin?.listen(boundTo(admin.listen));
     const listen = await this.#listenToClients();
     return { listen, admin: this.#admin === null ? '' : urlOf(this.#admin, admin.listen, 'http') };
@@ -211,8 +212,14 @@ export class App {
     await this.#state.start();
   }
 
+  /** Throws if it was told to end meanwhile: its listeners have been closed, and would be open again. */
+  #mayListen(): void {
+    if (this.#isDraining) throw new Error('it was told to end before it listened');
+  }
+
   async #listenToClients(): Promise<string> {
     const { listen, server } = this.#current.config;
+    this.#mayListen();
     await this.#client.fastify.listen(boundTo(listen));
     this.#admission.start();
     this.#listening = true;

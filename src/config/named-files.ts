@@ -6,6 +6,12 @@ import { filesNamedIn } from './substitute.ts';
 /** A file that is not there by then hangs on something, a mount perhaps whose server is away. Milliseconds. */
 const LIMIT = 5_000;
 
+/** Each that hangs has a thread of its own, or the others would wait for it; up to as many. */
+const MOST_THREADS = 128;
+
+/** By which somebody else ends it, who ends all that belongs to a service perhaps: it may have hung until then. */
+const TOLD_TO_END: ReadonlySet<NodeJS.Signals | null> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
+
 /** What runs in the other process: the file beside this one, as source or built. */
 const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-reader');
 
@@ -25,7 +31,7 @@ export function readNamed(text: string, directory: string): Promise<ReadFiles> {
   };
   let reader: ReturnType<typeof startReader>;
   try {
-    reader = startReader();
+    reader = startReader(paths.length);
   } catch (error) {
     return Promise.resolve(untried(error));
   }
@@ -48,16 +54,18 @@ export function readNamed(text: string, directory: string): Promise<ReadFiles> {
         .slice(0, -1)
         .map((line) => JSON.parse(line) as ReadFiles[number]);
       const done = new Set(read.map(([path]) => path));
-      const late = signal === 'SIGKILL' ? paths.filter((path) => !done.has(path)) : [];
+      const late = TOLD_TO_END.has(signal) ? paths.filter((path) => !done.has(path)) : [];
       settle([...read, ...late.map((path) => [path, { code: TOO_LATE }] as const)]);
     });
   });
 }
 
-function startReader() {
-  // Nothing of the environment is its business.
+function startReader(files: number) {
   return spawn(process.execPath, [READER], {
-    env: {},
+    // Nothing of the environment is its business.
+    env: { UV_THREADPOOL_SIZE: String(Math.min(files, MOST_THREADS)) },
+    // Nor what a terminal, or a supervisor, tells this process with its group.
+    detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
     timeout: LIMIT,
     killSignal: 'SIGKILL',

@@ -153,7 +153,8 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
     if (this.#whenNone === null) return;
     // The head of a stream that began before did not say it, and the client's next request is for another gateway.
     const { connection } = exchange;
-    if (!this.underWay.areOn(connection)) connection.destroySoon();
+    const lingers = [...this.#lingering].some((other) => other.isOn(connection));
+    if (!lingers && !this.underWay.areOn(connection)) connection.destroySoon();
     if (this.areOver) this.#whenNone();
   }
 }

@@ -189,7 +189,7 @@ export class HttpExchange implements Exchange, StreamTold {
     const headers = this.#headers;
     if (headers['transfer-encoding'] !== undefined) return true;
     const length = Number(headers['content-length'] ?? 0);
-    const closesAnyway = this.cutOff || this.isLast || this.#owner.isDraining || status === 413;
+    const closesAnyway = this.cutOff || this.#owner.isDraining || status === 413;
     return length > READ_OVER || (length > 0 && (closesAnyway || headers.expect !== undefined));
   }
 

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProcessLog } from '../accounting/log.ts';
 import type { Chance, Clock } from '../core/clock.ts';
 import { outputIsFile } from './output.ts';
@@ -110,6 +111,8 @@ export class Fleet {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closed = promise;
     try {
+      // Whoever was let begin just before is known to its slot by then.
+      await nextTurn();
       await Promise.all(this.#slots.map(({ settled }) => settled));
       return await work(this.accepting);
     } finally {

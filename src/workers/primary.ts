@@ -1,6 +1,6 @@
 import type { ProcessLog } from '../accounting/log.ts';
 import { boundTo, urlOf } from '../app/addresses.ts';
-import { type ConfigurationSource, readConfiguration } from '../app/configuration.ts';
+import { type Configuration, type ConfigurationSource, readConfiguration } from '../app/configuration.ts';
 import type { ReloadEnd } from '../app/current.ts';
 import { newIds } from '../app/ids.ts';
 import { needsRestart } from '../app/restart.ts';
@@ -23,6 +23,8 @@ export interface PrimaryOptions {
   clock: Clock;
   chance: Chance;
 }
+
+type Read = Pick<Extract<Configuration, { ok: true }>, 'config' | 'findings'>;
 
 /** A worker that has not looked at a configuration by then does not take it. Milliseconds. */
 const PREPARE_LIMIT = 10_000;
@@ -83,7 +85,7 @@ export class Primary {
 
   /** Takes over the configuration as it now is in the file, in all workers or in none. One after the other, however many ask. */
   reload(): Promise<ReloadEnd> {
-    this.#reloading = this.#reloading.then(() => this.#fleet.alone((workers) => this.#reload(workers)));
+    this.#reloading = this.#reloading.then(() => this.#reload());
     return this.#reloading;
   }
 
@@ -100,15 +102,20 @@ export class Primary {
     this.#fleet.kill();
   }
 
-  async #reload(workers: readonly WorkerProcess[]): Promise<ReloadEnd> {
+  async #reload(): Promise<ReloadEnd> {
     const { source, log } = this.#options;
+    // It may take seconds, in which workers that die are replaced.
     const read = await readConfiguration(source, process.env).catch(unread);
     const problems = read.ok ? needsRestart(read.config, this.#config) : read.problems;
     if (!read.ok || problems.length > 0) return this.#refused(problems);
     for (const warning of read.warnings) log.warn({ problem: warning }, 'configuration');
-    const objections = await Promise.all(workers.map((worker) => objectionsOf(worker, read.findings)));
+    return this.#fleet.alone((workers) => this.#takeOver(read, workers));
+  }
+
+  async #takeOver({ config, findings }: Read, workers: readonly WorkerProcess[]): Promise<ReloadEnd> {
+    const { log } = this.#options;
+    const objections = await Promise.all(workers.map((worker) => objectionsOf(worker, findings)));
     if (objections.flat().length > 0) return this.#refused([...new Set(objections.flat())]);
-    const { config, findings } = read;
     let taken = false;
     for (const worker of workers) {
       const found = await worker.ask('take', null, TAKE_LIMIT).catch(() => null);

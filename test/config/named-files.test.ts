@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadAside } from '../../src/config/aside.ts';
@@ -37,25 +37,30 @@ describe('files that a configuration takes values from', () => {
     );
   });
 
-  it('that hang are told of with the file, the line and the key, and hold up no others', async (t) => {
+  it('that hang are told of with the file, the line and the key, and hold up no others, be they many', async (t) => {
     const directory = temporaryDirectory(t);
-    hanging(join(directory, 'hangs'));
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const name of names) hanging(join(directory, name));
     writeFileSync(join(directory, 'token'), 'token-of-operators');
     const file = join(directory, 'spillway.yaml');
     writeFileSync(
       file,
       `version: 1
 providers:
-  a: { adapter: openai, api_key: "\${file:hangs}" }
+${names.map((name) => `  ${name}: { adapter: openai, api_key: "\${file:${name}}" }`).join('\n')}
 admin: { token: "\${file:token}" }
 models: {}
 `,
     );
     const loaded = await loadAside(file, {});
     assert.ok(!loaded.ok);
-    assert.deepEqual(loaded.problems.map(formatProblem), [
-      `${file}:3:34: providers.a.api_key: cannot read the file of \${file:hangs} (ETIMEDOUT); it did not come in time: does a mount hang?`,
-    ]);
+    assert.deepEqual(
+      loaded.problems.map(formatProblem),
+      names.map(
+        (name, i) =>
+          `${file}:${i + 3}:34: providers.${name}.api_key: cannot read the file of \${file:${name}} (ETIMEDOUT); it did not come in time: does a mount hang?`,
+      ),
+    );
   });
 });
 
@@ -92,6 +97,18 @@ describe('the process that reads them', () => {
     // Its pipes take three and more.
     for (const room of [0, 2]) assert.deepEqual(readWithout(room, path), [[path, { code: 'EMFILE' }]]);
     assert.deepEqual(readWithout(20, path), [[path, { text: 'sk-1' }]]);
+  });
+
+  it('is told nothing that its group is told, and hung if somebody ends it: nobody tries that again', async (t) => {
+    const path = hanging(join(temporaryDirectory(t), 'hangs'));
+    const read = readNamed(`\${file:${path}}`, '/');
+    const [reader = ''] = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ');
+    const group = readFileSync(`/proc/${reader}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')[2];
+    assert.equal(group, reader);
+    process.kill(Number(reader), 'SIGTERM');
+    assert.deepEqual(await read, [[path, { code: 'ETIMEDOUT' }]]);
   });
 
   it('ends when whoever asked is gone, even if it hangs', async (t) => {

@@ -104,6 +104,13 @@ describe('a connection that never shakes hands', () => {
       await comesAbout(gateway.app.drain(), client);
       await client.closed;
     });
+
+    it(`is closed when the gateway is ended at once (${name})`, async (t) => {
+      const { gateway, client } = await begun(t, AN_HOUR);
+      await certificateOf(gateway.origin);
+      await comesAbout(gateway.close(), client);
+      await client.closed;
+    });
   }
 
   it('is all that is closed then: a stream goes on to its end', async (t) => {

@@ -87,4 +87,27 @@ describe('a gateway that drains', () => {
     assert.match(await streaming.rest(), /\[DONE\]/);
     await drained;
   });
+
+  it('reads it over also where its answer has waited behind a stream on the same connection', async (t) => {
+    const { gateway, upstream } = await serve(t);
+    const finish = new Gate();
+    upstream.enqueue(chatStream({ content: ['Hel', pauseUntil(finish), 'lo'] }));
+    const client = await RawClient.connect(gateway.url);
+    await client.send(requestFor({ stream: true }));
+    await client.waitFor('Hel');
+
+    const drained = gateway.app.drain();
+    const body = chatBody({ messages: [{ role: 'user', content: 'x'.repeat(200_000) }] });
+    client.pause();
+    await client.send(chatHead({ 'content-length': body.length }));
+    await gateway.ended(1);
+    finish.open();
+    await gateway.ended(2);
+    await turns();
+    for (let at = 0; at < body.length; at += PIECE) await client.send(body.slice(at, at + PIECE));
+    client.resume();
+    await client.waitFor('[DONE]');
+    assert.match(await client.rest(), / 503 .*server_shutting_down/s);
+    await drained;
+  });
 });

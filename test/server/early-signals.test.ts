@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { type GatewayProcess, startProcess, temporaryDirectory } from '../support/process.ts';
@@ -61,6 +63,27 @@ describe('a signal that comes while the process begins', () => {
       gateway.child.kill('SIGTERM');
       assert.deepEqual(await gateway.ended, ENDED);
       assert.deepEqual([gateway.stdout, gateway.stderr], ['', '']);
+    });
+  }
+});
+
+describe('SIGTERM that comes while the process waits for Redis', () => {
+  for (const workers of [1, 2]) {
+    it(`ends it with status 0: it listens to nobody any more (workers: ${workers})`, async (t) => {
+      // It lets everybody in, and says nothing.
+      const redis = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+      t.after(() => void redis.close());
+      await once(redis, 'listening');
+      const { port } = redis.address() as AddressInfo;
+      const gateway = startProcess(t, {
+        ...configuration(workers, 'sk-a-key'),
+        state: { redis: `redis://127.0.0.1:${port}` },
+      });
+      await once(redis, 'connection');
+      gateway.child.kill('SIGTERM');
+      assert.deepEqual(await gateway.ended, ENDED);
+      assert.equal(gateway.stderr, '');
+      assert.equal(gateway.lines.at(-1)?.msg, 'stopped');
     });
   }
 });
