@@ -13,7 +13,7 @@ export type PartName =
   | 'start';
 
 /**
- * `cpu`, `reads`: of one request or stream, µs and calls of read(). `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
+ * `cpu`, `reads`, `instructions`: of one request or stream, µs, calls of read(), and thousands of instructions outside the kernel. `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
  * each open stream; `left`: KB of heap for each, once all have gone. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
@@ -24,6 +24,7 @@ export type Figure =
   | 'cpuOfTwo'
   | 'cpuSteady'
   | 'reads'
+  | 'instructions'
   | 'perSecond'
   | 'rss'
   | 'p50'
@@ -48,15 +49,19 @@ export interface Column {
   as: Comparison;
 }
 
-/** Rounds, and seconds of each. Before the first one, seconds that do not count: see `measure/warm-up.ts`. */
+/** Rounds, and seconds of each. Before the first one comes what does not count: see `measure/warm-up.ts`. */
 export interface Extent {
   rounds: number;
   seconds: number;
-  /** Of short requests or streams, as the part has them, as fast as they are answered. Whole seconds: wrk takes no others. */
+  /** So many short requests or streams, as the part has them, for each process. */
   warmUp: number;
-  /** Afterwards of the part's own load, where that is another one. */
+  /** Afterwards seconds of the part's own load, where that is another one. */
   settle: number;
 }
+
+/** What a process needs to reach its speed (README.md), and what --quick has time for. */
+const WARM = { requests: 80_000, streams: 8_000 };
+const LUKEWARM = { requests: 20_000, streams: 2_000 };
 
 export interface Part {
   name: PartName;
@@ -89,6 +94,8 @@ function cpuColumns(what: string, yardstick: string): Column[] {
 function closedColumns(what: string, yardstick: string): Column[] {
   return [
     ...cpuColumns(what, yardstick),
+    { title: 'k instr.', figure: 'instructions', as: 'value' },
+    { title: `to \`${yardstick}\``, figure: 'instructions', as: 'ratio' },
     { title: `${what}s/s`, figure: 'perSecond', as: 'value' },
     { title: `reads a ${what}`, figure: 'reads', as: 'value' },
     { title: 'RSS MB', figure: 'rss', as: 'value' },
@@ -101,8 +108,8 @@ function bodies(name: PartName, title: string, bytes: number, connections: numbe
     title: `${title}, an answer of 700 bytes, ${connections} at a time`,
     yardstick: 'fastify',
     columns: closedColumns('request', 'fastify'),
-    full: { rounds: 7, seconds: 2, warmUp: 4, settle: 3 },
-    quick: { rounds: 3, seconds: 1, warmUp: 1, settle: 1 },
+    full: { rounds: 7, seconds: 2, warmUp: WARM.requests, settle: 3 },
+    quick: { rounds: 3, seconds: 1, warmUp: LUKEWARM.requests, settle: 1 },
     how: { kind: 'closed', streamed: false, connections, body: () => conversation(bytes) },
   };
 }
@@ -113,8 +120,8 @@ export const PARTS: readonly Part[] = [
     title: 'Plain: a request of 240 bytes, an answer of 700, 32 at a time',
     yardstick: 'fastify',
     columns: closedColumns('request', 'fastify'),
-    full: { rounds: 10, seconds: 1, warmUp: 4, settle: 0 },
-    quick: { rounds: 3, seconds: 1, warmUp: 2, settle: 0 },
+    full: { rounds: 10, seconds: 1, warmUp: WARM.requests, settle: 0 },
+    quick: { rounds: 3, seconds: 1, warmUp: LUKEWARM.requests, settle: 0 },
     how: { kind: 'closed', streamed: false, connections: 32, body: (dialect) => question(dialect) },
   },
   {
@@ -131,8 +138,8 @@ export const PARTS: readonly Part[] = [
       { title: 'to the row it varies', figure: 'cpuSteady', as: 'variant' },
       { title: 'requests/s', figure: 'perSecond', as: 'value' },
     ],
-    full: { rounds: 7, seconds: 1, warmUp: 4, settle: 1 },
-    quick: { rounds: 3, seconds: 1, warmUp: 2, settle: 1 },
+    full: { rounds: 7, seconds: 1, warmUp: WARM.requests, settle: 1 },
+    quick: { rounds: 3, seconds: 1, warmUp: LUKEWARM.requests, settle: 1 },
     how: { kind: 'processes' },
   },
   {
@@ -140,8 +147,8 @@ export const PARTS: readonly Part[] = [
     title: 'Stream: 98 pieces of content, as fast as they are taken, 32 at a time',
     yardstick: 'http',
     columns: closedColumns('stream', 'http'),
-    full: { rounds: 10, seconds: 1, warmUp: 4, settle: 0 },
-    quick: { rounds: 3, seconds: 1, warmUp: 1, settle: 0 },
+    full: { rounds: 10, seconds: 1, warmUp: WARM.streams, settle: 0 },
+    quick: { rounds: 3, seconds: 1, warmUp: LUKEWARM.streams, settle: 0 },
     how: {
       kind: 'closed',
       streamed: true,
@@ -163,8 +170,8 @@ export const PARTS: readonly Part[] = [
       { title: 'median, whole', figure: 'p50', as: 'value' },
       { title: 'p99, whole', figure: 'p99', as: 'value' },
     ],
-    full: { rounds: 5, seconds: 3, warmUp: 4, settle: 2 },
-    quick: { rounds: 2, seconds: 1, warmUp: 1, settle: 0.4 },
+    full: { rounds: 5, seconds: 3, warmUp: WARM.requests, settle: 2 },
+    quick: { rounds: 2, seconds: 1, warmUp: LUKEWARM.requests, settle: 0.4 },
     how: { kind: 'latency' },
   },
   {
@@ -178,8 +185,8 @@ export const PARTS: readonly Part[] = [
       { title: 'p99', figure: 'first99', as: 'added' },
       { title: 'median, whole', figure: 'first50', as: 'value' },
     ],
-    full: { rounds: 5, seconds: 3, warmUp: 4, settle: 2 },
-    quick: { rounds: 2, seconds: 1, warmUp: 1, settle: 0.4 },
+    full: { rounds: 5, seconds: 3, warmUp: WARM.streams, settle: 2 },
+    quick: { rounds: 2, seconds: 1, warmUp: LUKEWARM.streams, settle: 0.4 },
     how: { kind: 'paced' },
   },
   {
@@ -195,8 +202,8 @@ export const PARTS: readonly Part[] = [
       { title: 'to `http`', figure: 'streamHeap', as: 'ratio' },
       { title: 'KB of it left when all have gone', figure: 'left', as: 'value' },
     ],
-    full: { rounds: 3, seconds: 8, warmUp: 2, settle: 0 },
-    quick: { rounds: 1, seconds: 3, warmUp: 2, settle: 0 },
+    full: { rounds: 3, seconds: 8, warmUp: LUKEWARM.streams, settle: 0 },
+    quick: { rounds: 1, seconds: 3, warmUp: LUKEWARM.streams, settle: 0 },
     how: { kind: 'open' },
   },
   {

@@ -113,9 +113,14 @@ export class Running {
     });
   }
 
-  /** Of the process and everything that it started. */
+  /** The process and everything that it started. */
+  pids(): number[] {
+    return family(this.#child.pid as number);
+  }
+
+  /** Of all of them. */
   usage(): Usage {
-    const pids = family(this.#child.pid as number);
+    const pids = this.pids();
     return {
       cpuSeconds: sum(pids, cpuSeconds),
       rssBytes: sum(pids, rssBytes),

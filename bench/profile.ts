@@ -10,6 +10,7 @@ import { asked } from './measure/plan.ts';
 import { warmUp } from './measure/warm-up.ts';
 import { openLoop } from './open-loop.ts';
 import type { Part } from './parts.ts';
+import { Progress } from './progress.ts';
 import type { Row } from './rows.ts';
 import type { Stage } from './stage.ts';
 import type { Started } from './start/start.ts';
@@ -36,7 +37,8 @@ export async function profile(
   const load = loadOf(row, started, part, scratch);
   const wrong = await wrongWith(load.asked, row.dialect, load.streamed);
   if (wrong !== null) throw new Error(`${row.name} cannot be profiled, ${wrong}`);
-  await warmUp({ load: chooseLoader(scratch).load, quick: false }, part, row, started);
+  const warming = { load: chooseLoader(scratch).load, quick: false, progress: new Progress(0) };
+  await warmUp(warming, part, row, started);
   await load.run(SETTLE_SECONDS);
   const from = monotonicMicros();
   await load.run(SECONDS);

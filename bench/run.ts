@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } 
 import { cpus, loadavg, release } from 'node:os';
 import { chooseLoader } from './closed-loop.ts';
 import { compare } from './compare.ts';
+import { countInstructions, whyUncounted } from './instructions.ts';
 import { closedEntrants } from './measure/closed.ts';
 import { openLoopEntrants } from './measure/open-loop.ts';
 import { openStreamEntrants } from './measure/open-streams.ts';
@@ -87,7 +88,10 @@ async function run({ upstream, scratch }: Stage, { quick, only }: Options): Prom
   const progress = new Progress(stepsOf(parts, quick));
   const { name: loader, load } = chooseLoader(scratch);
   progress.say(`loader: ${loader}`);
-  const plan: Plan = { started: new Map(), direct: upstream, scratch, quick, load, progress };
+  const uncounted = whyUncounted();
+  if (uncounted !== null) progress.say(`no column of instructions: ${uncounted}`);
+  const count = uncounted === null ? countInstructions : null;
+  const plan: Plan = { started: new Map(), direct: upstream, scratch, quick, load, count, progress };
   const results = emptyResults({
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}`,

@@ -30,13 +30,18 @@ function closedEntrant(plan: Plan, part: Part, how: Closed, row: Row, started: S
       if (settle > 0) await plan.load(question, how.connections, settle);
     },
     async measure() {
+      const counted = await plan.count?.(running.pids());
       const before = running.usage();
       const result = await plan.load(question, how.connections, seconds);
       const after = running.usage();
       const { cpu, reads } = perRequest(before, after, result.requests);
       const perSecond = result.requests / result.seconds;
+      const found = { cpu, reads, perSecond, rss: after.rssBytes / 2 ** 20 };
       return {
-        figures: { cpu, reads, perSecond, rss: after.rssBytes / 2 ** 20 },
+        figures:
+          counted === undefined
+            ? found
+            : { ...found, instructions: (await counted()) / 1000 / (result.requests || Number.NaN) },
         failed: result.failed,
         note: `${cpu.toFixed(1)} µs`,
       };

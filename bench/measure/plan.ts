@@ -1,5 +1,6 @@
 import type { Asked } from '../client.ts';
 import type { Loader } from '../closed-loop.ts';
+import type { Counting } from '../instructions.ts';
 import { PATHS } from '../loads.ts';
 import type { Extent, Figure, Part } from '../parts.ts';
 import type { Progress } from '../progress.ts';
@@ -16,6 +17,8 @@ export interface Plan {
   scratch: string;
   quick: boolean;
   load: Loader;
+  /** Null where there is no `perf`. */
+  count: ((pids: readonly number[]) => Promise<Counting>) | null;
   progress: Progress;
 }
 

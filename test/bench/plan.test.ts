@@ -29,6 +29,7 @@ it('whoever fails takes no further part, and what it started for itself ends the
     scratch: '',
     quick: false,
     load: () => assert.fail('nothing is loaded here'),
+    count: null,
     progress: new Progress(3),
   };
   const measured = await inTurn(plan, part, [fails, goesOn]);
