@@ -11,6 +11,8 @@ export interface EventLoop {
   settled(fn: () => void): void;
 }
 
+const DONE = Promise.resolve();
+
 export const systemLoop: EventLoop = {
   clock: systemClock,
   worked: () => {
@@ -18,6 +20,6 @@ export const systemLoop: EventLoop = {
     return (user + system) / 1000;
   },
   nextTurn: (fn) => void setImmediate(fn),
-  // Ticks run before promises, unless it is a promise that asks for one.
-  settled: (fn) => queueMicrotask(() => process.nextTick(fn)),
+  // Ticks run before promises, unless it is a promise that asks for one. (Node gives each queueMicrotask a context of its own, which costs more.)
+  settled: (fn) => void DONE.then(() => process.nextTick(fn)),
 };

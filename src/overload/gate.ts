@@ -57,7 +57,7 @@ export class Gate<T> {
   /** In this turn; and whether a connection has come since it was last looked. */
   #looks = 0;
   #hasConnected = false;
-  /** When the request whose beginning is under way was begun, on the clock and in work; NaN: there is none. */
+  /** When the request whose beginning is under way was begun, on the clock and in work; NaN: there is none, or no other tenant to be fair to. */
   #beganAt = Number.NaN;
   #beganWork = 0;
   /** Since the last measurement. */
@@ -206,20 +206,22 @@ export class Gate<T> {
   /** Begins one, and comes back when what it could do at once is done. */
   readonly #next = (): void => {
     const now = this.#loop.clock.now();
-    const work = this.#loop.worked();
     if (!Number.isNaN(this.#beganAt)) {
       // A tenant is not to pay for others who had the processor meanwhile.
-      this.#queue.charge(Math.max(LEAST_CHARGE, Math.min(now - this.#beganAt, work - this.#beganWork)));
+      const work = this.#loop.worked() - this.#beganWork;
+      this.#queue.charge(Math.max(LEAST_CHARGE, Math.min(now - this.#beganAt, work)));
+      this.#beganAt = Number.NaN;
     }
     const item = now < this.#turnEnds ? this.#queue.take() : null;
     if (item === null) {
-      this.#beganAt = Number.NaN;
       this.#turning = this.#queue.length > 0;
       if (this.#turning) this.#loop.nextTurn(this.#turn);
       return;
     }
-    this.#beganAt = now;
-    this.#beganWork = work;
+    if (this.#queue.tenants > 1) {
+      this.#beganAt = now;
+      this.#beganWork = this.#loop.worked();
+    }
     this.#begun++;
     this.#begin(item);
     this.#loop.settled(this.#next);
