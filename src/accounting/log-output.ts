@@ -1,7 +1,8 @@
 import pino from 'pino';
+import { copyBytes, isOwn } from '../core/own-bytes.ts';
 
 /** Lines are gathered up to this before they are written: one system call for many. Characters. */
-const GATHER = 32 * 1024;
+const GATHER = 64 * 1024;
 /** And written after this long in any case. Milliseconds. */
 const FLUSH_EVERY = 100;
 /** If whoever reads them is too slow, so much is kept; what comes then is lost. Bytes. */
@@ -9,8 +10,8 @@ const KEEP = 16 * 1024 * 1024;
 
 /** Standard output, as the log writes to it: nobody waits for it, and whoever reads it may go at any time. */
 export class LogOutput {
-  readonly #destination = pino.destination({ dest: 1, sync: false, maxLength: KEEP });
-  /** The destination looks through all that it holds at each line that it is given: it is given many at a time. */
+  readonly #destination = openDestination();
+  /** Many lines are made bytes of at once. */
   #gathered = '';
   /** Whoever read the log has gone, perhaps; requests are still to be served. */
   #failing = false;
@@ -75,11 +76,21 @@ export class LogOutput {
   #handOver(): void {
     if (this.#gathered === '') return;
     this.#busy = true;
-    this.#destination.write(this.#gathered);
+    const bytes = Buffer.from(this.#gathered);
+    // It may be kept for long.
+    this.#destination.write(isOwn(bytes) ? bytes : copyBytes(bytes));
     this.#gathered = '';
   }
 
   #settle(): void {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
+}
+
+type Destination = Omit<ReturnType<typeof pino.destination>, 'write'> & { write(bytes: Buffer): boolean };
+
+/** It takes bytes, which its types do not know of. */
+function openDestination(): Destination {
+  const options = { dest: 1, sync: false, maxLength: KEEP, contentMode: 'buffer' };
+  return pino.destination(options) as unknown as Destination;
 }

@@ -34,6 +34,8 @@ export interface ProcessLog extends Log {
   written(): Promise<void>;
 }
 
+const RANKS: Readonly<Record<string, number>> = pino.levels.values;
+
 /** Opens the log of this process, once: standard output is its own. `level`: the least that is written. */
 export function openLog(level: LogLevel): ProcessLog {
   const output = new LogOutput();
@@ -50,7 +52,7 @@ export function openLog(level: LogLevel): ProcessLog {
     setLevel: (changed) => {
       logger.level = changed;
     },
-    writes: (asked) => logger.isLevelEnabled(asked),
+    writes: (asked) => (RANKS[asked] ?? 0) >= logger.levelVal,
     line: (text) => output.gather(text),
     announce: (fields, message) => {
       const { level } = logger;

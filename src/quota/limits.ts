@@ -67,7 +67,7 @@ export class LimitSet {
     const demands = this.#least.slice();
     for (const place of this.#held) {
       const { limit } = demands[place] as Demand;
-      demands[place] = { limit, amount: DIMENSIONS[limit.of].amount(most) };
+      demands[place] = { limit, amount: (this.rules[place] as DimensionRule).amount(most) };
     }
     return demands;
   }

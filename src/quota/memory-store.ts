@@ -43,10 +43,14 @@ export class MemoryStore implements QuotaStore {
   admit({ tenant, id, demands }: Admission): Verdict {
     this.#tidy();
     const account = this.#accountOf(tenant);
-    const counters = demands.map(({ limit }) => this.#counterOf(account, limit));
+    const counters: Counter[] = [];
     // One time for all of them, so that the ticket's is the one that each amount was booked by.
     let at = this.#wall();
-    for (const counter of counters) at = counter.timeAt(at);
+    for (const { limit } of demands) {
+      const counter = this.#counterOf(account, limit);
+      counters.push(counter);
+      at = counter.timeAt(at);
+    }
     if (!fits(counters, demands, at)) return { kind: 'refused', standings: allOf(counters, at, demands) };
     for (let i = 0; i < demands.length; i++) {
       const { limit, amount } = demands[i] as Demand;

@@ -70,11 +70,17 @@ describe('the log of a process', () => {
     const lines = await all(
       t,
       `log.debug({}, 'a'); log.info({}, 'b'); log.setLevel('warn'); log.info({}, 'c'); log.warn({}, 'd');
-       log.setLevel('debug'); log.debug({ writes: log.writes('debug') }, 'e'); setInterval(() => {}, 1000);`,
+       const warned = ['info', 'warn', 'error'].map(log.writes);
+       log.setLevel('silent'); const silent = ['info', 'fatal'].map(log.writes);
+       log.setLevel('debug'); log.debug({ warned, silent, debug: log.writes('debug') }, 'e'); setInterval(() => {}, 1000);`,
       3,
     );
     assert.deepEqual(lines.map(messageOf), ['b', 'd', 'e']);
-    assert.equal(JSON.parse(lines[2] ?? '').writes, true);
+    const { warned, silent, debug } = JSON.parse(lines[2] ?? '');
+    assert.deepEqual(
+      { warned, silent, debug },
+      { warned: [false, true, true], silent: [false, false], debug: true },
+    );
   });
 
   it('says which worker formatted a line', async (t) => {
