@@ -13,20 +13,89 @@ export interface Clock {
   schedule(ms: number, fn: () => void): Timer;
 }
 
+/** As a global it is got by a function each time. */
+const { performance } = globalThis;
+
 /** `setTimeout` fires at once for anything longer. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
+/** A wait of up to this long gets a timer of Node's. Milliseconds. */
+const NEAR = 2000;
+
+/** How often the longer ones are looked through for those that have come near. Milliseconds. */
+const LOOK_EVERY = NEAR / 2;
+
+/**
+ * Longer waits are bounds on what nearly always is over long before. To set a timer of Node's and to clear it costs several times what it does to be on a list,
+ * so they only get one once they have come near.
+ */
+class FarOff {
+  /** In no order. Not a Set: tables that it had before would keep alive what was in it. */
+  readonly #waits: SystemTimer[] = [];
+  #look: NodeJS.Timeout | null = null;
+
+  add(wait: SystemTimer): void {
+    wait.place = this.#waits.push(wait) - 1;
+    if (this.#look === null) this.#lookLater();
+    else if (wait.place === 0) this.#look.ref();
+  }
+
+  delete(wait: SystemTimer): void {
+    const last = this.#waits.pop() as SystemTimer;
+    if (last !== wait) {
+      this.#waits[wait.place] = last;
+      last.place = wait.place;
+    }
+    wait.place = NOWHERE;
+    // Like a timer of Node's, what was called off keeps no process alive.
+    if (this.#waits.length === 0) this.#look?.unref();
+  }
+
+  #lookLater(): void {
+    this.#look = setTimeout(() => {
+      const now = performance.now();
+      // Backwards: in the place of one that goes comes the last.
+      for (let at = this.#waits.length - 1; at >= 0; at--) this.#waits[at]?.comesNear(now);
+      this.#look = null;
+      if (this.#waits.length > 0) this.#lookLater();
+    }, LOOK_EVERY);
+  }
+}
+
+const farOff = new FarOff();
+const NOWHERE = -1;
+
 class SystemTimer implements Timer {
-  readonly #handle: NodeJS.Timeout;
+  /** Among those that are far off. */
+  place = NOWHERE;
+  readonly #at: number;
+  readonly #fn: () => void;
+  #handle: NodeJS.Timeout | null = null;
 
   constructor(ms: number, fn: () => void) {
-    // Node counts in whole milliseconds, rounded down at both ends: without the one more, a timer goes off up to two too soon,
-    // and the cooldown that was waited for is not quite over.
-    this.#handle = setTimeout(fn, Math.min(Math.ceil(ms) + 1, LONGEST_TIMEOUT));
+    this.#fn = fn;
+    this.#at = performance.now() + Math.min(ms, LONGEST_TIMEOUT);
+    if (ms > NEAR) farOff.add(this);
+    else this.#begin(ms);
+  }
+
+  /** If it is time for that. */
+  comesNear(now: number): void {
+    const left = this.#at - now;
+    if (left > NEAR) return;
+    farOff.delete(this);
+    this.#begin(left);
   }
 
   cancel(): void {
-    clearTimeout(this.#handle);
+    if (this.place !== NOWHERE) farOff.delete(this);
+    else if (this.#handle !== null) clearTimeout(this.#handle);
+  }
+
+  #begin(ms: number): void {
+    // Node counts in whole milliseconds, rounded down at both ends: without the one more, a timer goes off up to two too soon,
+    // and the cooldown that was waited for is not quite over.
+    this.#handle = setTimeout(this.#fn, Math.ceil(ms) + 1);
   }
 }
 

@@ -1,12 +1,9 @@
 import type { Presenter } from '../chat/presenter.ts';
-import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import { DONE_EVENT, encodeData, PING_COMMENT } from '../sse/encoder.ts';
 import { invalid, missing, parseBody } from './body.ts';
 import type { ClientDialect } from './dialect.ts';
 import { openaiError } from './openai-error.ts';
-
-/** What is reserved goes by them, so a text that a host would take for a number will not do. */
-const NUMBERS = ['max_completion_tokens', 'max_tokens', 'n'];
 
 /** OpenAI's chat completions, which all the others are translated into. */
 export const chat: ClientDialect = {
@@ -15,7 +12,8 @@ export const chat: ClientDialect = {
 
   read(bytes) {
     const body = parseBody(bytes);
-    const { model, messages, stream, stream_options: streamOptions } = body.value;
+    const { model, messages, stream, stream_options: streamOptions, n } = body.value;
+    const { max_completion_tokens: newerMaximum, max_tokens: maximum } = body.value;
     if (model === undefined) throw missing('model');
     if (typeof model !== 'string' || model === '') throw invalid('model', 'a non-empty string');
     if (messages === undefined) throw missing('messages');
@@ -28,10 +26,9 @@ export const chat: ClientDialect = {
     if (streamOptions !== undefined && streamOptions !== null && !isJsonObject(streamOptions)) {
       throw invalid('stream_options', 'an object');
     }
-    for (const name of NUMBERS) {
-      const value = body.value[name];
-      if (value !== undefined && value !== null && typeof value !== 'number') throw invalid(name, 'a number');
-    }
+    mustBeNumber('max_completion_tokens', newerMaximum);
+    mustBeNumber('max_tokens', maximum);
+    mustBeNumber('n', n);
     const wantsUsage = isJsonObject(streamOptions) && streamOptions['include_usage'] === true;
     return { dialect: 'chat', body, model, streaming: stream === true, wantsUsage, chat: () => body };
   },
@@ -42,6 +39,11 @@ export const chat: ClientDialect = {
 
   error: openaiError,
 };
+
+/** What is reserved goes by it, so a text that a host would take for a number will not do. */
+function mustBeNumber(name: string, value: Json | undefined): void {
+  if (value !== undefined && value !== null && typeof value !== 'number') throw invalid(name, 'a number');
+}
 
 /** Chunks are what the client wants, so nothing is kept between them, and one presenter serves all. */
 const WITH_USAGE: Presenter = {

@@ -53,9 +53,9 @@ export class AttemptBounds implements TimerOwner {
   }
 
   /** From now on it is watched. */
-  begin(): void {
-    this.#watchedFrom = this.#request.clock.now();
-    this.#arm(this.#watchedFrom);
+  begin(now: number): void {
+    this.#watchedFrom = now;
+    this.#arm(now);
   }
 
   /** It waits for nobody's connection any more. */

@@ -27,12 +27,17 @@ class AttemptOver extends Error {}
 const OVER = new AttemptOver('the try is over');
 
 /**
- * Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent. `startedAt`: on the
- * clock's time.
+ * Sends the request and resolves when it has an answer, the first content of one, or a failure. Never rejects. `call`: what is sent. `startedAt`, and
+ * `now` where it has waited for something since: on the clock's time.
  */
-export function attempt(request: AttemptRequest, call: AttemptCall, startedAt: number): Promise<AttemptEnd> {
+export function attempt(
+  request: AttemptRequest,
+  call: AttemptCall,
+  startedAt: number,
+  now = startedAt,
+): Promise<AttemptEnd> {
   return new Promise((resolve) => {
-    new Attempt(request, call, startedAt, null, resolve).start();
+    new Attempt(request, call, startedAt, null, resolve).start(now);
   });
 }
 
@@ -75,11 +80,11 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
     this.#bounds = new AttemptBounds(request, this, startedAt, endsAt);
   }
 
-  start(): void {
+  start(now: number): void {
     const { cancellation, streaming } = this.#request;
     cancellation.add(this);
     if (this.state === 'over') return;
-    this.#bounds.begin();
+    this.#bounds.begin(now);
     // undici keeps it until the answer is over.
     this.#send(streaming === null ? this.#call.body : ownParts(this.#call.body));
   }
@@ -245,8 +250,8 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #askForRest(body: readonly Buffer[]): void {
     const failed = (end: AttemptEnd) => this.#settle(end);
     authorizeRest(this.#request, { ...this.#call, body }, failed, (call) => {
-      const { clock } = this.#request;
-      new Attempt(this.#request, call, clock.now(), this.#bounds.endsAt, this.#resolve).start();
+      const now = this.#request.clock.now();
+      new Attempt(this.#request, call, now, this.#bounds.endsAt, this.#resolve).start(now);
     });
   }
 

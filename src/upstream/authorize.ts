@@ -57,7 +57,7 @@ class Waiting implements CancelListener, Bounded {
   }
 
   begin(): void {
-    this.#bounds.begin();
+    this.#bounds.begin(this.#request.clock.now());
     this.#request.cancellation.add(this);
   }
 

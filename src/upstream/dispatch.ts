@@ -18,7 +18,8 @@ export function dispatch(
   // undici only reads the headers, and sends an array of buffers one after the other without a copy; its types say neither.
   const sent = (isOne ? body[0] : body) as Buffer;
   const all = (isOne ? headers : withLength(headers, body)) as string[];
-  dispatcher.dispatch({ origin, path, method: 'POST', headers: all, body: sent }, handler);
+  // Nobody else waits for its socket, so that there is nobody to be let in once its headers have come.
+  dispatcher.dispatch({ origin, path, method: 'POST', headers: all, body: sent, blocking: false }, handler);
 }
 
 /** Of one buffer undici finds the length itself. */

@@ -212,7 +212,8 @@ export class OneTry implements Sending, AttemptRequest {
   async #sendAuthorized(credentials: Credentials): Promise<AttemptEnd> {
     const { body } = this;
     const authorized = await this.#authorize(credentials, body);
-    if (!('failure' in authorized)) return attempt(this, { body, ...authorized }, this.#record.startedAt);
+    if (!('failure' in authorized))
+      return attempt(this, { body, ...authorized }, this.#record.startedAt, this.clock.now());
     this.socketFree();
     return { kind: 'failed', failure: authorized.failure, heldUp: false };
   }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { buildConnector, Client, type Dispatcher, errors } from 'undici';
+import { inOneWrite } from './one-write.ts';
 import {
   type AbortableConnector,
   EnvironmentProxies,
@@ -121,7 +122,8 @@ export class Pools {
     const via = proxy === null ? this.#proxies.for(origin) : parseProxy(proxy);
     const opener = (to: string, connector: AbortableConnector) => {
       const connect = within(connectTimeout, connector);
-      return () => new Client(to, { ...options, connect });
+      const url = readOnce(to);
+      return () => new Client(url, { ...options, connect });
     };
     if (via === null) return opener(origin, abortable(direct));
     if (origin.startsWith('https:')) return opener(origin, tunnel(via, trusted, direct));
@@ -129,6 +131,13 @@ export class Pools {
     const forward = forwarding(via);
     return () => open().compose(forward);
   }
+}
+
+/** undici asks for these parts with every request, and Node's URL puts them together anew each time. */
+function readOnce(origin: string): URL {
+  const url = new URL(origin);
+  const parts = { origin: { value: url.origin }, protocol: { value: url.protocol } };
+  return Object.defineProperties(url, parts);
 }
 
 /**
@@ -143,7 +152,7 @@ function within(ms: number, connect: AbortableConnector): buildConnector.connect
       if (settled) return;
       settled = true;
       clearTimeout(timer);
-      if (error === null) callback(null, socket);
+      if (error === null) callback(null, inOneWrite(socket));
       else callback(error, null);
     };
     const timer = setTimeout(() => {

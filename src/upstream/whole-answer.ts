@@ -78,13 +78,10 @@ function read(answer: WholeAnswer, reader: AnswerReader, redact: Redact): Read {
   }
 }
 
-const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-
-/** Some servers write one first. It is no part of the JSON, which clients would fail on with it. */
+/** Some servers write a byte order mark first. It is no part of the JSON, which clients would fail on with it. */
 function withoutMark(body: Buffer): Buffer {
-  return body.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
-    ? body.subarray(BYTE_ORDER_MARK.length)
-    : body;
+  const isMarked = body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf;
+  return isMarked ? body.subarray(3) : body;
 }
 
 function failed(failure: Failure): { kind: 'failed'; failure: Failure } {

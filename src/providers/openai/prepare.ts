@@ -13,17 +13,17 @@ export function prepareCall(ask: Ask, quirks: HostQuirks): Prepared {
     case 'chat': {
       const choices = choicesAsked(ask);
       return {
+        ...fitChat(ask, quirks),
         path: pathOf(ask, quirks),
         headers: NO_HEADERS,
-        ...fitChat(ask, quirks),
         echoes: ask.goesOn === true && quirks.echoes === true,
         answer: choices === 1 ? answerOfOne : answerOf(choices),
       };
     }
     case 'responses':
-      return { path: '/responses', headers: NO_HEADERS, ...fitResponses(ask), answer: responsesAnswer };
+      return { ...fitResponses(ask), path: '/responses', headers: NO_HEADERS, answer: responsesAnswer };
     case 'embeddings':
-      return { path: '/embeddings', headers: NO_HEADERS, ...fitEmbeddings(ask), answer: embeddingsAnswer };
+      return { ...fitEmbeddings(ask), path: '/embeddings', headers: NO_HEADERS, answer: embeddingsAnswer };
     default:
       throw new Unsupported('model', 'This kind of request is not supported.');
   }
