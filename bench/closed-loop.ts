@@ -11,6 +11,9 @@ export interface LoopResult {
   requests: number;
   seconds: number;
   bytes: number;
+  /** Answered with something else than was asked for. */
+  refused: number;
+  /** Those, and such as were not answered. */
   failed: number;
 }
 
@@ -52,11 +55,12 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
   );
   const line = output.split('\n').find((one) => one.startsWith('{"requests"'));
   if (line === undefined) throw new Error(`wrk said nothing that helps: ${output.slice(0, 300)}`);
-  const { requests, micros, bytes, failed } = JSON.parse(line) as Record<string, number>;
+  const { requests, micros, bytes, refused, failed } = JSON.parse(line) as Record<string, number>;
   return {
     requests: requests ?? 0,
     seconds: (micros ?? 0) / 1e6,
     bytes: bytes ?? 0,
+    refused: refused ?? 0,
     failed: failed ?? 0,
   };
 }
@@ -64,7 +68,7 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
 async function ownLoader(asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
   const request = requestBytes(asked);
   const port = Number(new URL(asked.url).port);
-  const result: LoopResult = { requests: 0, seconds: 0, bytes: 0, failed: 0 };
+  const result: LoopResult = { requests: 0, seconds: 0, bytes: 0, refused: 0, failed: 0 };
   const start = performance.now();
   const end = start + seconds * 1000;
   const oneAfterTheOther = (): Promise<void> =>
@@ -75,6 +79,7 @@ async function ownLoader(asked: Asked, connections: number, seconds: number): Pr
         result.requests++;
         result.bytes += answer.bytes;
         if (!answer.ok) result.failed++;
+        if (!answer.ok && !connection.broken) result.refused++;
         if (performance.now() >= end) {
           connection.close();
           resolve();

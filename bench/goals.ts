@@ -4,17 +4,18 @@ import type { PartName } from './parts.ts';
 import type { Results } from './results.ts';
 import { median } from './statistics.ts';
 
-interface Goal extends Look {
+type Goal = Look & {
   what: string;
   part: PartName;
   row: string;
-  most: number;
-}
+} & ({ most: number } | { least: number });
 
 /** By how much one row may lie above another that it should equal, for no two processes are quite alike. */
 const ALIKE = 1.05;
 /** By how much a request may cost more where two processes share the port. */
 const TWO_WORKERS = 1.15;
+/** Of the answers that a gateway gives which is not asked for too much. */
+const AT_FULL_SPEED = 0.9;
 /** Milliseconds. */
 const READY_WITHIN = 500;
 
@@ -148,6 +149,32 @@ const GOALS: readonly Goal[] = [
     as: 'ratio',
     most: 1.5,
   },
+  ...(['pressure', 'pressure-50k'] as const).flatMap((part): Goal[] => [
+    {
+      what: `${part}: answers a second, to those without`,
+      part,
+      row: 'spillway',
+      figure: 'answered',
+      as: 'value',
+      least: AT_FULL_SPEED,
+    },
+    {
+      what: `${part}: another tenant's median, to its median without`,
+      part,
+      row: 'spillway',
+      figure: 'times50',
+      as: 'value',
+      most: 2,
+    },
+    {
+      what: `${part}: another tenant's p99, to its p99 without`,
+      part,
+      row: 'spillway',
+      figure: 'times99',
+      as: 'value',
+      most: 2,
+    },
+  ]),
   {
     what: 'start to ready with compiled code kept, as `npm start` does, ms',
     part: 'start',
@@ -168,9 +195,15 @@ const GOALS: readonly Goal[] = [
 
 /** Each goal that was measured, and whether its median keeps to it: lines of a table. */
 export function goalRows(results: Results): string[][] {
-  return GOALS.flatMap(({ what, part, row, most, ...look }) => {
-    const values = seen(results, part, row, look);
+  return GOALS.flatMap((goal) => {
+    const { what, part, row, as } = goal;
+    const values = seen(results, part, row, goal);
     if (values.length === 0) return [];
-    return [[what, String(most), inWords(values, look.as), median(values) <= most ? 'met' : '**missed**']];
+    const middle = median(values);
+    const [bound, isMet] =
+      'most' in goal
+        ? [`at most ${goal.most}`, middle <= goal.most]
+        : [`at least ${goal.least}`, middle >= goal.least];
+    return [[what, bound, inWords(values, as), isMet ? 'met' : '**missed**']];
   });
 }

@@ -7,9 +7,13 @@ export const PATHS: Readonly<Record<Dialect, string>> = {
   messages: '/v1/messages',
 };
 
-/** Whose events come how: at once (no user), some time apart, and now and then to readers that keep up or do not. */
-export type Pace = 'paced' | 'held' | 'slow';
+/**
+ * Whose answers come how: at once (no user), or as late as the quickest of models begin; and of streams, whose events: some time apart, or now and
+ * then, to readers that keep up or do not.
+ */
+export type Pace = 'late' | 'paced' | 'held' | 'slow';
 
+export const LATE_MS = 50;
 export const PACE_MS = 5;
 export const HELD_MS = 1000;
 

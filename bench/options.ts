@@ -5,6 +5,8 @@ import { ROWS, type Row, rowOf } from './rows.ts';
 
 export interface Options {
   quick: boolean;
+  /** How often each part is measured with processes begun anew. */
+  starts: number;
   only: readonly string[];
   json: string | null;
   against: string | null;
@@ -19,6 +21,8 @@ export const HELP = `Usage: npm run bench -- [options]
   --only a,b        of the rows (${ROW_NAMES.join(' ')})
                     and parts (${PART_NAMES.join(' ')}) only these;
                     ratios need their yardsticks (http for streams, fastify for the rest)
+  --starts N        measure each part N times, with new processes each time: Node compiles the same code
+                    differently from one process to the next
   --json FILE       write what was found
   --against FILE    say what changed since then, beyond the noise
   --profile ROW:PART DIRECTORY
@@ -32,6 +36,7 @@ export function readOptions(args: readonly string[]): Options | null {
     allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
+      starts: { type: 'string', default: '1' },
       only: { type: 'string' },
       json: { type: 'string' },
       against: { type: 'string' },
@@ -45,11 +50,17 @@ export function readOptions(args: readonly string[]): Options | null {
     throw new Error(expected === 1 ? '--profile needs a directory' : `what is ${positionals[0]}?`);
   return {
     quick: values.quick,
+    starts: readStarts(values.starts),
     only: values.only === undefined ? [] : readNames(values.only),
     json: values.json ?? null,
     against: values.against ?? null,
     profile: values.profile === undefined ? null : readProfile(values.profile, positionals[0] as string),
   };
+}
+
+function readStarts(text: string): number {
+  if (!/^[1-9]\d?$/.test(text)) throw new Error(`--starts: expected 1 to 99, found ${text}`);
+  return Number(text);
 }
 
 /** Of rows and parts, with commas or spaces between them. */

@@ -10,13 +10,17 @@ export type PartName =
   | 'latency'
   | 'paced'
   | 'open'
+  | 'pressure'
+  | 'pressure-50k'
   | 'start';
 
 /**
  * `cpu`, `reads`, `instructions`: of one request or stream, µs, calls of read(), and thousands of instructions outside the kernel. `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
- * each open stream; `left`: KB of heap for each, once all have gone. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
+ * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
+ * get as can be served at once; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
+ * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
  */
 export type Figure =
@@ -35,6 +39,12 @@ export type Figure =
   | 'streamRss'
   | 'streamHeap'
   | 'left'
+  | 'answered'
+  | 'refused'
+  | 'other50'
+  | 'other99'
+  | 'times50'
+  | 'times99'
   | 'ready'
   | 'readyCpu'
   | 'readyKept'
@@ -71,7 +81,7 @@ export interface Part {
   columns: readonly Column[];
   full: Extent;
   quick: Extent;
-  how: Closed | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
+  how: Closed | Pressure | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
 }
 
 /** A number of connections, each asking again when it has its answer. */
@@ -81,6 +91,15 @@ export interface Closed {
   /** Few for large bodies: requests under way when a round ends cost CPU and are not counted. */
   connections: number;
   body(dialect: Dialect): Buffer;
+}
+
+/** A crowd of one tenant's clients, each asking again at once when it is answered or refused, and another tenant that asks now and then. */
+export interface Pressure {
+  kind: 'pressure';
+  /** As many as can be served at once, and so many as cannot. */
+  few: number;
+  crowd: number;
+  body(): Buffer;
 }
 
 function cpuColumns(what: string, yardstick: string): Column[] {
@@ -111,6 +130,26 @@ function bodies(name: PartName, title: string, bytes: number, connections: numbe
     full: { rounds: 7, seconds: 2, warmUp: WARM.requests, settle: 3 },
     quick: { rounds: 3, seconds: 1, warmUp: LUKEWARM.requests, settle: 1 },
     how: { kind: 'closed', streamed: false, connections, body: () => conversation(bytes) },
+  };
+}
+
+function pressure(name: PartName, title: string, few: number, body: () => Buffer): Part {
+  return {
+    name,
+    title: `${title}: a thousand clients of one tenant that ask again at once, be they answered or refused, and 50 requests a second of another tenant, whose model takes 50 ms`,
+    yardstick: 'fastify',
+    columns: [
+      { title: `answers/s, to those with ${few} clients`, figure: 'answered', as: 'value' },
+      { title: 'refused/s', figure: 'refused', as: 'value' },
+      { title: 'the other tenant: median, ms', figure: 'other50', as: 'value' },
+      { title: 'to its median otherwise', figure: 'times50', as: 'value' },
+      { title: 'p99, ms', figure: 'other99', as: 'value' },
+      { title: 'to its p99 otherwise', figure: 'times99', as: 'value' },
+      { title: 'RSS MB', figure: 'rss', as: 'value' },
+    ],
+    full: { rounds: 3, seconds: 4, warmUp: WARM.requests, settle: 4 },
+    quick: { rounds: 2, seconds: 3, warmUp: LUKEWARM.requests, settle: 3 },
+    how: { kind: 'pressure', few, crowd: 1000, body },
   };
 }
 
@@ -206,6 +245,8 @@ export const PARTS: readonly Part[] = [
     quick: { rounds: 1, seconds: 3, warmUp: LUKEWARM.streams, settle: 0 },
     how: { kind: 'open' },
   },
+  pressure('pressure', 'Pressure', 32, () => question('chat')),
+  pressure('pressure-50k', 'Pressure with bodies of 50 KB', 16, () => conversation(50 * 1024)),
   {
     name: 'start',
     title:

@@ -11,7 +11,7 @@ export function report(results: Results): string {
   return [
     `${date}, ${machine}, Node ${node}, ${loader}, load average before it began: ${loadBefore.toFixed(1)}`,
     ...PARTS.flatMap((part) => partTable(results, part) ?? []),
-    ...(goals.length === 0 ? [] : [table('The goals', ['at most', 'measured', ''], goals)]),
+    ...(goals.length === 0 ? [] : [table('The goals', ['bound', 'measured', ''], goals)]),
   ].join('\n\n');
 }
 

@@ -32,6 +32,22 @@ export function emptyResults(about: Omit<Results, 'format' | 'measured'>): Resul
   return { format: FORMAT, ...about, measured: [] };
 }
 
+/** Further rounds: behind those that a row has in a part. */
+export function addTo({ measured }: Results, more: readonly Measured[]): void {
+  for (const one of more) {
+    const earlier = measured.find(({ part, row }) => part === one.part && row === one.row);
+    if (earlier === undefined) {
+      measured.push(one);
+      continue;
+    }
+    earlier.failed += one.failed;
+    for (const [name, rounds] of Object.entries(one.figures)) {
+      const figure = name as Figure;
+      earlier.figures[figure] = [...(earlier.figures[figure] ?? []), ...rounds];
+    }
+  }
+}
+
 /** What --json wrote. JSON has no NaN: there it is null. Throws an Error that says what is wrong with it. */
 export function readResults(json: string): Results {
   let read: Partial<Results>;

@@ -8,6 +8,7 @@ import { closedEntrants } from './measure/closed.ts';
 import { openLoopEntrants } from './measure/open-loop.ts';
 import { openStreamEntrants } from './measure/open-streams.ts';
 import { type Entrant, extentOf, inTurn, type Plan } from './measure/plan.ts';
+import { pressureEntrants } from './measure/pressure.ts';
 import { processEntrants } from './measure/processes.ts';
 import { startEntrants } from './measure/start.ts';
 import { chosen, HELP, type Options, readOptions } from './options.ts';
@@ -15,7 +16,7 @@ import { type Part, partOf } from './parts.ts';
 import { profile } from './profile.ts';
 import { Progress } from './progress.ts';
 import { report } from './report.ts';
-import { emptyResults, type Results, readResults } from './results.ts';
+import { addTo, emptyResults, type Results, readResults } from './results.ts';
 import type { Row } from './rows.ts';
 import { type Stage, withStage } from './stage.ts';
 import type { Started } from './start/start.ts';
@@ -83,8 +84,12 @@ function tryToWrite(file: string): void {
   }
 }
 
-async function run({ upstream, scratch }: Stage, { quick, only }: Options): Promise<Results> {
-  const parts = [...chosen({ quick, only })].map(([name, rows]) => ({ part: partOf(name), rows }));
+async function run({ upstream, scratch }: Stage, { quick, only, starts }: Options): Promise<Results> {
+  const parts = [...chosen({ quick, only })].flatMap(([name, rows]) => {
+    const part = partOf(name);
+    // What starts its processes for itself begins each round with new ones.
+    return Array.from({ length: startsItself(part) ? 1 : starts }, () => ({ part, rows }));
+  });
   const progress = new Progress(stepsOf(parts, quick));
   const { name: loader, load } = chooseLoader(scratch);
   progress.say(`loader: ${loader}`);
@@ -103,14 +108,17 @@ async function run({ upstream, scratch }: Stage, { quick, only }: Options): Prom
   });
   const impossible = new Set<string>();
   for (const { part, rows } of parts) {
-    const startThemselves = part.how.kind === 'open' || part.how.kind === 'start';
-    const running = startThemselves ? [] : await startAll(plan, rows, impossible);
+    const running = startsItself(part) ? [] : await startAll(plan, rows, impossible);
     plan.started = new Map(running);
-    results.measured.push(...(await inTurn(plan, part, await entrantsOf(plan, part, rows))));
+    addTo(results, await inTurn(plan, part, await entrantsOf(plan, part, rows)));
     // What a process has been through before would show in its figures: none is there for two parts.
     await Promise.all(running.map(([, started]) => started.stop()));
   }
   return results;
+}
+
+function startsItself({ how }: Part): boolean {
+  return how.kind === 'open' || how.kind === 'start';
 }
 
 function stepsOf(parts: readonly { part: Part; rows: readonly Row[] }[], quick: boolean): number {
@@ -146,6 +154,8 @@ function entrantsOf(plan: Plan, part: Part, rows: readonly Row[]): Promise<Entra
   switch (part.how.kind) {
     case 'closed':
       return closedEntrants(plan, part, part.how);
+    case 'pressure':
+      return pressureEntrants(plan, part, part.how);
     case 'processes':
       return processEntrants(plan, part);
     case 'open':

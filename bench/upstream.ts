@@ -1,7 +1,7 @@
 /**
  * The stand-in for all providers, a process of its own whose CPU nobody counts: prebuilt bytes, no parsing. It answers
  * at once. A stream's events are a write each, one turn of the event loop apart, so that a relay which keeps up reads
- * them apart; one that falls behind finds several in one read. A request for a paced stream gets them PACE_MS apart, one
+ * them apart; one that falls behind finds several in one read. A request for a late answer gets it after LATE_MS, one for a paced stream its events PACE_MS apart, one
  * for a held stream gets its first content, and then an event each HELD_MS for as long as it is open.
  */
 import { createServer, type ServerResponse } from 'node:http';
@@ -11,7 +11,7 @@ import { bedrock } from './answers/bedrock.ts';
 import { gemini } from './answers/gemini.ts';
 import { HELD_EVENT, LARGE_EVENT, openai, STAMP, STAMP_DIGITS } from './answers/openai.ts';
 import type { Words } from './answers/words.ts';
-import { HELD_MS, PACE_MS } from './loads.ts';
+import { HELD_MS, LATE_MS, PACE_MS } from './loads.ts';
 
 /** Of a stream of OpenAI's, which event says when it was written, and where. */
 const STAMPED = 1;
@@ -97,7 +97,8 @@ const server = createServer((request, response) => {
         'content-length',
         String(words.whole.length),
       ]);
-      response.end(words.whole);
+      if (says(body, '"user":"late"')) setTimeout(() => response.end(words.whole), LATE_MS);
+      else response.end(words.whole);
       return;
     }
     response.writeHead(200, ['content-type', words.streamType, 'cache-control', 'no-cache']);

@@ -9,7 +9,7 @@ end
 
 function done(summary)
   local errors = summary.errors
-  io.write(string.format('{"requests":%d,"micros":%d,"bytes":%d,"failed":%d}\n',
-    summary.requests, summary.duration, summary.bytes,
+  io.write(string.format('{"requests":%d,"micros":%d,"bytes":%d,"refused":%d,"failed":%d}\n',
+    summary.requests, summary.duration, summary.bytes, errors.status,
     errors.connect + errors.read + errors.write + errors.timeout + errors.status))
 end

@@ -23,6 +23,7 @@ export async function startNginx({ upstream, scratch, label }: Launch): Promise<
     running,
     url: (dialect, streamed) => `${origin}${streamed ? '/stream' : '/plain'}${PATHS[dialect]}`,
     headers: {},
+    otherHeaders: {},
     stop: (patience) => running.stop(patience),
   };
 }

@@ -24,14 +24,16 @@ export async function startPortkey({ upstream, scratch, label, node, env }: Laun
     logFile: join(scratch, `${label}.log`),
   });
   await running.ready(() => accepts(port));
+  const headers = {
+    authorization: 'Bearer sk-bench',
+    'x-portkey-provider': 'openai',
+    'x-portkey-custom-host': `${upstream}/v1`,
+  };
   return {
     running,
     url: (dialect) => `http://127.0.0.1:${port}${PATHS[dialect]}`,
-    headers: {
-      authorization: 'Bearer sk-bench',
-      'x-portkey-provider': 'openai',
-      'x-portkey-custom-host': `${upstream}/v1`,
-    },
+    headers,
+    otherHeaders: headers,
     stop: (patience) => running.stop(patience),
   };
 }

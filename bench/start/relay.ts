@@ -17,6 +17,7 @@ export function startRelay(name: string): Start {
       running,
       url: (dialect) => origin + PATHS[dialect],
       headers: {},
+      otherHeaders: {},
       stop: (patience) => running.stop(patience),
     };
   };

@@ -14,7 +14,8 @@ export function startSpillway(variant: Variant): Start {
     // A `models.yaml` or `prices.yaml` beside a configuration would be read with it: rows have such names.
     const config = join(scratch, `spillway-${label}.yaml`);
     writeFileSync(config, JSON.stringify(configuration(variant)));
-    const key = `sk-bench-${randomBytes(16).toString('hex')}`;
+    const key = newKey();
+    const otherKey = newKey();
     const store = variant.redis ? await startRedis(scratch, label) : null;
     const running = new Running({
       command: process.execPath,
@@ -23,6 +24,7 @@ export function startSpillway(variant: Variant): Start {
         NODE_ENV: 'production',
         BENCH_UPSTREAM: upstream,
         BENCH_KEY: key,
+        BENCH_OTHER_KEY: otherKey,
         BENCH_REDIS: store?.url ?? '',
         ...env,
       },
@@ -38,6 +40,7 @@ export function startSpillway(variant: Variant): Start {
         running,
         url: (dialect) => origin + PATHS[dialect],
         headers: { authorization: `Bearer ${key}` },
+        otherHeaders: { authorization: `Bearer ${otherKey}` },
         stop,
       };
     } catch (error) {
@@ -45,6 +48,10 @@ export function startSpillway(variant: Variant): Start {
       throw error;
     }
   };
+}
+
+function newKey(): string {
+  return `sk-bench-${randomBytes(16).toString('hex')}`;
 }
 
 /** One process without a file, on this machine: what is measured is what it costs the gateway to ask. */

@@ -21,6 +21,8 @@ export interface Started {
   running: Running;
   url(dialect: Dialect, streamed: boolean): string;
   headers: Record<string, string>;
+  /** Of another tenant, where there are tenants. */
+  otherHeaders: Record<string, string>;
   /** Ends it and what it had started for itself. */
   stop(patienceMs?: number): Promise<void>;
 }

@@ -9,7 +9,7 @@ export interface Variant {
   quotas?: false;
   /** Counts in a Redis of its own. */
   redis?: true;
-  /** So many tenants, of whom one asks; 10 unless said. */
+  /** So many tenants, of whom one asks, or two; 10 unless said. */
   tenants?: number;
   /** So many models of two targets each, of which one is asked for; 10 unless said. */
   models?: number;
@@ -30,7 +30,7 @@ interface Configuration {
   tenants: { id: string; keys: object[]; quotas?: object[] }[];
 }
 
-/** As the file would have it, for JSON is YAML. BENCH_UPSTREAM, BENCH_KEY and BENCH_REDIS are still to come from the environment. */
+/** As the file would have it, for JSON is YAML. BENCH_UPSTREAM, BENCH_KEY, BENCH_OTHER_KEY and BENCH_REDIS are still to come from the environment. */
 export function configuration(variant: Variant): object {
   const { quotas, tenants = USUAL, models = USUAL, workers, midStream, adapter } = variant;
   const config = parse(readFileSync(join(import.meta.dirname, '../spillway.yaml'), 'utf8')) as Configuration;
@@ -47,7 +47,7 @@ export function configuration(variant: Variant): object {
   }
   const only = Object.values(config.models)[0] as object;
   for (let index = 1; index < models; index++) config.models[`model-${index}`] = another(only, index);
-  for (let index = 1; index < tenants; index++) config.tenants.push(tenant(index));
+  for (let index = config.tenants.length; index < tenants; index++) config.tenants.push(tenant(index));
   if (quotas === false) for (const one of config.tenants) delete one.quotas;
   return {
     ...config,

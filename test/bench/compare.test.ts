@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { compare } from '../../bench/compare.ts';
 import { goalRows } from '../../bench/goals.ts';
 import { report } from '../../bench/report.ts';
-import { emptyResults, type Measured, type Results, readResults } from '../../bench/results.ts';
+import { addTo, emptyResults, type Measured, type Results, readResults } from '../../bench/results.ts';
 
 const ABOUT = {
   date: '2026-11-22',
@@ -99,6 +99,18 @@ describe('--against', () => {
   });
 });
 
+describe('results', () => {
+  it('have the rounds of processes begun anew behind those of the ones before', () => {
+    const results = run([plain('spillway', [80, 81]), plain('redis', [120])]);
+    addTo(results, [{ ...plain('spillway', [90]), failed: 2 }, plain('auth', [70])]);
+    const found = (row: string) => results.measured.find((one) => one.row === row);
+    assert.deepEqual(found('spillway')?.figures.cpu, [80, 81, 90]);
+    assert.equal(found('spillway')?.failed, 2);
+    assert.deepEqual(found('redis')?.figures.cpu, [120]);
+    assert.deepEqual(found('auth')?.figures.cpu, [70]);
+  });
+});
+
 describe('a file of results', () => {
   it('is read as it was written, rounds without a figure too', () => {
     const results = run([plain('spillway', [80, Number.NaN, 81])]);
@@ -131,8 +143,19 @@ describe('the report', () => {
     assert.match(text, /\| `spillway`: [^|]+ \| 80\.0 \| 2\.00 \(1\.94 to 2\.06\) \|/);
     assert.match(text, /\| `redis`: [^|]+ \| 120 \| 3\.00 \(2\.91 to 3\.09\) \| 1\.50 \(1\.50 to 1\.50\) \|/);
     assert.doesNotMatch(text, /Open streams/);
-    assert.match(text, /\| a request, to the bare Fastify relay \| 1 \| 2\.00 [^|]+ \| \*\*missed\*\* \|/);
-    assert.match(text, /\| quotas in Redis, to those in memory \| 1\.6 \| 1\.50 [^|]+ \| met \|/);
+    assert.match(
+      text,
+      /\| a request, to the bare Fastify relay \| at most 1 \| 2\.00 [^|]+ \| \*\*missed\*\* \|/,
+    );
+    assert.match(text, /\| quotas in Redis, to those in memory \| at most 1\.6 \| 1\.50 [^|]+ \| met \|/);
+  });
+
+  it('has goals that are met from a bound on', () => {
+    const pressed = (answered: number[]) =>
+      goalRows(run([{ part: 'pressure', row: 'spillway', figures: { answered }, failed: 0 }]));
+    const what = 'pressure: answers a second, to those without';
+    assert.deepEqual(pressed([0.8, 0.91, 0.95]), [[what, 'at least 0.9', '0.91', 'met']]);
+    assert.deepEqual(pressed([0.8, 0.89, 0.95]), [[what, 'at least 0.9', '0.89', '**missed**']]);
   });
 
   it('says nothing of goals that were not measured', () => {

@@ -11,6 +11,14 @@ function names(only: string[], quick = false) {
   );
 }
 
+it('processes are begun once for each part, or as often as --starts says', () => {
+  assert.equal(readOptions([])?.starts, 1);
+  assert.equal(readOptions(['--starts', '5'])?.starts, 5);
+  for (const wrong of ['0', '1.5', 'many', '']) {
+    assert.throws(() => readOptions([`--starts=${wrong}`]), /--starts: expected 1 to 99/);
+  }
+});
+
 describe('what is measured', () => {
   it('is each row in its own parts, and every part has its yardstick', () => {
     const all = names([]);

@@ -15,6 +15,7 @@ import { startGateway } from '../support/gateway.ts';
 import { temporaryDirectory } from '../support/process.ts';
 
 const KEY = 'sk-bench-test';
+const OTHER_KEY = 'sk-bench-other';
 let upstream: { running: Running; origin: string };
 
 before(async (t) => {
@@ -29,7 +30,7 @@ after(() => upstream.running.stop());
 
 async function gatewayOf(t: TestContext, variant: Variant) {
   const config = { ...configuration(variant), listen: '127.0.0.1:0' };
-  const env = { BENCH_UPSTREAM: upstream.origin, BENCH_KEY: KEY };
+  const env = { BENCH_UPSTREAM: upstream.origin, BENCH_KEY: KEY, BENCH_OTHER_KEY: OTHER_KEY };
   const gateway = await startGateway({ ...config, admin: { listen: '127.0.0.1:0' } }, { env });
   t.after(() => gateway.close());
   return gateway;

@@ -22,7 +22,7 @@ async function warmed(name: string, perSecond: number, quick = false): Promise<W
   const load = async (_asked: unknown, connections: number, seconds: number) => {
     found.seconds += seconds;
     if (!found.connections.includes(connections)) found.connections.push(connections);
-    return { requests: perSecond * seconds, seconds, bytes: 0, failed: 0 };
+    return { requests: perSecond * seconds, seconds, bytes: 0, refused: 0, failed: 0 };
   };
   await warmUp({ load, quick, progress }, partOf('plain'), rowOf(name) as Row, STARTED);
   return found;
