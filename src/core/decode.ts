@@ -8,16 +8,16 @@ const MOST_IN_PIECES = 4 * 1024 * 1024;
 const PIECE = 32 * 1024;
 
 /**
- * Bytes as text; as UTF-8 only where they are known to be that. Each 64 MB outside its heap make V8 mark all that lives, while a text that is put together of
+ * Bytes that are known to be UTF-8, as text. Each 64 MB outside its heap make V8 mark all that lives, while a text that is put together of
  * short pieces lies in the heap and goes with the next look at what is young.
  */
-export function decode(bytes: Buffer, encoding: 'utf8' | 'latin1'): string {
+export function decode(bytes: Buffer): string {
   const { length } = bytes;
-  if (length < KEPT_OUTSIDE || length > MOST_IN_PIECES) return bytes.toString(encoding);
+  if (length < KEPT_OUTSIDE || length > MOST_IN_PIECES) return bytes.toString();
   let text = '';
   for (let at = 0, end = 0; at < length; at = end) {
     end = startOfCharacter(bytes, at + PIECE);
-    text += bytes.toString(encoding, at, end);
+    text += bytes.toString('utf8', at, end);
   }
   return text;
 }

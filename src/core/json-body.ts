@@ -1,13 +1,17 @@
 import { isUtf8 } from 'node:buffer';
-import { decode } from './decode.ts';
+import { Characters } from './characters.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
-import { characterEach, checkDepth, findMembers, type Span } from './json-members.ts';
+import { checkDepth, findMembers, readKey, type Span } from './json-members.ts';
+import { parseLong } from './json-pieces.ts';
 import type { Steps } from './json-print.ts';
 import { Splice } from './json-splice.ts';
 import { isLarge } from './turns.ts';
 
 /** What to do with a parameter: its new value, or null to take it out. */
 export type Changes = ReadonlyMap<string, Json>;
+
+/** A text beyond this does not lie among V8's young objects. Bytes. */
+const LONG = 120 * 1024;
 
 const NOTHING = Buffer.from('{}');
 const NO_VALUE: JsonObject = {};
@@ -69,7 +73,7 @@ export class JsonBody {
   static parse(bytes: Buffer): JsonBody {
     const { body, text, spans } = lookedOver.get(bytes) ?? lookOver(bytes);
     lookedOver.delete(bytes);
-    const value: unknown = JSON.parse(text);
+    const value: unknown = text === null ? parseLong(body, spans) : JSON.parse(text);
     if (!isJsonObject(value)) throw new TypeError('not a JSON object');
     const read = Object.keys(value).some(hasBackslash) ? reread(body, spans) : value;
     return new JsonBody(body, read, spans, null, isLarge(body));
@@ -171,8 +175,8 @@ export class JsonBody {
 interface LookedOver {
   /** Without a byte order mark. */
   body: Buffer;
-  /** What `body` is in UTF-8. */
-  text: string;
+  /** What `body` is in UTF-8; null where it is long. */
+  text: string | null;
   spans: readonly Span[];
 }
 
@@ -190,17 +194,15 @@ export function lookOverAhead(bytes: Buffer): void {
 function lookOver(bytes: Buffer): LookedOver {
   if (!isUtf8(bytes)) throw new SyntaxError('its bytes are not UTF-8');
   const body = withoutMark(bytes);
-  const text = decode(body, 'utf8');
-  return { body, text, spans: findMembers(body, characterEach(body, text)) };
+  const text = body.length > LONG ? null : body.toString();
+  // As long as the bytes, it has a character of ASCII for each of them.
+  const searched = text?.length === body.length ? text : new Characters(body);
+  return { body, text, spans: findMembers(body, searched) };
 }
 
 function withoutMark(bytes: Buffer): Buffer {
   const isMarked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
   return isMarked ? bytes.subarray(3) : bytes;
-}
-
-function readKey(bytes: Buffer, { start, keyEnd }: Span): string {
-  return JSON.parse(bytes.toString('utf8', start, keyEnd)) as string;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { decode } from './decode.ts';
+import type { Searched } from './characters.ts';
 import type { Json } from './json.ts';
 
 /** Where one member of the top-level object lies in the bytes. */
@@ -11,7 +11,12 @@ export interface Span {
   valueStart: number;
   /** One past the value's last byte. */
   end: number;
+  /** Of a long array or object, some of the commas that stand directly in it, about `PIECE` apart. Null: it has none. */
+  commas: number[] | null;
 }
+
+/** What long arrays are parsed in, at least. Bytes. */
+const PIECE = 64 * 1024;
 
 /** Levels of arrays and objects within each other. Parsing goes deeper; printing again, and many an upstream, does not. */
 const DEEPEST = 512;
@@ -19,7 +24,7 @@ const DEEPEST = 512;
 const MOST_VALUES = 500_000;
 
 /** Quotes within a string stand close together: the bytes after one are looked at one by one, since a native search takes about as long to begin. */
-const SHORT = 16;
+const SHORT = 8;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -27,15 +32,15 @@ const COMMA = 0x2c;
 const COLON = 0x3a;
 
 /**
- * Finds the members of the top-level object. `text`: the same with a character for each byte, which native searches are quickest in. Throws
- * a RangeError for a body that would cost far more to parse than its length says. Only brackets, colons, commas and quotes matter, and the
- * inside of a string is skipped from quote to quote. What is not JSON is left to the parser to find: then the spans mean nothing.
+ * Finds the members of the top-level object. `text`: the same with a character for each byte. Throws a RangeError for a body that would cost far
+ * more to parse than its length says. Only brackets, colons, commas and quotes matter, and the inside of a string is skipped from quote to quote. What is not JSON is left to the parser to find: then the spans mean nothing.
  */
-export function findMembers(bytes: Buffer, text: string): Span[] {
+export function findMembers(bytes: Buffer, text: Searched): Span[] {
   const spans: Span[] = [];
   let member: Span | null = null;
   let depth = 0;
   let values = 0;
+  let nextPiece = 0;
   for (let at = 0; at < bytes.length; at++) {
     switch (bytes[at]) {
       case QUOTE: {
@@ -43,14 +48,17 @@ export function findMembers(bytes: Buffer, text: string): Span[] {
         const end = endOfString(bytes, text, at);
         if (end < 0) return spans;
         if (depth === 1 && member === null) {
-          member = { start: at, keyEnd: end, valueStart: -1, end: -1 };
+          member = { start: at, keyEnd: end, valueStart: -1, end: -1, commas: null };
           spans.push(member);
         }
         at = end - 1;
         break;
       }
       case COLON:
-        if (depth === 1 && member !== null) member.valueStart = skipSpace(bytes, at + 1);
+        if (depth === 1 && member !== null) {
+          member.valueStart = skipSpace(bytes, at + 1);
+          nextPiece = at + PIECE;
+        }
         break;
       case 0x7b:
       case 0x5b:
@@ -69,6 +77,10 @@ export function findMembers(bytes: Buffer, text: string): Span[] {
         if (depth === 1 && member !== null) {
           member.end = endWithoutSpace(bytes, at);
           member = null;
+        } else if (depth === 2 && at >= nextPiece && member !== null) {
+          member.commas ??= [];
+          member.commas.push(at);
+          nextPiece = at + PIECE;
         }
     }
     if (values > MOST_VALUES) throw new RangeError(`it holds more than ${MOST_VALUES} values`);
@@ -89,7 +101,7 @@ function tooDeep(): RangeError {
 }
 
 /** From an opening quote to one past the closing one; -1 if there is none. `text`: the same with a character for each byte. */
-export function endOfString(bytes: Buffer, text: string, at: number): number {
+export function endOfString(bytes: Buffer, text: Searched, at: number): number {
   for (let from = at + 1; ; ) {
     const quote = text.indexOf('"', from);
     if (quote < 0) return -1;
@@ -107,9 +119,8 @@ export function endOfString(bytes: Buffer, text: string, at: number): number {
   }
 }
 
-/** The bytes with a character for each: the text that they were decoded to, if they are all ASCII. */
-export function characterEach(bytes: Buffer, text: string): string {
-  return text.length === bytes.length ? text : decode(bytes, 'latin1');
+export function readKey(bytes: Buffer, { start, keyEnd }: Span): string {
+  return JSON.parse(bytes.toString('utf8', start, keyEnd)) as string;
 }
 
 function skipSpace(bytes: Buffer, start: number): number {

@@ -22,8 +22,7 @@ describe('bytes that are decoded', () => {
   it('are what they were encoded from, however long they are and wherever their characters lie', () => {
     const property = fc.property(text, (original) => {
       const bytes = Buffer.from(original);
-      assert.ok(decode(bytes, 'utf8') === original);
-      assert.ok(decode(bytes, 'latin1') === bytes.toString('latin1'));
+      assert.ok(decode(bytes) === original);
     });
     fc.assert(property, { numRuns: 30 });
   });
@@ -32,15 +31,8 @@ describe('bytes that are decoded', () => {
     for (const character of ['é', '語', '🙂']) {
       for (let before = 0; before < 4; before++) {
         const original = 'x'.repeat(before) + character.repeat(MB / 2);
-        assert.ok(decode(Buffer.from(original), 'utf8') === original, `${before} before ${character}`);
+        assert.ok(decode(Buffer.from(original)) === original, `${before} before ${character}`);
       }
-    }
-  });
-
-  it('have a character for each byte in latin1, whatever they are', () => {
-    for (const byte of [0, 0x7f, 0x80, 0xbf, 0xc0, 0xff]) {
-      const bytes = Buffer.alloc(2 * MB, byte);
-      assert.ok(decode(bytes, 'latin1') === bytes.toString('latin1'), `0x${byte.toString(16)}`);
     }
   });
 });

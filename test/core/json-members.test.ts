@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { characterEach, endOfString, findMembers } from '../../src/core/json-members.ts';
+import { Characters } from '../../src/core/characters.ts';
+import { endOfString, findMembers } from '../../src/core/json-members.ts';
 
 /** Texts with quotes and backslashes close together and far apart. */
 const piece = fc.oneof(
@@ -13,7 +14,7 @@ const string = fc.array(piece, { maxLength: 20 }).map((pieces) => JSON.stringify
 function membersOf(text: string): string[][] {
   const bytes = Buffer.from(text);
   const part = (start: number, end: number) => bytes.toString('utf8', start, end);
-  return findMembers(bytes, characterEach(bytes, text)).map(({ start, keyEnd, valueStart, end }) => [
+  return findMembers(bytes, new Characters(bytes)).map(({ start, keyEnd, valueStart, end }) => [
     part(start, keyEnd),
     part(valueStart, end),
   ]);
@@ -25,7 +26,7 @@ describe('a string in JSON', () => {
       fc.property(string, string, (one, other) => {
         const text = `${one}${other}`;
         const bytes = Buffer.from(text);
-        assert.equal(endOfString(bytes, characterEach(bytes, text), 0), Buffer.byteLength(one));
+        assert.equal(endOfString(bytes, new Characters(bytes), 0), Buffer.byteLength(one));
       }),
       { numRuns: 1000 },
     );
