@@ -37,7 +37,10 @@ export function sized(size: number, make: (text: string) => object): Buffer {
 }
 
 /** A short question. */
-export function question(dialect: Dialect, extra: { stream?: true; user?: Pace } = {}): Buffer {
+export function question(
+  dialect: Dialect,
+  extra: { model?: string; stream?: true; user?: Pace } = {},
+): Buffer {
   const system = 'You are a careful assistant.';
   const common = { temperature: 0.7, max_tokens: 256, ...extra };
   if (dialect === 'messages') {

@@ -77,7 +77,7 @@ export interface Part {
   name: PartName;
   title: string;
   /** The row that the ratios are taken against. */
-  yardstick: 'fastify' | 'http';
+  yardstick: 'fastify' | 'http' | 'spillway';
   columns: readonly Column[];
   full: Extent;
   quick: Extent;
@@ -137,7 +137,7 @@ function pressure(name: PartName, title: string, few: number, body: () => Buffer
   return {
     name,
     title: `${title}: a thousand clients of one tenant that ask again at once, be they answered or refused, and 50 requests a second of another tenant, whose model takes 50 ms`,
-    yardstick: 'fastify',
+    yardstick: 'spillway',
     columns: [
       { title: `answers/s, to those with ${few} clients`, figure: 'answered', as: 'value' },
       { title: 'refused/s', figure: 'refused', as: 'value' },

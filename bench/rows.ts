@@ -24,9 +24,11 @@ export interface Row {
 }
 
 const ALL = PARTS.map(({ name }) => name);
+/** Relays refuse nobody. */
+const UNPRESSED = PARTS.filter(({ how }) => how.kind !== 'pressure').map(({ name }) => name);
 
 function relay(name: 'http' | 'fastify', title: string, quick: readonly PartName[]): Row {
-  return { name, title, dialect: 'chat', parts: ALL, quick, processes: 1, start: startRelay(name) };
+  return { name, title, dialect: 'chat', parts: UNPRESSED, quick, processes: 1, start: startRelay(name) };
 }
 
 function spillway(row: Omit<Row, 'dialect' | 'processes' | 'start'> & Variant & { dialect?: Dialect }): Row {

@@ -118,7 +118,7 @@ async function run({ upstream, scratch }: Stage, { quick, only, starts }: Option
 }
 
 function startsItself({ how }: Part): boolean {
-  return how.kind === 'open' || how.kind === 'start';
+  return how.kind === 'open' || how.kind === 'pressure' || how.kind === 'start';
 }
 
 function stepsOf(parts: readonly { part: Part; rows: readonly Row[] }[], quick: boolean): number {
@@ -155,7 +155,7 @@ function entrantsOf(plan: Plan, part: Part, rows: readonly Row[]): Promise<Entra
     case 'closed':
       return closedEntrants(plan, part, part.how);
     case 'pressure':
-      return pressureEntrants(plan, part, part.how);
+      return pressureEntrants(plan, part, part.how, names);
     case 'processes':
       return processEntrants(plan, part);
     case 'open':

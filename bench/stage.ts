@@ -25,11 +25,7 @@ export async function withStage<T>(work: (stage: Stage) => Promise<T>): Promise<
   };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
-    const upstream = new Running({
-      command: process.execPath,
-      args: [join(import.meta.dirname, 'upstream.ts')],
-      logFile: join(scratch, 'upstream.log'),
-    });
+    const upstream = startStandIn(scratch, 'upstream');
     return await work({ upstream: await upstream.listening(), scratch });
   } finally {
     // What it was doing has failed for want of processes, and nobody wants to read that.
@@ -37,4 +33,13 @@ export async function withStage<T>(work: (stage: Stage) => Promise<T>): Promise<
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await cleanUp();
   }
+}
+
+/** The stand-in provider. `label`: what its files are called. */
+export function startStandIn(scratch: string, label: string): Running {
+  return new Running({
+    command: process.execPath,
+    args: [join(import.meta.dirname, 'upstream.ts')],
+    logFile: join(scratch, `${label}.log`),
+  });
 }

@@ -1,12 +1,15 @@
 /**
  * More than can be done: a crowd of one tenant's clients, who ask again at once when they are answered or refused, and another tenant, who asks at a
- * fixed rate. Its model takes as long as the quickest do, for that is what clients wait for: beside it they see what the gateway adds.
+ * fixed rate. Its model takes as long as the quickest do, for that is what clients wait for: beside it they see what the gateway adds. And it is a provider
+ * of its own, in whose line the crowd does not stand.
  */
 import type { Asked } from '../client.ts';
 import { question } from '../loads.ts';
 import { openLoop } from '../open-loop.ts';
 import type { Part, Pressure } from '../parts.ts';
+import type { Running } from '../process.ts';
 import { type Row, rowOf } from '../rows.ts';
+import { startStandIn } from '../stage.ts';
 import type { Started } from '../start/start.ts';
 import { quantile } from '../statistics.ts';
 import { wrongWith } from './check.ts';
@@ -16,53 +19,42 @@ import { warmUp } from './warm-up.ts';
 /** Requests a second of the other tenant. */
 const RATE = 50;
 
-export async function pressureEntrants(plan: Plan, part: Part, how: Pressure): Promise<Entrant[]> {
-  const entrants: Entrant[] = [];
-  for (const [name, started] of plan.started) {
-    const row = rowOf(name) as Row;
-    const loud = asked(row, started, false, how.body());
-    const other = {
-      ...asked(row, started, false, question('chat', { user: 'late' })),
-      headers: started.otherHeaders,
-    };
-    const wrong = (await wrongWith(loud, row.dialect, false)) ?? (await wrongWith(other, row.dialect, false));
-    if (wrong === null) entrants.push(pressureEntrant(plan, part, how, { row, started, loud, other }));
-    else plan.progress.say(`${part.name}: ${name} left out, ${wrong}`);
-  }
-  return entrants;
+export function pressureEntrants(plan: Plan, part: Part, how: Pressure, names: readonly string[]): Entrant[] {
+  return names.map((name) => pressureEntrant(plan, part, how, rowOf(name) as Row));
 }
 
-interface Asking {
-  row: Row;
+/** What is there while it is measured. */
+interface Scene {
+  provider: Running;
   started: Started;
   loud: Asked;
   other: Asked;
 }
 
-function pressureEntrant(
-  plan: Plan,
-  part: Part,
-  { few, crowd }: Pressure,
-  { row, started, loud, other }: Asking,
-): Entrant {
+function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entrant {
   const { seconds, settle } = extentOf(part, plan.quick);
+  let scene: Scene | null = null;
   return {
     row: row.name,
     async warmUp() {
+      scene = await begin(plan, part, how, row);
+      const { started, loud } = scene;
       await warmUp(plan, part, row, started);
-      await plan.load(loud, crowd, settle);
+      await plan.load(loud, how.crowd, settle);
     },
     async measure() {
-      const served = await plan.load(loud, few, seconds);
+      const { started, loud, other } = scene as Scene;
+      const served = await plan.load(loud, how.few, seconds);
       const quiet = await openLoop(other, RATE, seconds);
       const [pressed, meanwhile] = await Promise.all([
-        plan.load(loud, crowd, seconds),
+        plan.load(loud, how.crowd, seconds),
         openLoop(other, RATE, seconds),
       ]);
       const answers = (pressed.requests - pressed.refused) / pressed.seconds;
       const answered = answers / ((served.requests - served.refused) / served.seconds);
       const other50 = quantile(meanwhile.latencies, 0.5);
       const other99 = quantile(meanwhile.latencies, 0.99);
+      started.running.emptyLog();
       return {
         figures: {
           answered,
@@ -73,10 +65,34 @@ function pressureEntrant(
           times99: other99 / quantile(quiet.latencies, 0.99),
           rss: started.running.usage().rssBytes / 2 ** 20,
         },
-        // Refusals are what is asked for here.
+        // Of the crowd, refusals are what is asked for here.
         failed: served.failed + quiet.failed + meanwhile.failed,
         note: `${answered.toFixed(2)} of the answers, the other tenant waits ${other50.toFixed(0)} ms`,
       };
     },
+    async end() {
+      await scene?.started.stop();
+      await scene?.provider.stop();
+    },
   };
+}
+
+async function begin(
+  { direct: upstream, scratch }: Plan,
+  part: Part,
+  how: Pressure,
+  row: Row,
+): Promise<Scene> {
+  const label = `${row.name}-${part.name}`;
+  const provider = startStandIn(scratch, `${label}-other`);
+  const env = { BENCH_OTHER_UPSTREAM: await provider.listening() };
+  const started = await row.start({ upstream, scratch, label, node: [], env });
+  const loud = asked(row, started, false, how.body());
+  const other = {
+    ...asked(row, started, false, question('chat', { model: 'other', user: 'late' })),
+    headers: started.otherHeaders,
+  };
+  const wrong = (await wrongWith(loud, row.dialect, false)) ?? (await wrongWith(other, row.dialect, false));
+  if (wrong !== null) throw new Error(wrong);
+  return { provider, started, loud, other };
 }

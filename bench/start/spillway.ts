@@ -23,6 +23,7 @@ export function startSpillway(variant: Variant): Start {
       env: {
         NODE_ENV: 'production',
         BENCH_UPSTREAM: upstream,
+        BENCH_OTHER_UPSTREAM: upstream,
         BENCH_KEY: key,
         BENCH_OTHER_KEY: otherKey,
         BENCH_REDIS: store?.url ?? '',

@@ -46,7 +46,8 @@ export function configuration(variant: Variant): object {
     }
   }
   const only = Object.values(config.models)[0] as object;
-  for (let index = 1; index < models; index++) config.models[`model-${index}`] = another(only, index);
+  for (let index = Object.keys(config.models).length; index < models; index++)
+    config.models[`model-${index}`] = another(only, index);
   for (let index = config.tenants.length; index < tenants; index++) config.tenants.push(tenant(index));
   if (quotas === false) for (const one of config.tenants) delete one.quotas;
   return {

@@ -30,7 +30,9 @@ after(() => upstream.running.stop());
 
 async function gatewayOf(t: TestContext, variant: Variant) {
   const config = { ...configuration(variant), listen: '127.0.0.1:0' };
-  const env = { BENCH_UPSTREAM: upstream.origin, BENCH_KEY: KEY, BENCH_OTHER_KEY: OTHER_KEY };
+  const { origin } = upstream;
+  const keys = { BENCH_KEY: KEY, BENCH_OTHER_KEY: OTHER_KEY };
+  const env = { BENCH_UPSTREAM: origin, BENCH_OTHER_UPSTREAM: origin, ...keys };
   const gateway = await startGateway({ ...config, admin: { listen: '127.0.0.1:0' } }, { env });
   t.after(() => gateway.close());
   return gateway;
