@@ -1,7 +1,7 @@
 import { Fifo } from './fifo.ts';
 
 /** What each tenant gets before it is the next one's turn. Milliseconds of work: a few small requests. */
-const QUANTUM = 0.1;
+export const QUANTUM = 0.1;
 
 /**
  * Waiting lines, one for each tenant, served in turn (deficit round robin): while several wait, each gets the same time, not the same number

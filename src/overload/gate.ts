@@ -1,5 +1,5 @@
 import type { EventLoop } from './event-loop.ts';
-import { FairQueue } from './fair-queue.ts';
+import { FairQueue, QUANTUM } from './fair-queue.ts';
 
 /** A loop that is later than this has more to do than it does at once. More than a collection of garbage takes as a rule. Milliseconds. */
 const LATE = 3;
@@ -8,8 +8,12 @@ const STAYS_LATE = 500;
 
 /** Given to beginning requests in each turn of the loop, at least; what was begun before goes on in between. Milliseconds. */
 const TURN = 0.25;
-/** But no less than this part of the time since the last turn: of a loop that does nothing but refuse, something is left for the others. */
-const SHARE = 0.1;
+/**
+ * But no less than this part of the time since the last turn: of a loop that does nothing but refuse, something is left for the others. It has to be less than
+ * the part that beginning is of all that a request takes, some tenth: else what one turn begins makes a later one longer, in which more is begun, until all that came is
+ * under way at once.
+ */
+const SHARE = 0.05;
 /** Node takes on one new connection each time that it looks at its sockets: so often it looks again in a turn, if one has come. */
 const LOOKS = 8;
 /** A request is charged with no less: where the system counts a thread's work in steps, most would be charged with nothing. Milliseconds. */
@@ -218,10 +222,11 @@ export class Gate<T> {
       if (this.#turning) this.#loop.nextTurn(this.#turn);
       return;
     }
+    // Where there is only one it takes nobody's time, and is not measured: it has had its turn, so that whoever comes newly is the next.
     if (this.#queue.tenants > 1) {
       this.#beganAt = now;
       this.#beganWork = this.#loop.worked();
-    }
+    } else this.#queue.charge(QUANTUM);
     this.#begun++;
     this.#begin(item);
     this.#loop.settled(this.#next);

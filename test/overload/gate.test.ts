@@ -196,6 +196,17 @@ describe("one tenant's flood", () => {
     });
   }
 
+  it('makes turns no longer, where beginning a request is a small part of what it takes', () => {
+    const gateway = new SimulatedGateway();
+    gateway.asksAgain(1000, { tenant: 'flood', rate: 1, until: 6 * SECOND, beginning: 0.004 });
+    gateway.asks({ tenant: 'q', rate: 0.1, until: 6 * SECOND, upstream: UPSTREAM });
+    gateway.run(6 * SECOND);
+    const late = gateway.late.filter(({ at }) => at > 2 * SECOND).map(({ ms }) => ms);
+    assert.ok(quantile(late, 0.9) < 10, `${quantile(late, 0.9)} ms late`);
+    const quiet = times(since(2 * SECOND, of('q', gateway.seen)));
+    assert.ok(quiet.p99 < 2 * UPSTREAM, `${quiet.p99} ms`);
+  });
+
   it('costs little of what can be done, and others little time, though what waits is moved with the garbage', () => {
     const gateway = new SimulatedGateway({ collects: true });
     gateway.asksAgain(2400, { tenant: 'flood', rate: 1, until: 6 * SECOND, upstream: UPSTREAM });

@@ -52,6 +52,17 @@ describe('a turn', () => {
     assert.equal(begun.length, 2);
   });
 
+  it('begins with a tenant that comes newly, also where another was alone until then', () => {
+    const { gate, begun, turn } = late((now) => now);
+    for (let n = 0; n < 100; n++) gate.enter('a', 'a', 1);
+    turn();
+    const before = begun.length;
+    assert.ok(before > 0);
+    gate.enter('b', 'b', 1);
+    turn();
+    assert.equal(begun[before], 'b', begun.join(' '));
+  });
+
   it('is for all tenants, even where the work of a thread is not counted', () => {
     const { gate, begun, turn } = late(() => 0);
     for (const tenant of ['a', 'b']) for (let n = 0; n < 100; n++) gate.enter(tenant, tenant, 1);
