@@ -2,7 +2,7 @@ import pino from 'pino';
 import { copyBytes, isOwn } from '../core/own-bytes.ts';
 
 /** Lines are gathered up to this before they are written: one system call for many. Characters. */
-const GATHER = 64 * 1024;
+const GATHER = 32 * 1024;
 /** And written after this long in any case. Milliseconds. */
 const FLUSH_EVERY = 100;
 /** If whoever reads them is too slow, so much is kept; what comes then is lost. Bytes. */
@@ -13,7 +13,7 @@ export class LogOutput {
   readonly #destination = openDestination();
   /** Many lines are made bytes of at once. */
   #gathered = '';
-  /** Whoever read the log has gone, perhaps; requests are still to be served. */
+  /** Whoever read the log has gone, perhaps; requests are still to be served. Then nothing is flushed: the destination would lose count of what it holds. */
   #failing = false;
   /** The destination has been given lines that it has not written yet. */
   #busy = false;

@@ -84,7 +84,8 @@ class SystemTimer implements Timer {
     const left = this.#at - now;
     if (left > NEAR) return;
     farOff.delete(this);
-    this.#begin(left);
+    // Below 0 where the process stood still meanwhile, which Node would warn of.
+    this.#begin(Math.max(0, left));
   }
 
   cancel(): void {

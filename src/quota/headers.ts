@@ -85,20 +85,11 @@ export function rateLimitHeaders(asked: Asked): Record<string, string> {
   return headers;
 }
 
-/** By the seconds, as they are first asked for: up to what the longest sliding stretch takes to come back, they come again and again. */
-const RESETS = new Array<string | undefined>(3780 + 1).fill(undefined);
-
 /** OpenAI's way to write a duration: `12ms`, `1s`, `6m0s`, `1h2m3s`. Rounded up. */
 export function formatReset(ms: number): string {
   const whole = Math.ceil(ms);
   if (whole < 1000) return whole <= 0 ? '0s' : `${whole}ms`;
   const seconds = Math.ceil(whole / 1000);
-  if (seconds >= RESETS.length) return formatSeconds(seconds);
-  RESETS[seconds] ??= formatSeconds(seconds);
-  return RESETS[seconds];
-}
-
-function formatSeconds(seconds: number): string {
   const h = Math.floor(seconds / 3600);
   const m = Math.floor((seconds % 3600) / 60);
   const s = seconds % 60;

@@ -122,8 +122,7 @@ export class Pools {
     const via = proxy === null ? this.#proxies.for(origin) : parseProxy(proxy);
     const opener = (to: string, connector: AbortableConnector) => {
       const connect = within(connectTimeout, connector);
-      const url = readOnce(to);
-      return () => new Client(url, { ...options, connect });
+      return () => new Client(to, { ...options, connect });
     };
     if (via === null) return opener(origin, abortable(direct));
     if (origin.startsWith('https:')) return opener(origin, tunnel(via, trusted, direct));
@@ -131,13 +130,6 @@ export class Pools {
     const forward = forwarding(via);
     return () => open().compose(forward);
   }
-}
-
-/** undici asks for these parts with every request, and Node's URL puts them together anew each time. */
-function readOnce(origin: string): URL {
-  const url = new URL(origin);
-  const parts = { origin: { value: url.origin }, protocol: { value: url.protocol } };
-  return Object.defineProperties(url, parts);
 }
 
 /**

@@ -3,7 +3,7 @@ import cluster from 'node:cluster';
 import { openLog } from '../accounting/log.ts';
 import { App } from '../app/app.ts';
 import { foundConfiguration } from '../app/configuration.ts';
-import { endAtFaults, TERMINATED } from '../app/exits.ts';
+import { endAtFaults, exitWith, TERMINATED } from '../app/exits.ts';
 import { systemClock } from '../core/clock.ts';
 import { sent } from './errors.ts';
 import { outputIsFile } from './output.ts';
@@ -124,6 +124,5 @@ function end(): Promise<void> {
 
 async function drainAndExit(): Promise<void> {
   await running?.app.drain();
-  log.flush();
-  process.exit(0);
+  await exitWith(0, log);
 }

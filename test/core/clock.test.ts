@@ -31,6 +31,17 @@ it('nor is one that is far off at first', async () => {
   assert.deepEqual(called, [false, false, false, true, true, true]);
 });
 
+it('one that is over before it was seen to come near, for the process stood still, ends without a warning', async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on('warning', warned);
+  const passed = sleep(systemClock, 2001, new Cancellation());
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2100);
+  assert.equal(await passed, true);
+  process.off('warning', warned);
+  assert.deepEqual(warnings, []);
+});
+
 it('a wait that is called off may be called off again, and keeps no process alive', () => {
   const alive = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const before = alive();
