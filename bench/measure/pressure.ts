@@ -16,6 +16,8 @@ import { wrongWith } from './check.ts';
 import { asked, type Entrant, extentOf, type Plan } from './plan.ts';
 import { warmUp } from './warm-up.ts';
 
+/** Seconds. */
+const CALMING = 2;
 /** Requests a second of the other tenant. */
 const RATE = 50;
 
@@ -44,6 +46,8 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
     },
     async measure() {
       const { started, loud, other } = scene as Scene;
+      // What the last crowd has left behind is over by then.
+      await plan.load(loud, how.few, CALMING);
       const served = await plan.load(loud, how.few, seconds);
       const quiet = await openLoop(other, RATE, seconds);
       const [pressed, meanwhile] = await Promise.all([
