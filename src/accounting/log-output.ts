@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import pino from 'pino';
 import { copyBytes, isOwn } from '../core/own-bytes.ts';
 
@@ -5,24 +6,32 @@ import { copyBytes, isOwn } from '../core/own-bytes.ts';
 const GATHER = 32 * 1024;
 /** And written after this long in any case. Milliseconds. */
 const FLUSH_EVERY = 100;
-/** If whoever reads them is too slow, so much is kept; what comes then is lost. Bytes. */
+/** If whoever reads them is too slow, so much is kept; what comes then is lost. Characters. */
 const KEEP = 16 * 1024 * 1024;
+/** At the end, a reader that is too slow is waited for so long, and looked after so often. Milliseconds. */
+const PATIENCE = 1000;
+const PAUSE = 10;
+const STANDARD_OUTPUT = 1;
 
 /** Standard output, as the log writes to it: nobody waits for it, and whoever reads it may go at any time. */
 export class LogOutput {
   readonly #destination = openDestination();
-  /** Many lines are made bytes of at once. */
+  /**
+   * What the destination has not been given: it gets one piece at a time, of many lines. What is left of several, it would try to write without end where the
+   * reader has gone, once the process ends.
+   */
   #gathered = '';
-  /** Whoever read the log has gone, perhaps; requests are still to be served. Then nothing is flushed: the destination would lose count of what it holds. */
+  /** Whoever read the log has gone, perhaps; requests are still to be served. */
   #failing = false;
-  /** The destination has been given lines that it has not written yet. */
+  /** The destination has a piece that it has not written yet. */
   #busy = false;
-  /** Who waits for that. */
+  /** Who waits for all that came so far. */
   readonly #waiting: (() => void)[] = [];
 
   constructor() {
     this.#destination.on('error', () => {
       this.#failing = true;
+      this.#busy = false;
       this.#settle();
     });
     this.#destination.on('write', () => {
@@ -30,32 +39,32 @@ export class LogOutput {
     });
     this.#destination.on('drain', () => {
       this.#busy = false;
-      this.#settle();
+      this.#handOver();
+      if (!this.#busy) this.#settle();
     });
     setInterval(() => this.#handOver(), FLUSH_EVERY).unref();
   }
 
   /** Whole lines that can wait for others. */
   gather(lines: string): void {
+    if (this.#gathered.length + lines.length > KEEP) return;
     this.#gathered += lines;
     if (this.#gathered.length >= GATHER) this.#handOver();
   }
 
   /** Whole lines that are to be read soon. */
   write(lines: string): void {
-    this.#gathered += lines;
+    this.gather(lines);
     this.#handOver();
   }
 
-  /** Writes out what is still in memory, and waits for that. */
+  /** Writes out what is still in memory, and waits for that. A piece that is under way comes to its end by itself. */
   flush(): void {
-    // It would try without end.
     if (this.#failing) return;
     try {
-      this.#handOver();
-      this.#destination.flushSync();
+      this.#writeNow();
     } catch {
-      // Not open yet, or closed by the reader: there is nothing more to do at the end.
+      // Closed by the reader, or not read: there is nothing more to do at the end.
     }
   }
 
@@ -74,12 +83,26 @@ export class LogOutput {
   }
 
   #handOver(): void {
-    if (this.#gathered === '') return;
+    if (this.#gathered === '' || this.#busy) return;
     this.#busy = true;
     const bytes = Buffer.from(this.#gathered);
     // It may be kept for long.
     this.#destination.write(isOwn(bytes) ? bytes : copyBytes(bytes));
     this.#gathered = '';
+  }
+
+  #writeNow(): void {
+    let rest: Uint8Array = Buffer.from(this.#gathered);
+    this.#gathered = '';
+    const end = performance.now() + PATIENCE;
+    while (rest.length > 0) {
+      try {
+        rest = rest.subarray(writeSync(STANDARD_OUTPUT, rest));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > end) throw error;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
+      }
+    }
   }
 
   #settle(): void {
@@ -91,6 +114,6 @@ type Destination = Omit<ReturnType<typeof pino.destination>, 'write'> & { write(
 
 /** It takes bytes, which its types do not know of. */
 function openDestination(): Destination {
-  const options = { dest: 1, sync: false, maxLength: KEEP, contentMode: 'buffer' };
+  const options = { dest: STANDARD_OUTPUT, sync: false, contentMode: 'buffer' };
   return pino.destination(options) as unknown as Destination;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 
@@ -36,6 +37,20 @@ describe('the log of a process', () => {
   it('loses nothing when the process ends', async (t) => {
     const lines = await all(t, `${EIGHT} process.exit(0);`);
     assert.deepEqual(lines.map(messageOf).toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+  });
+
+  it('does not keep the process from ending when its reader has gone and nobody has noticed', async (t) => {
+    const code = `import { openLog } from '${LOG}'; const log = openLog('info');
+      process.stdin.once('data', () => { log.info({}, 'a'); log.info({}, 'b'); process.exit(3); });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    child.stdout.destroy();
+    await once(child.stdout, 'close');
+    child.stdin.write('now');
+    const [status] = await once(child, 'exit');
+    assert.equal(status, 3);
   });
 
   it('shows a line of a request by itself soon, though nothing comes after it', async (t) => {
