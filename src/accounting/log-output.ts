@@ -13,6 +13,8 @@ const PATIENCE = 1000;
 const PAUSE = 10;
 const STANDARD_OUTPUT = 1;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Standard output, as the log writes to it: nobody waits for it, and whoever reads it may go at any time. */
 export class LogOutput {
   readonly #destination = openDestination();
@@ -85,6 +87,11 @@ export class LogOutput {
   #handOver(): void {
     if (this.#gathered === '' || this.#busy) return;
     this.#busy = true;
+    if (this.#failing) {
+      // What it could not write it tries again, and has no use for more until it can: a full disk may have room tomorrow.
+      this.#destination.write(NOTHING);
+      return;
+    }
     const bytes = Buffer.from(this.#gathered);
     // It may be kept for long.
     this.#destination.write(isOwn(bytes) ? bytes : copyBytes(bytes));
