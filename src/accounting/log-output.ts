@@ -27,6 +27,8 @@ export class LogOutput {
   #failing = false;
   /** The destination has a piece that it has not written yet. */
   #busy = false;
+  /** Among what is gathered are lines that are to be read soon. */
+  #urgent = false;
   /** Who waits for all that came so far. */
   readonly #waiting: (() => void)[] = [];
 
@@ -41,7 +43,8 @@ export class LogOutput {
     });
     this.#destination.on('drain', () => {
       this.#busy = false;
-      this.#handOver();
+      // The others wait until they are many: a piece for each that was written wakes a thread for a few lines.
+      if (this.#urgent || this.#gathered.length >= GATHER) this.#handOver();
       if (!this.#busy) this.#settle();
     });
     setInterval(() => this.#handOver(), FLUSH_EVERY).unref();
@@ -57,6 +60,7 @@ export class LogOutput {
   /** Whole lines that are to be read soon. */
   write(lines: string): void {
     this.gather(lines);
+    this.#urgent = this.#gathered !== '';
     this.#handOver();
   }
 
@@ -78,6 +82,7 @@ export class LogOutput {
 
   /** Resolves when all lines so far have been written, or cannot be. */
   written(): Promise<void> {
+    this.#urgent = this.#gathered !== '';
     this.#handOver();
     return this.#busy && !this.#failing
       ? new Promise((resolve) => this.#waiting.push(resolve))
@@ -96,6 +101,7 @@ export class LogOutput {
     // It may be kept for long.
     this.#destination.write(isOwn(bytes) ? bytes : copyBytes(bytes));
     this.#gathered = '';
+    this.#urgent = false;
   }
 
   #writeNow(): void {

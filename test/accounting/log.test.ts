@@ -81,6 +81,23 @@ describe('the log of a process', () => {
     for (const [i, line] of lines.entries()) assert.equal(messageOf(line), i);
   });
 
+  it('writes many lines at a time, though one piece is written long before there are enough for the next', async (t) => {
+    const lines = await all(
+      t,
+      `import fs from 'node:fs'; import { setImmediate as turn } from 'node:timers/promises';
+       const write = fs.write; let writes = 0;
+       fs.write = (...args) => { writes++; return write(...args); };
+       const start = performance.now(); const text = '{"msg":"' + 'x'.repeat(91) + '"}\\n';
+       for (let i = 0; i < 3000; i++) { log.line(text); await turn(); }
+       const ms = performance.now() - start;
+       fs.write = write; await log.written();
+       log.error({ writes, ms }, 'counted'); await log.written(); process.exit(0);`,
+    );
+    const { writes, ms } = JSON.parse(lines.at(-1) ?? '');
+    // Pieces of 32 KB, and one each tenth of a second.
+    assert.ok(writes > 0 && writes <= 300_000 / 32_768 + ms / 100 + 2, `${writes} in ${ms} ms`);
+  });
+
   it('keeps to its level, which may change', async (t) => {
     const lines = await all(
       t,
