@@ -144,7 +144,11 @@ async function main(): Promise<void> {
 
   /** Each of the two brings in what it needs: where there are workers, this process serves nobody. */
   async function alone(options: Omit<AppOptions, 'fileName' | 'environment'>): Promise<Gateway> {
-    const { App } = await import('./app/app.ts');
+    const [{ App }, { keepCompiledCode }] = await Promise.all([
+      import('./app/app.ts'),
+      import('./app/compiled-code.ts'),
+    ]);
+    keepCompiledCode();
     const app = new App({ ...options, fileName: source.file, environment: env });
     return {
       listen: () => app.listen(),

@@ -2,6 +2,7 @@
 import cluster from 'node:cluster';
 import { openLog } from '../accounting/log.ts';
 import { App } from '../app/app.ts';
+import { keepCompiledCode } from '../app/compiled-code.ts';
 import { foundConfiguration } from '../app/configuration.ts';
 import { endAtFaults, exitWith, TERMINATED } from '../app/exits.ts';
 import { systemClock } from '../core/clock.ts';
@@ -16,6 +17,7 @@ type Answers = {
   ) => Questions[K]['answer'] | Promise<Questions[K]['answer']>;
 };
 
+keepCompiledCode();
 const log = openLog('info');
 const fault = endAtFaults(log);
 
