@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
 
@@ -81,21 +82,69 @@ describe('the log of a process', () => {
     for (const [i, line] of lines.entries()) assert.equal(messageOf(line), i);
   });
 
-  it('writes many lines at a time, though one piece is written long before there are enough for the next', async (t) => {
-    const lines = await all(
-      t,
-      `import fs from 'node:fs'; import { setImmediate as turn } from 'node:timers/promises';
-       const write = fs.write; let writes = 0;
-       fs.write = (...args) => { writes++; return write(...args); };
-       const start = performance.now(); const text = '{"msg":"' + 'x'.repeat(91) + '"}\\n';
-       for (let i = 0; i < 3000; i++) { log.line(text); await turn(); }
-       const ms = performance.now() - start;
-       fs.write = write; await log.written();
-       log.error({ writes, ms }, 'counted'); await log.written(); process.exit(0);`,
-    );
-    const { writes, ms } = JSON.parse(lines.at(-1) ?? '');
-    // Pieces of 32 KB, and one each tenth of a second.
-    assert.ok(writes > 0 && writes <= 300_000 / 32_768 + ms / 100 + 2, `${writes} in ${ms} ms`);
+  describe('with each write over two turns of the event loop later', () => {
+    const SLOWLY = `import fs from 'node:fs'; import { syncBuiltinESMExports } from 'node:module';
+      import { setImmediate as turn } from 'node:timers/promises';
+      let writes = 0; let code = null;
+      fs.write = (fd, bytes, done) => {
+        writes++;
+        if (code !== null) return setImmediate(setImmediate, done, Object.assign(new Error(code), { code }));
+        const count = fs.writeSync(fd, bytes.subarray(0, 40_000));
+        setImmediate(setImmediate, done, null, count);
+      };
+      syncBuiltinESMExports();`;
+
+    it('writes many lines at a time', async (t) => {
+      const script = `${SLOWLY} const text = '{"msg":"' + 'x'.repeat(91) + '"}\\n'; const start = performance.now();
+        for (let i = 0; i < 3000; i++) { log.line(text); await turn(); }
+        const ms = performance.now() - start; log.info({ writes, ms }, 'counted'); await log.written(); process.exit(0);`;
+      const lines = await all(t, script);
+      assert.equal(lines.length, 3001);
+      const { writes, ms } = JSON.parse(lines.at(-1) ?? '');
+      // Pieces of 32 KB, and one each tenth of a second.
+      assert.ok(writes > 0 && writes <= 300_000 / 32_768 + ms / 100 + 2, `${writes} in ${ms} ms`);
+    });
+
+    it('has whole lines though only a part of a piece is taken at a time', async (t) => {
+      const script = `${SLOWLY} for (let i = 0; i < 3000; i++) log.line(JSON.stringify({ msg: i, text: 'é'.repeat(i % 500) }) + '\\n');
+        await log.written(); process.kill(process.pid, 'SIGKILL');`;
+      const lines = await all(t, script);
+      assert.deepEqual(
+        lines.map(messageOf),
+        Array.from({ length: 3000 }, (_, i) => i),
+      );
+    });
+
+    for (const code of ['ENOSPC', 'EAGAIN', 'EPIPE'])
+      it(`tries ${code} again by itself, and not for each line`, async (t) => {
+        const script = `${SLOWLY} code = '${code}'; log.info({}, 'a'); log.info({}, 'b');
+          for (let i = 0; i < 1000; i++) { log.line('{"msg":"c"}\\n'); await turn(); }
+          const before = writes; while (writes < before + 2) await turn();
+          for (let i = 0; i < 4; i++) await turn();
+          code = null; log.info({ before }, 'd'); await log.written(); process.kill(process.pid, 'SIGKILL');`;
+        const lines = await all(t, script);
+        assert.deepEqual(lines.map(messageOf), ['a', 'b', ...Array(1000).fill('c'), 'd']);
+        const { before } = JSON.parse(lines.at(-1) ?? '');
+        assert.ok(before < 500, `${before} times`);
+      });
+
+    it('tries once more at the end what could not be written, and says that it cannot be', async (t) => {
+      const script = `${SLOWLY} code = 'ENOSPC'; log.info({}, 'a'); await log.written(); log.info({}, 'b'); await log.written(); process.exit(0);`;
+      assert.deepEqual((await all(t, script)).map(messageOf), ['a', 'b']);
+    });
+  });
+
+  it('does not keep the process from ending where the disk is full', async (t) => {
+    const code = `import { openLog } from '${LOG}'; const log = openLog('info');
+      log.info({}, 'a'); log.info({}, 'b'); await log.written(); log.info({}, 'c'); await log.written(); process.exit(3);`;
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['ignore', full, 'inherit'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    closeSync(full);
+    const [status] = await once(child, 'exit');
+    assert.equal(status, 3);
   });
 
   it('keeps to its level, which may change', async (t) => {
