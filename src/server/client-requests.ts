@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { type ApiError, internalError, shuttingDown } from '../core/errors.ts';
+import { InStep } from '../core/turns.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import { announcedBytes, type BodyOwner, readBody } from './body-reader.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
@@ -30,6 +31,8 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
   readonly underWay = new OpenExchanges();
   readonly #handlers: ClientHandlers;
   readonly #newId: () => string;
+  /** They have come whole. */
+  readonly #whole: InStep<HttpExchange>;
   /** Answered, but their clients are still sending. */
   readonly #lingering = new Set<HttpExchange>();
   /** Of clients that send their body only when they are told to. */
@@ -41,6 +44,7 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
     this.#handlers = handlers;
     this.clock = clock;
     this.#newId = newId;
+    this.#whole = new InStep((exchange) => handlers.serve(exchange));
     this.limits = limits;
     this.maxBody = maxBody;
   }
@@ -101,7 +105,7 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
   whole(exchange: HttpExchange, body: Buffer): void {
     exchange.body = body;
     exchange.readAt = this.clock.now();
-    this.#handlers.serve(exchange);
+    this.#whole.add(exchange);
   }
 
   longer(exchange: HttpExchange, bytes: number): boolean {

@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import type { CancelListener, CancelReason } from '../core/cancellation.ts';
 import type { Failure } from '../core/outcome.ts';
 import { ownParts } from '../core/own-bytes.ts';
+import { InStep } from '../core/turns.ts';
 import type { WireHeaders } from '../providers/retry-after.ts';
 import { AnswerStream } from './answer-stream.ts';
 import { AttemptBounds, type Bounded } from './attempt-bounds.ts';
@@ -46,6 +47,9 @@ type Resolve = (end: AttemptEnd) => void;
 function ignore(): void {}
 
 const NOTHING: readonly never[] = [];
+
+/** Answers that came with the same look at the sockets: what follows from each is done to all. */
+const collected = new InStep<Attempt>((attempt) => attempt.readCollected());
 
 /** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
 class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner, Bounded {
@@ -223,12 +227,17 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
 
   /** The body of a plain answer or of an error is there, or as much of it as will come. */
   #collectedAll(): void {
-    const collected = this.#collected;
-    if (this.state !== 'collecting' || collected === null) return;
+    if (this.state !== 'collecting') return;
     this.#letGo();
-    const body = collected.take();
-    if (body instanceof Promise) body.then((unpacked) => this.#read(collected, unpacked));
-    else this.#read(collected, body);
+    collected.add(this);
+  }
+
+  /** Looks into what has been collected. Called once. */
+  readCollected(): void {
+    const answer = this.#collected as CollectedAnswer;
+    const body = answer.take();
+    if (body instanceof Promise) body.then((unpacked) => this.#read(answer, unpacked));
+    else this.#read(answer, body);
   }
 
   /** `body` null: it could not be unpacked. */
