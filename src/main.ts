@@ -88,8 +88,7 @@ async function main(): Promise<void> {
   const first = await read();
   if (!first.ok) {
     process.stderr.write(`${first.problems.join('\n')}\n`);
-    log.flush();
-    process.exit(FAULTY);
+    return exitWith(FAULTY, log);
   }
   const { config, findings } = first;
   log.setLevel(config.log.level);
@@ -136,9 +135,8 @@ async function main(): Promise<void> {
           ? ' Another process has this port: choose another with --listen or --admin.'
           : '';
       process.stderr.write(`spillway: cannot listen: ${error.message}.${hint}\n`);
-      log.flush();
       gateway.kill();
-      process.exit(FAULTY);
+      void exitWith(FAULTY, log);
     },
   );
 

@@ -4,7 +4,7 @@ import { write, writeSync } from 'node:fs';
 const GATHER = 32 * 1024;
 /** And written after this long in any case; what could not be written is tried again as often. Milliseconds. */
 const FLUSH_EVERY = 100;
-/** If whoever reads them is too slow, so much is kept; what comes then is lost. Characters. */
+/** If whoever reads them is too slow, so much is kept, and one line of any length; what comes then is lost, and counted. Characters. */
 const KEEP = 16 * 1024 * 1024;
 /** At the end, a reader that is too slow is waited for so long. Milliseconds. */
 const PATIENCE = 1000;
@@ -22,18 +22,29 @@ export class LogOutput {
   #piece: Uint8Array | null = null;
   /** A thread writes it. */
   #writing = false;
+  /** When a reader that takes nothing just now is looked after. */
+  #pause: NodeJS.Timeout | undefined;
+  /** Lines that there was no room for. */
+  #lost = 0;
+  readonly #onLost: (lines: number) => void;
   /** Nobody reads it any more. */
   #unread = false;
   /** Who waits for all that came so far. */
   readonly #waiting: (() => void)[] = [];
 
-  constructor() {
+  /** `onLost`: called when there is room again after there was none for so many lines. */
+  constructor(onLost: (lines: number) => void) {
+    this.#onLost = onLost;
     setInterval(() => this.#onTime(), FLUSH_EVERY).unref();
   }
 
   /** Whole lines that can wait for others. */
   gather(lines: string): void {
-    if (this.#unread || this.#gathered.length + lines.length > KEEP) return;
+    if (this.#unread) return;
+    if (this.#gathered !== '' && this.#gathered.length + lines.length > KEEP) {
+      this.#lost += lines.split('\n').length - 1;
+      return;
+    }
     this.#gathered += lines;
     if (this.#gathered.length >= GATHER) this.#handOver();
   }
@@ -45,13 +56,12 @@ export class LogOutput {
   }
 
   /**
-   * Writes out what is still in memory, and waits for that. What a thread is writing is not waited for: a process that ends may cut it off, or write the rest
-   * before it. Whoever has the time waits for `written` first.
+   * Writes out what is still in memory, and waits for that. Once, when the process ends: what a thread is writing is not waited for, and may be cut off, or
+   * come after the rest. Whoever has the time waits for `written` first.
    */
   flush(): void {
-    const rest = [Buffer.from(this.#gathered)];
-    if (this.#piece !== null && !this.#writing) rest.unshift(Buffer.from(this.#piece));
-    this.#gathered = '';
+    const rest: Uint8Array[] = [Buffer.from(this.#gathered)];
+    if (this.#piece !== null && !this.#writing) rest.unshift(this.#piece);
     try {
       writeNow(Buffer.concat(rest));
     } catch {
@@ -88,10 +98,9 @@ export class LogOutput {
 
   #handOver(): void {
     if (this.#piece !== null || this.#gathered === '') return;
-    this.#piece = Buffer.from(this.#gathered);
+    this.#writePiece(Buffer.from(this.#gathered));
     this.#gathered = '';
     this.#urgent = false;
-    this.#writePiece(this.#piece);
   }
 
   #retry(): void {
@@ -99,25 +108,29 @@ export class LogOutput {
   }
 
   #writePiece(piece: Uint8Array): void {
+    this.#piece = piece;
     this.#writing = true;
+    clearTimeout(this.#pause);
     write(STANDARD_OUTPUT, piece, (error, count) => {
       this.#writing = false;
-      if (this.#unread) this.#piece = null;
+      if (this.#unread) this.giveUp();
       else if (error === null) this.#wrote(piece.subarray(count));
-      else if (error.code === 'EAGAIN') setTimeout(() => this.#retry(), PAUSE).unref();
+      else if (error.code === 'EAGAIN') this.#pause = setTimeout(() => this.#retry(), PAUSE).unref();
       else this.#settle();
     });
   }
 
   #wrote(rest: Uint8Array): void {
     if (rest.length > 0) {
-      this.#piece = rest;
       this.#writePiece(rest);
       return;
     }
     this.#piece = null;
     // The others wait until they are many: a piece for each that was written would wake a thread for a few lines.
     if (this.#urgent || this.#gathered.length >= GATHER) this.#handOver();
+    const lost = this.#lost;
+    this.#lost = 0;
+    if (lost > 0) this.#onLost(lost);
     if (this.#piece === null) this.#settle();
   }
 

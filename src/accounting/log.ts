@@ -16,8 +16,6 @@ export interface Log {
   writes(level: LogLevel): boolean;
   /** Takes a finished line of level info with its line end, for those that are too many to be formatted twice. Whoever makes it asks `writes` first. */
   line(text: string): void;
-  /** Writes out what is still in memory. */
-  flush(): void;
 }
 
 /** The one that the process itself holds. */
@@ -30,7 +28,7 @@ export interface ProcessLog extends Log {
   relay(lines: string): void;
   /** Nobody reads it any more: nothing more is written. */
   unread(): void;
-  /** Resolves when all lines so far have been written, or cannot be. To be waited for before `flush`, which has no end where their reader has gone unnoticed. */
+  /** Resolves when all lines so far have been written, or cannot be. Whoever ends the process waits for it, as long as it likes; the rest is written as it exits. */
   written(): Promise<void>;
 }
 
@@ -38,7 +36,7 @@ const RANKS: Readonly<Record<string, number>> = pino.levels.values;
 
 /** Opens the log of this process, once: standard output is its own. `level`: the least that is written. */
 export function openLog(level: LogLevel): ProcessLog {
-  const output = new LogOutput();
+  const output = new LogOutput((lines) => logger.error({ lines }, 'log lines lost: nobody took them in time'));
   const write = (lines: string) => output.write(lines);
   const logger = pino({ level, base: null }, { write });
   // However the process comes to its end, as long as it ends by itself.
@@ -67,6 +65,5 @@ export function openLog(level: LogLevel): ProcessLog {
       output.giveUp();
     },
     written: () => output.written(),
-    flush: () => output.flush(),
   };
 }

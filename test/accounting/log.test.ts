@@ -9,12 +9,15 @@ const LOG = new URL('../../src/accounting/log.ts', import.meta.url).href;
 
 /** A process that opens a log at level info and does something with it; its output, line by line. */
 function run(t: TestContext, script: string) {
-  const code = `import { openLog } from '${LOG}'; const log = openLog('info'); ${script}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', begin(script)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.after(() => child.kill('SIGKILL'));
   return createInterface({ input: child.stdout });
+}
+
+function begin(script: string): string {
+  return `import { openLog } from '${LOG}'; const log = openLog('info'); ${script}`;
 }
 
 /** The lines that it writes until it ends, or so many of them. */
@@ -41,8 +44,8 @@ describe('the log of a process', () => {
   });
 
   it('does not keep the process from ending when its reader has gone and nobody has noticed', async (t) => {
-    const code = `import { openLog } from '${LOG}'; const log = openLog('info');
-      process.stdin.once('data', () => { log.info({}, 'a'); log.info({}, 'b'); process.exit(3); });`;
+    const code = begin(`
+      process.stdin.once('data', () => { log.info({}, 'a'); log.info({}, 'b'); process.exit(3); });`);
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
@@ -128,6 +131,67 @@ describe('the log of a process', () => {
         assert.ok(before < 500, `${before} times`);
       });
 
+    it('writes on after a full disk where it left off', async (t) => {
+      const script = `${SLOWLY} for (let i = 0; i < 1000; i++) log.line(JSON.stringify({ msg: i, text: 'é'.repeat(i % 500) }) + '\\n');
+        code = 'ENOSPC'; while (writes < 2) await turn();
+        for (let i = 0; i < 4; i++) await turn();
+        code = null; await log.written(); process.kill(process.pid, 'SIGKILL');`;
+      const lines = await all(t, script);
+      assert.deepEqual(
+        lines.map(messageOf),
+        Array.from({ length: 1000 }, (_, i) => i),
+      );
+    });
+
+    it('looks after a reader that takes nothing just now a hundred times a second', async (t) => {
+      const script = `${SLOWLY} setInterval(() => {}, 1000); code = 'EAGAIN'; const start = performance.now(); log.info({}, 'a');
+        while (writes < 100) await turn();
+        const ms = performance.now() - start; code = null; log.info({ ms }, 'b'); await log.written(); process.exit(0);`;
+      const { ms } = JSON.parse((await all(t, script)).at(-1) ?? '');
+      // Each tenth of a second once more.
+      assert.ok(ms > 700, `${ms} ms`);
+    });
+
+    it('keeps a line of any length, no more than 16 million characters of others, and says how many were lost', async (t) => {
+      const script = `${SLOWLY} fs.write = (fd, bytes, done) => setTimeout(() => done(null, fs.writeSync(fd, bytes)), 50); syncBuiltinESMExports();
+        const long = (msg, length) => JSON.stringify({ msg, text: 'x'.repeat(length) }) + '\\n';
+        log.info({}, 'a'); log.line(long('b', 20_000_000)); log.line(long('c', 10)); log.relay(long('d', 10) + long('e', 10));
+        await log.written(); log.line(long('f', 10)); await log.written(); process.exit(0);`;
+      const lines = (await all(t, script)).map((line) => JSON.parse(line));
+      assert.deepEqual(
+        lines.map(({ msg, lines }) => lines ?? msg),
+        ['a', 'b', 3, 'f'],
+      );
+    });
+
+    it('is done with waiting, and writes no more, once nobody reads it', async (t) => {
+      const script = `${SLOWLY} log.info({}, 'a'); log.info({}, 'b'); log.unread(); log.line('{"msg":"c"}\\n');
+        await log.written(); log.line('{"msg":"d"}\\n'); await log.written(); process.exit(0);`;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', begin(script)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      t.after(() => child.kill('SIGKILL'));
+      let text = '';
+      child.stdout.on('data', (bytes) => {
+        text += bytes;
+      });
+      const [status] = await once(child, 'close');
+      assert.equal(status, 0);
+      // What a thread had in its hands already.
+      assert.deepEqual(text.trim().split('\n').map(messageOf), ['a']);
+    });
+
+    it('writes all that is left when the process ends, however little is taken at a time', async (t) => {
+      const script = `${SLOWLY} const { writeSync } = fs; let calls = 0;
+        fs.writeSync = (fd, bytes) => {
+          if (++calls % 3 === 0) throw Object.assign(new Error('EAGAIN'), { code: 'EAGAIN' });
+          return writeSync(fd, bytes.subarray(0, 100));
+        };
+        syncBuiltinESMExports(); ${EIGHT} process.exit(0);`;
+      const lines = await all(t, script);
+      assert.deepEqual(lines.map(messageOf).toSorted(), ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+    });
+
     it('tries once more at the end what could not be written, and says that it cannot be', async (t) => {
       const script = `${SLOWLY} code = 'ENOSPC'; log.info({}, 'a'); await log.written(); log.info({}, 'b'); await log.written(); process.exit(0);`;
       assert.deepEqual((await all(t, script)).map(messageOf), ['a', 'b']);
@@ -135,8 +199,9 @@ describe('the log of a process', () => {
   });
 
   it('does not keep the process from ending where the disk is full', async (t) => {
-    const code = `import { openLog } from '${LOG}'; const log = openLog('info');
-      log.info({}, 'a'); log.info({}, 'b'); await log.written(); log.info({}, 'c'); await log.written(); process.exit(3);`;
+    const code = begin(
+      `log.info({}, 'a'); log.info({}, 'b'); await log.written(); log.info({}, 'c'); await log.written(); process.exit(3);`,
+    );
     const full = openSync('/dev/full', 'w');
     const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
       stdio: ['ignore', full, 'inherit'],

@@ -157,7 +157,6 @@ export async function startGateway(
       requests.push(JSON.parse(line) as RequestLine);
       for (const wait of waiting.filter(({ count }) => requests.length >= count)) wait.resolve(requests);
     },
-    flush: () => {},
   };
   const app = new App({
     config: read.config,
