@@ -44,11 +44,13 @@ export class ManualClock implements Clock {
     this.#now = end;
   }
 
-  /** `advance` for code that awaits: after each timer, lets promises run until they wait for something else. */
+  /** `advance` for code that awaits: after each timer, lets promises run until they wait for something else, and what is put off to the next turn. */
   async advanceAsync(ms: number): Promise<void> {
     const end = this.#endOf(ms);
-    do await new Promise(setImmediate);
-    while (this.#runNext(end));
+    do {
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+    } while (this.#runNext(end));
     this.#now = end;
   }
 
