@@ -36,7 +36,9 @@ const RANKS: Readonly<Record<string, number>> = pino.levels.values;
 
 /** Opens the log of this process, once: standard output is its own. `level`: the least that is written. */
 export function openLog(level: LogLevel): ProcessLog {
-  const output = new LogOutput((lines) => logger.error({ lines }, 'log lines lost: nobody took them in time'));
+  const output = new LogOutput((lines) =>
+    logger.error({ lines }, 'log lines lost: nobody took them in time'),
+  );
   const write = (lines: string) => output.write(lines);
   const logger = pino({ level, base: null }, { write });
   // However the process comes to its end, as long as it ends by itself.
