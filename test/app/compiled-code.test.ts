@@ -12,6 +12,21 @@ describe('what V8 is told, to keep compiled code', () => {
     assert.deepEqual({ stdout, stderr }, { stdout: '1\n', stderr: '' });
   });
 
+  it('is helped by an object of each shape that the start must not be the last to have', async () => {
+    const code = `import { createHook } from 'node:async_hooks';
+      import { keepCompiledCode, KEPT } from '${new URL('../../src/app/compiled-code.ts', import.meta.url).href}';
+      keepCompiledCode();
+      for (let n = 0; n < 3; n++) { await new Promise(setImmediate); gc(); }
+      const later = [];
+      const hook = createHook({ init: (id, type, trigger, made) => type === 'TickObject' && later.push(made) }).enable();
+      process.nextTick(() => {});
+      hook.disable();
+      console.log(KEPT.length, later.length, %HaveSameMap(KEPT[0], later[0]));`;
+    const args = ['--expose-gc', '--allow-natives-syntax', '--input-type=module', '-e', code];
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
+    assert.deepEqual({ stdout, stderr }, { stdout: '1 1 true\n', stderr: '' });
+  });
+
   it('is told by each process that serves clients', async (t) => {
     const told = `import v8 from 'node:v8'; import { syncBuiltinESMExports } from 'node:module';
       v8.setFlagsFromString = (flag) => process.stderr.write(flag + ' ');
