@@ -14,8 +14,8 @@ export function othersTurn(): Promise<void> {
 }
 
 /**
- * Does to all that one look at the sockets brings what is next for each, one right after the other, when that look is over. A request is a megabyte of code, Node's
- * and the system's with it: where each takes all of its steps by itself, every step finds the one before it in the processor's caches, and not itself.
+ * Does to all that one look at the sockets brings what is next for each, one right after the other, when that look is over. A request runs through most of a megabyte
+ * of code, Node's and the system's with it: taken one request at a time, each step would find the processor's caches full of other steps' code.
  */
 export class InStep<T> {
   readonly #step: (item: T) => void;

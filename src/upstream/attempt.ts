@@ -48,8 +48,8 @@ function ignore(): void {}
 
 const NOTHING: readonly never[] = [];
 
-/** Answers that came with the same look at the sockets: what follows from each is done to all. */
-const collected = new InStep<Attempt>((attempt) => attempt.readCollected());
+/** Answers whose bodies came with the same look at the sockets are read one right after the other. */
+const toRead = new InStep<Attempt>((attempt) => attempt.readCollected());
 
 /** A try as undici's handler: callbacks instead of promises and streams, one timer for all the bounds. */
 class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner, Bounded {
@@ -229,7 +229,7 @@ class Attempt implements Dispatcher.DispatchHandler, CancelListener, StreamOwner
   #collectedAll(): void {
     if (this.state !== 'collecting') return;
     this.#letGo();
-    collected.add(this);
+    toRead.add(this);
   }
 
   /** Looks into what has been collected. Called once. */
