@@ -13,6 +13,7 @@ import { startStandIn } from '../stage.ts';
 import type { Started } from '../start/start.ts';
 import { quantile } from '../statistics.ts';
 import { wrongWith } from './check.ts';
+import { perRequest } from './closed.ts';
 import { asked, type Entrant, extentOf, type Plan } from './plan.ts';
 import { warmUp } from './warm-up.ts';
 
@@ -46,28 +47,37 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
     },
     async measure() {
       const { started, loud, other } = scene as Scene;
+      const { running } = started;
       // What the last crowd has left behind is over by then.
       await plan.load(loud, how.few, CALMING);
+      const before = running.usage();
       const served = await plan.load(loud, how.few, seconds);
+      const after = running.usage();
       const quiet = await openLoop(other, RATE, seconds);
+      const beforeCrowd = running.usage();
       const [pressed, meanwhile] = await Promise.all([
         plan.load(loud, how.crowd, seconds),
         openLoop(other, RATE, seconds),
       ]);
-      const answers = (pressed.requests - pressed.refused) / pressed.seconds;
-      const answered = answers / ((served.requests - served.refused) / served.seconds);
+      const afterCrowd = running.usage();
+      const few = served.requests - served.refused;
+      const many = pressed.requests - pressed.refused;
+      const answered = many / pressed.seconds / (few / served.seconds);
+      const { cpu } = perRequest(before, after, few);
+      const { cpu: cpuOfMany } = perRequest(beforeCrowd, afterCrowd, many + meanwhile.latencies.length);
       const other50 = quantile(meanwhile.latencies, 0.5);
       const other99 = quantile(meanwhile.latencies, 0.99);
-      started.running.emptyLog();
+      running.emptyLog();
       return {
         figures: {
           answered,
+          answerCpu: cpuOfMany / cpu,
           refused: pressed.refused / pressed.seconds,
           other50,
           times50: other50 / quantile(quiet.latencies, 0.5),
           other99,
           times99: other99 / quantile(quiet.latencies, 0.99),
-          rss: started.running.usage().rssBytes / 2 ** 20,
+          rss: afterCrowd.rssBytes / 2 ** 20,
         },
         // Of the crowd, refusals are what is asked for here.
         failed: served.failed + quiet.failed + meanwhile.failed,

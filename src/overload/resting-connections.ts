@@ -1,17 +1,16 @@
 import type { EventLoop } from './event-loop.ts';
 import { Fifo } from './fifo.ts';
 
-/**
- * About so long a connection is not read; while more are sent to rest, some for up to three times that. Milliseconds; no client is told to come back
- * sooner than after twice that.
- */
-const REST = 500;
+/** About so long a connection is not read; while more are sent to rest, some for up to three times that. No client is told to come back sooner. Milliseconds. */
+const REST = 1000;
 /** Where refusing all that rests again would take more than its part of the time, it rests for longer; but no longer than clients are told at most. Milliseconds. */
 const LONGEST_REST = 2000;
-/** That part: so many refusals in a millisecond, which take a tenth of it. */
-const AGAIN = 5;
-/** So many refusals in a millisecond cost next to nothing, and half a second's worth of them at once, after a while with fewer. */
-const PACE = 1;
+/** That part: so many refusals in a millisecond, which take a twenty-fifth of it. */
+const AGAIN = 2;
+/** So many refusals in a millisecond cost next to nothing, */
+const PACE = 0.5;
+/** and so many at once, after a while with fewer. */
+const AT_ONCE = 500;
 
 /** No tenant's id: those are not empty. */
 const SEVERAL = '';
@@ -37,7 +36,7 @@ export class RestingConnections {
   #cost = 0;
   /** Until when the last of them may. */
   #until = 0;
-  #left = PACE * REST;
+  #left = AT_ONCE;
   /** Before that it does not matter who asks on what. */
   #hasRested = false;
   #movedAt: number;
@@ -89,7 +88,7 @@ export class RestingConnections {
     const now = this.#loop.clock.now();
     const passed = now - this.#movedAt;
     this.#movedAt = now;
-    this.#left = Math.min(PACE * REST, this.#left + passed * PACE);
+    this.#left = Math.min(AT_ONCE, this.#left + passed * PACE);
     const share = passed / (passed + Math.max(0, this.#until - now));
     for (let due = Math.ceil(share * this.#resting.length); due > 0; due--) this.#readNext();
   }
