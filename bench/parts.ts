@@ -19,7 +19,7 @@ export type PartName =
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
  * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
- * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals included, for each that it takes then; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
+ * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
  * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
  */
@@ -141,7 +141,7 @@ function pressure(name: PartName, title: string, few: number, body: () => Buffer
     yardstick: 'fastify',
     columns: [
       { title: `answers/s, to those with ${few} clients`, figure: 'answered', as: 'value' },
-      { title: 'to `fastify`', figure: 'answered', as: 'ratio' },
+      { title: 'that share, to that of `fastify`', figure: 'answered', as: 'ratio' },
       { title: `CPU an answer, to that with ${few} clients`, figure: 'answerCpu', as: 'value' },
       { title: 'refused/s', figure: 'refused', as: 'value' },
       { title: 'the other tenant: median, ms', figure: 'other50', as: 'value' },

@@ -24,10 +24,10 @@ export interface Row {
 }
 
 const ALL = PARTS.map(({ name }) => name);
-/** One of the relays says what a crowd costs where nobody is refused. */
 const UNPRESSED = PARTS.filter(({ how }) => how.kind !== 'pressure').map(({ name }) => name);
 
 function relay(name: 'http' | 'fastify', title: string, quick: readonly PartName[]): Row {
+  // One is enough to say what a crowd costs where nobody is refused.
   const parts = name === 'fastify' ? ALL : UNPRESSED;
   return { name, title, dialect: 'chat', parts, quick, processes: 1, start: startRelay(name) };
 }

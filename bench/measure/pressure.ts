@@ -71,7 +71,7 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
       return {
         figures: {
           answered,
-          answerCpu: cpuOfMany / cpu,
+          answerCpu: many === 0 ? Number.NaN : cpuOfMany / cpu,
           refused: pressed.refused / pressed.seconds,
           other50,
           times50: other50 / quantile(quiet.latencies, 0.5),

@@ -1,8 +1,9 @@
-/** Yardstick: a relay on Fastify that parses what it relays and does nothing with it. Usage: node fastify.ts UPSTREAM_ORIGIN */
+/** Yardstick: a relay on Fastify that parses what it relays and does nothing with it, but for a model with a provider of its own. Usage: node fastify.ts UPSTREAM_ORIGIN */
 import fastify from 'fastify';
 import { Agent } from 'undici';
 
 const origin = process.argv[2] as string;
+const originOfOther = process.env['BENCH_OTHER_UPSTREAM'] ?? origin;
 const agent = new Agent();
 const app = fastify({ bodyLimit: 32 * 1024 * 1024 });
 
@@ -13,9 +14,9 @@ app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, b
 
 app.post('/v1/chat/completions', async (request, reply) => {
   const body = request.body as Buffer;
-  const asked = JSON.parse(body.toString()) as { stream?: boolean };
+  const asked = JSON.parse(body.toString()) as { model: string; stream?: boolean };
   const answer = await agent.request({
-    origin,
+    origin: asked.model === 'other' ? originOfOther : origin,
     path: request.url,
     method: 'POST',
     headers: { 'content-type': 'application/json' },

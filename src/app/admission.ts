@@ -65,7 +65,7 @@ export class Admission implements ClientAdmission {
       this.#gate.measured(lateMs);
       this.#connections.move();
     });
-    this.#refusals = new Refusals(options.chance);
+    this.#refusals = new Refusals(options.chance, () => this.#connections.unread);
     this.#lines = new RefusalLines(options.clock, options.log);
   }
 

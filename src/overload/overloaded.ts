@@ -28,16 +28,21 @@ export class Overloaded extends ApiError {
 /** Refusals are made once, and given again and again: an error that is thrown away costs more than all the rest of refusing. */
 export class Refusals {
   readonly #chance: Chance;
+  readonly #unread: () => number;
   readonly #made: Readonly<Record<OverloadReason, readonly Overloaded[]>>;
 
-  constructor(chance: Chance) {
+  /** `unread`: for how long a connection may not be read after a refusal (milliseconds). Nobody is told to come back sooner, up to the longest wait. */
+  constructor(chance: Chance, unread: () => number) {
     this.#chance = chance;
+    this.#unread = unread;
     this.#made = { delay: variants('delay'), in_flight: variants('in_flight'), bodies: variants('bodies') };
   }
 
   of(reason: OverloadReason): Overloaded {
     const made = this.#made[reason];
-    return made[Math.floor(this.#chance() * made.length)] as Overloaded;
+    const first = Math.ceil(((this.#unread() - SHORTEST_WAIT) / SHORTEST_WAIT) * WAITS);
+    const n = Math.min(Math.max(0, first), WAITS - 1);
+    return made[n + Math.floor(this.#chance() * (WAITS - n))] as Overloaded;
   }
 }
 

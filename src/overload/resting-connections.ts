@@ -1,7 +1,7 @@
 import type { EventLoop } from './event-loop.ts';
 import { Fifo } from './fifo.ts';
 
-/** About so long a connection is not read; while more are sent to rest, some for up to three times that. No client is told to come back sooner. Milliseconds. */
+/** About so long a connection is not read, less where few rest; for some seconds where many were sent to rest and some still are. No client is told to come back sooner. Milliseconds. */
 const REST = 1000;
 /** Where refusing all that rests again would take more than its part of the time, it rests for longer; but no longer than clients are told at most. Milliseconds. */
 const LONGEST_REST = 2000;
@@ -48,6 +48,11 @@ export class RestingConnections {
 
   get count(): number {
     return this.#resting.length;
+  }
+
+  /** About so long the last of those that rest now are not read yet. Milliseconds. */
+  get unread(): number {
+    return this.count === 0 ? 0 : Math.max(0, this.#until - this.#loop.clock.now());
   }
 
   /** A request of this tenant has come on it. Noted also when none rests any more: what waited on the last of them comes then. */

@@ -54,6 +54,11 @@ describe('a connection on which a request was refused', () => {
     pass(1000);
     for (let n = 0; n < 500; n++) refused(`client ${n}`);
     assert.equal(paused.size, 0);
+    pass(400);
+    for (let n = 0; n < 200; n++) refused(`client ${n}`);
+    assert.equal(paused.size, 0);
+    refused('next');
+    assert.deepEqual([...paused], ['next']);
   });
 
   it('is not read where they are many', () => {
@@ -62,7 +67,7 @@ describe('a connection on which a request was refused', () => {
     assert.deepEqual([...paused], ['next']);
   });
 
-  it('is read again after a second, where few rest', () => {
+  it('is read again after a second at the latest, where few rest', () => {
     const { refused, paused, pass, resting } = flooded();
     refused('next');
     pass(1000);
@@ -169,7 +174,9 @@ describe('a connection on which a request was refused', () => {
     assert.equal(resting.wake(), false);
     refused('next');
     refused('last');
+    assert.equal(resting.unread, 1000);
     assert.equal(resting.wake(), true);
     assert.equal(paused.size, 0);
+    assert.equal(resting.unread, 0);
   });
 });
