@@ -81,11 +81,15 @@ describe('a gateway that starts while Redis is away', () => {
 
   it('comes up though Redis takes connections and says nothing', async (t) => {
     const redis = await startRedis(t);
+    const started = async (prefix: string) => {
+      const began = performance.now();
+      const { gateway } = await one(t, redis, 'local', { prefix });
+      return { gateway, took: performance.now() - began };
+    };
+    const { took: usual } = await started('usual');
     redis.freeze();
-    const began = performance.now();
-    const { gateway } = await one(t, redis, 'local');
-    const took = performance.now() - began;
-    assert.ok(took < 2000 + 3 * TIMEOUT + LITTLE, `${took} ms`);
+    const { gateway, took } = await started('local');
+    assert.ok(took < 2 * usual + 3 * TIMEOUT + LITTLE, `${took} ms, usually ${usual} ms`);
     assert.equal((await gateway.chat('small')).status, 200);
     redis.thaw();
     await until(() => gateway.storeUp(), 'it to join');
