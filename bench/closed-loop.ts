@@ -1,4 +1,4 @@
-/** A number of connections, each sending its next request when it has its answer: wrk, or this process. */
+/** A number of connections, each sending its next request when it has its answer, or some time afterwards: wrk, or this process. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,13 @@ export interface LoopResult {
   failed: number;
 }
 
-export type Loader = (asked: Asked, connections: number, seconds: number) => Promise<LoopResult>;
+/** `pause`: milliseconds between an answer and the next request, on average; none unless given. */
+export type Loader = (
+  asked: Asked,
+  connections: number,
+  seconds: number,
+  pause?: number,
+) => Promise<LoopResult>;
 
 /** So many have been given a file with their body: several work at once. */
 let bodies = 0;
@@ -28,11 +34,16 @@ export function chooseLoader(scratch: string): { name: string; load: Loader } {
     return { name: 'our own loader (wrk is not installed)', load: ownLoader };
   return {
     name: 'wrk -t1',
-    load: (asked, connections, seconds) => wrk(scratch, asked, connections, seconds),
+    load: (asked, connections, seconds, pause) =>
+      wrk(scratch, asked, { connections, seconds, pause: pause ?? 0 }),
   };
 }
 
-async function wrk(scratch: string, asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
+async function wrk(
+  scratch: string,
+  asked: Asked,
+  { connections, seconds, pause }: { connections: number; seconds: number; pause: number },
+): Promise<LoopResult> {
   const bodyFile = join(scratch, `body-${++bodies}.json`);
   writeFileSync(bodyFile, asked.body);
   const headers = { 'content-type': 'application/json', ...asked.headers };
@@ -43,6 +54,7 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
       env: {
         ...process.env,
         BENCH_BODY: bodyFile,
+        BENCH_PAUSE: `${pause}`,
         BENCH_HEADERS: Object.entries(headers)
           .map(([name, value]) => `${name}: ${value}`)
           .join('\n'),
@@ -65,7 +77,7 @@ async function wrk(scratch: string, asked: Asked, connections: number, seconds: 
   };
 }
 
-async function ownLoader(asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
+async function ownLoader(asked: Asked, connections: number, seconds: number, pause = 0): Promise<LoopResult> {
   const request = requestBytes(asked);
   const port = Number(new URL(asked.url).port);
   const result: LoopResult = { requests: 0, seconds: 0, bytes: 0, refused: 0, failed: 0 };
@@ -85,7 +97,8 @@ async function ownLoader(asked: Asked, connections: number, seconds: number): Pr
           resolve();
         } else {
           if (connection.broken) connection = new Connection(port);
-          setImmediate(next);
+          if (pause > 0) setTimeout(next, 2 * pause * Math.random());
+          else setImmediate(next);
         }
       };
       next();

@@ -149,7 +149,7 @@ const GOALS: readonly Goal[] = [
     as: 'ratio',
     most: 1.5,
   },
-  ...(['pressure', 'pressure-50k'] as const).flatMap((part): Goal[] => [
+  ...(['twice', 'pressure', 'pressure-50k'] as const).flatMap((part): Goal[] => [
     {
       what: `${part}: answers a second, to those without`,
       part,

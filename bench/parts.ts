@@ -10,6 +10,7 @@ export type PartName =
   | 'latency'
   | 'paced'
   | 'open'
+  | 'twice'
   | 'pressure'
   | 'pressure-50k'
   | 'start';
@@ -19,7 +20,7 @@ export type PartName =
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
  * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
- * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
+ * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd, for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
  * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
  */
@@ -41,6 +42,7 @@ export type Figure =
   | 'left'
   | 'answered'
   | 'answerCpu'
+  | 'offered'
   | 'refused'
   | 'other50'
   | 'other99'
@@ -94,12 +96,14 @@ export interface Closed {
   body(dialect: Dialect): Buffer;
 }
 
-/** A crowd of one tenant's clients, each asking again at once when it is answered or refused, and another tenant that asks now and then. */
+/** A crowd of one tenant's clients, each asking again when it is answered or refused, and another tenant that asks now and then. */
 export interface Pressure {
   kind: 'pressure';
   /** As many as can be served at once, and so many as cannot. */
   few: number;
   crowd: number;
+  /** Each of the crowd pauses, so that together they ask for so many times what few are answered; null = each asks again at once. */
+  times: number | null;
   body(): Buffer;
 }
 
@@ -134,15 +138,17 @@ function bodies(name: PartName, title: string, bytes: number, connections: numbe
   };
 }
 
-function pressure(name: PartName, title: string, few: number, body: () => Buffer): Part {
+/** `crowd`: who they are, in words. */
+function pressure(name: PartName, title: string, crowd: string, how: Omit<Pressure, 'kind'>): Part {
   return {
     name,
-    title: `${title}: a thousand clients of one tenant that ask again at once, be they answered or refused, and 50 requests a second of another tenant, whose model takes 50 ms`,
+    title: `${title}: ${crowd}, and 50 requests a second of another tenant, whose model takes 50 ms`,
     yardstick: 'fastify',
     columns: [
-      { title: `answers/s, to those with ${few} clients`, figure: 'answered', as: 'value' },
+      { title: `answers/s, to those with ${how.few} clients`, figure: 'answered', as: 'value' },
       { title: 'that share, to that of `fastify`', figure: 'answered', as: 'ratio' },
-      { title: `CPU an answer, to that with ${few} clients`, figure: 'answerCpu', as: 'value' },
+      { title: `CPU an answer, to that with ${how.few} clients`, figure: 'answerCpu', as: 'value' },
+      { title: `requests/s, to answers/s with ${how.few} clients`, figure: 'offered', as: 'value' },
       { title: 'refused/s', figure: 'refused', as: 'value' },
       { title: 'the other tenant: median, ms', figure: 'other50', as: 'value' },
       { title: 'to its median otherwise', figure: 'times50', as: 'value' },
@@ -152,9 +158,11 @@ function pressure(name: PartName, title: string, few: number, body: () => Buffer
     ],
     full: { rounds: 3, seconds: 4, warmUp: WARM.requests, settle: 4 },
     quick: { rounds: 2, seconds: 3, warmUp: LUKEWARM.requests, settle: 3 },
-    how: { kind: 'pressure', few, crowd: 1000, body },
+    how: { kind: 'pressure', ...how },
   };
 }
+
+const IMPATIENT = 'a thousand clients of one tenant that ask again at once, be they answered or refused';
 
 export const PARTS: readonly Part[] = [
   {
@@ -248,8 +256,29 @@ export const PARTS: readonly Part[] = [
     quick: { rounds: 1, seconds: 3, warmUp: LUKEWARM.streams, settle: 0 },
     how: { kind: 'open' },
   },
-  pressure('pressure', 'Pressure', 32, () => question('chat')),
-  pressure('pressure-50k', 'Pressure with bodies of 50 KB', 16, () => conversation(50 * 1024)),
+  pressure(
+    'twice',
+    'Twice the load',
+    'two thousand clients of one tenant that pause between two requests, so that they would ask for twice what 32 get',
+    {
+      few: 32,
+      crowd: 2000,
+      times: 2,
+      body: () => question('chat'),
+    },
+  ),
+  pressure('pressure', 'Pressure', IMPATIENT, {
+    few: 32,
+    crowd: 1000,
+    times: null,
+    body: () => question('chat'),
+  }),
+  pressure('pressure-50k', 'Pressure with bodies of 50 KB', IMPATIENT, {
+    few: 16,
+    crowd: 1000,
+    times: null,
+    body: () => conversation(50 * 1024),
+  }),
   {
     name: 'start',
     title:

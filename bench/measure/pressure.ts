@@ -1,5 +1,5 @@
 /**
- * More than can be done: a crowd of one tenant's clients, who ask again at once when they are answered or refused, and another tenant, who asks at a
+ * More than can be done: a crowd of one tenant's clients, who ask again when they are answered or refused, at once or after a pause, and another tenant, who asks at a
  * fixed rate. Its model takes as long as the quickest do, for that is what clients wait for: beside it they see what the gateway adds. And it is a provider
  * of its own, in whose line the crowd does not stand.
  */
@@ -54,13 +54,15 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
       const served = await plan.load(loud, how.few, seconds);
       const after = running.usage();
       const quiet = await openLoop(other, RATE, seconds);
+      const few = served.requests - served.refused;
+      const pause = pauseOf(how, few / served.seconds);
+      if (pause > 0) await plan.load(loud, how.crowd, CALMING, pause);
       const beforeCrowd = running.usage();
       const [pressed, meanwhile] = await Promise.all([
-        plan.load(loud, how.crowd, seconds),
+        plan.load(loud, how.crowd, seconds, pause),
         openLoop(other, RATE, seconds),
       ]);
       const afterCrowd = running.usage();
-      const few = served.requests - served.refused;
       const many = pressed.requests - pressed.refused;
       const answered = many / pressed.seconds / (few / served.seconds);
       const { cpu } = perRequest(before, after, few);
@@ -72,6 +74,7 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
         figures: {
           answered,
           answerCpu: many === 0 ? Number.NaN : cpuOfMany / cpu,
+          offered: pressed.requests / pressed.seconds / (few / served.seconds),
           refused: pressed.refused / pressed.seconds,
           other50,
           times50: other50 / quantile(quiet.latencies, 0.5),
@@ -89,6 +92,11 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
       await scene?.provider.stop();
     },
   };
+}
+
+/** Milliseconds that each of the crowd is to wait between two requests, if few are answered so many a second. */
+function pauseOf({ crowd, times }: Pressure, answered: number): number {
+  return times === null ? 0 : (1000 * crowd) / (times * answered);
 }
 
 async function begin(
