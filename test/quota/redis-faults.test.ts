@@ -6,6 +6,7 @@ import { RedisStore } from '../../src/quota/redis/store.ts';
 import type { Ticket } from '../../src/quota/store.ts';
 import type { StateClient } from '../../src/state/client.ts';
 import { StateUnavailable } from '../../src/state/unavailable.ts';
+import { HICCUP } from '../support/hiccup.ts';
 import { ManualClock } from '../support/manual-clock.ts';
 import { startRedis, until } from '../support/redis.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
@@ -164,7 +165,7 @@ describe('admissions that nobody knows the end of', () => {
     await away(gateway);
     const started = performance.now();
     for (let i = 0; i < 1_000; i++) await assert.rejects(deskOf(gateway).take(...DEMANDS), StateUnavailable);
-    assert.ok(performance.now() - started < 1_000);
+    assert.ok(performance.now() - started < HICCUP);
     await assert.rejects(gateway.store.standings('acme', [requests]), StateUnavailable);
     await assert.rejects(gateway.store.ledger(['2026-11-22'], 'acme'), StateUnavailable);
     clock.advance(20_000);
