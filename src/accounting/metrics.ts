@@ -1,5 +1,5 @@
 import { newRegistry, type Registry } from './prometheus.ts';
-import { type Counter, CounterFamily, type Histogram, HistogramFamily, registerGauge } from './series.ts';
+import { CounterFamily, HistogramFamily, registerGauge } from './series.ts';
 
 /** Seconds: from a cached answer to the longest a request may take. */
 const DURATIONS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
@@ -38,86 +38,124 @@ const BREAKER_VALUES = { closed: 0, half_open: 1, open: 2 } as const;
 
 /** The metrics of the contract, with their labels. docs/metrics.md is made from what this registers. */
 export class Metrics {
-  readonly registry: Registry;
-  readonly requests: CounterFamily<'tenant' | 'model' | 'status'>;
-  readonly attempts: CounterFamily<'provider' | 'model' | 'outcome'>;
-  readonly durations: HistogramFamily<'model'>;
-  readonly firstTokens: HistogramFamily<'provider' | 'model'>;
-  readonly gatewayTime: Histogram;
-  readonly tokens: CounterFamily<'tenant' | 'model' | 'kind'>;
-  readonly cost: CounterFamily<'tenant' | 'model'>;
-  readonly cacheSaved: CounterFamily<'tenant' | 'model'>;
-  readonly cacheWriteExtra: CounterFamily<'tenant' | 'model'>;
-  readonly cacheRequests: CounterFamily<'model' | 'result'>;
-  readonly breakerTransitions: CounterFamily<'upstream' | 'to'>;
-  readonly retriesDenied: CounterFamily<'upstream'>;
-  readonly upstreamLimited: CounterFamily<'upstream'>;
-  readonly quotaRefusals: CounterFamily<'tenant' | 'quota'>;
-  readonly replayed: CounterFamily<'model'>;
-  readonly resumedStreams: Counter;
-  readonly continuations: CounterFamily<'provider' | 'model' | 'how'>;
-  readonly hedges: CounterFamily<'model' | 'result'>;
-  readonly interruptions: CounterFamily<'provider' | 'model'>;
-  readonly droppedEvents: CounterFamily<'provider'>;
-  readonly loopDelay: Histogram;
-  readonly overloadRefusals: CounterFamily<'tenant' | 'reason'>;
+  readonly registry: Registry = newRegistry();
+  readonly requests = new CounterFamily(this.registry, {
+    name: 'spillway_requests_total',
+    help: 'Requests that clients made, by the status they were answered with (499: the client left first).',
+    labels: ['tenant', 'model', 'status'],
+  });
+  readonly attempts = new CounterFamily(this.registry, {
+    name: 'spillway_attempts_total',
+    help: 'Tries sent to upstreams, by how they ended.',
+    labels: ['provider', 'model', 'outcome'],
+  });
+  readonly durations = new HistogramFamily(this.registry, {
+    name: 'spillway_request_duration_seconds',
+    help: 'Time from the arrival of a request to the end of its answer.',
+    labels: ['model'],
+    bounds: DURATIONS,
+  });
+  readonly firstTokens = new HistogramFamily(this.registry, {
+    name: 'spillway_time_to_first_token_seconds',
+    help: 'Time from sending a streamed try to its first content.',
+    labels: ['provider', 'model'],
+    bounds: DURATIONS,
+  });
+  readonly gatewayTime = new HistogramFamily(this.registry, {
+    name: 'spillway_gateway_seconds',
+    help: 'Time a request spent in the gateway itself: neither with an upstream nor waiting to try again.',
+    labels: [],
+    bounds: OWN_TIME,
+  }).with({});
+  readonly tokens = new CounterFamily(this.registry, {
+    name: 'spillway_tokens_total',
+    help: 'Tokens of answered requests, by kind: input, output, cached, cache_write, reasoning; counted where upstreams did not report them.',
+    labels: ['tenant', 'model', 'kind'],
+  });
+  readonly cost = new CounterFamily(this.registry, {
+    name: 'spillway_cost_usd_total',
+    help: 'Cost of answered requests in US dollars, where the price is known.',
+    labels: ['tenant', 'model'],
+  });
+  readonly cacheSaved = new CounterFamily(this.registry, {
+    name: 'spillway_cache_saved_usd_total',
+    help: "US dollars that reading from providers' caches saved against the full price, where the price is known.",
+    labels: ['tenant', 'model'],
+  });
+  readonly cacheWriteExtra = new CounterFamily(this.registry, {
+    name: 'spillway_cache_write_extra_usd_total',
+    help: "US dollars that writing to providers' caches cost beyond the full price, where the price is known.",
+    labels: ['tenant', 'model'],
+  });
+  readonly cacheRequests = new CounterFamily(this.registry, {
+    name: 'spillway_cache_requests_total',
+    help: 'Requests to models that keep answers: answered by one that was kept (hit), by one that another request was being given (shared), or not (miss).',
+    labels: ['model', 'result'],
+  });
+  readonly breakerTransitions = new CounterFamily(this.registry, {
+    name: 'spillway_breaker_transitions_total',
+    help: 'Changes of state of circuit breakers, by the new state.',
+    labels: ['upstream', 'to'],
+  });
+  readonly retriesDenied = new CounterFamily(this.registry, {
+    name: 'spillway_retries_denied_total',
+    help: 'Retries that the retry budget of an upstream did not allow.',
+    labels: ['upstream'],
+  });
+  readonly upstreamLimited = new CounterFamily(this.registry, {
+    name: 'spillway_upstream_limited_total',
+    help: 'Tries that were not made because the provider was at one of its limits, the pace of the upstream did not allow them in time, or no connection to it was free in time.',
+    labels: ['upstream'],
+  });
+  readonly replayed = new CounterFamily(this.registry, {
+    name: 'spillway_replayed_total',
+    help: 'Requests given the answer that an earlier one with their `Idempotency-Key` had.',
+    labels: ['model'],
+  });
+  readonly resumedStreams = new CounterFamily(this.registry, {
+    name: 'spillway_resumed_streams_total',
+    help: 'Times that a client came back to a stream and found it.',
+    labels: [],
+  }).with({});
+  readonly continuations = new CounterFamily(this.registry, {
+    name: 'spillway_stream_continuations_total',
+    help: 'Streams that broke and went on with this target: by a prefill, or by asking for the whole answer again.',
+    labels: ['provider', 'model', 'how'],
+  });
+  readonly hedges = new CounterFamily(this.registry, {
+    name: 'spillway_hedges_total',
+    help: 'Second targets asked beside one that was silent: started, and of these won.',
+    labels: ['model', 'result'],
+  });
+  readonly quotaRefusals = new CounterFamily(this.registry, {
+    name: 'spillway_quota_refusals_total',
+    help: 'Requests refused because a quota was used up.',
+    labels: ['tenant', 'quota'],
+  });
+  readonly loopDelay = new HistogramFamily(this.registry, {
+    name: 'spillway_event_loop_delay_seconds',
+    help: 'How late the event loop was, measured a hundred times a second while it is on time.',
+    labels: [],
+    bounds: LOOP_DELAYS,
+  }).with({});
+  readonly overloadRefusals = new CounterFamily(this.registry, {
+    name: 'spillway_overload_refusals_total',
+    help: 'Requests refused because of the load: they would have had to wait too long, or places or memory were taken.',
+    labels: ['tenant', 'reason'],
+  });
+  readonly interruptions = new CounterFamily(this.registry, {
+    name: 'spillway_stream_interruptions_total',
+    help: 'Streams that broke after their first content had been sent on.',
+    labels: ['provider', 'model'],
+  });
+  readonly droppedEvents = new CounterFamily(this.registry, {
+    name: 'spillway_dropped_events_total',
+    help: 'Events of streams that were left out because they were not valid.',
+    labels: ['provider'],
+  });
 
   constructor(readings: Readings) {
-    const registry = newRegistry();
-    this.registry = registry;
-    this.requests = new CounterFamily(registry, {
-      name: 'spillway_requests_total',
-      help: 'Requests that clients made, by the status they were answered with (499: the client left first).',
-      labels: ['tenant', 'model', 'status'],
-    });
-    this.attempts = new CounterFamily(registry, {
-      name: 'spillway_attempts_total',
-      help: 'Tries sent to upstreams, by how they ended.',
-      labels: ['provider', 'model', 'outcome'],
-    });
-    this.durations = new HistogramFamily(registry, {
-      name: 'spillway_request_duration_seconds',
-      help: 'Time from the arrival of a request to the end of its answer.',
-      labels: ['model'],
-      bounds: DURATIONS,
-    });
-    this.firstTokens = new HistogramFamily(registry, {
-      name: 'spillway_time_to_first_token_seconds',
-      help: 'Time from sending a streamed try to its first content.',
-      labels: ['provider', 'model'],
-      bounds: DURATIONS,
-    });
-    this.gatewayTime = new HistogramFamily(registry, {
-      name: 'spillway_gateway_seconds',
-      help: 'Time a request spent in the gateway itself: neither with an upstream nor waiting to try again.',
-      labels: [],
-      bounds: OWN_TIME,
-    }).with({});
-    this.tokens = new CounterFamily(registry, {
-      name: 'spillway_tokens_total',
-      help: 'Tokens of answered requests, by kind: input, output, cached, cache_write, reasoning; counted where upstreams did not report them.',
-      labels: ['tenant', 'model', 'kind'],
-    });
-    this.cost = new CounterFamily(registry, {
-      name: 'spillway_cost_usd_total',
-      help: 'Cost of answered requests in US dollars, where the price is known.',
-      labels: ['tenant', 'model'],
-    });
-    this.cacheSaved = new CounterFamily(registry, {
-      name: 'spillway_cache_saved_usd_total',
-      help: "US dollars that reading from providers' caches saved against the full price, where the price is known.",
-      labels: ['tenant', 'model'],
-    });
-    this.cacheWriteExtra = new CounterFamily(registry, {
-      name: 'spillway_cache_write_extra_usd_total',
-      help: "US dollars that writing to providers' caches cost beyond the full price, where the price is known.",
-      labels: ['tenant', 'model'],
-    });
-    this.cacheRequests = new CounterFamily(registry, {
-      name: 'spillway_cache_requests_total',
-      help: 'Requests to models that keep answers: answered by one that was kept (hit), by one that another request was being given (shared), or not (miss).',
-      labels: ['model', 'result'],
-    });
+    const { registry } = this;
     registerGauge(
       registry,
       {
@@ -131,21 +169,6 @@ export class Metrics {
           value: BREAKER_VALUES[state],
         })),
     );
-    this.breakerTransitions = new CounterFamily(registry, {
-      name: 'spillway_breaker_transitions_total',
-      help: 'Changes of state of circuit breakers, by the new state.',
-      labels: ['upstream', 'to'],
-    });
-    this.retriesDenied = new CounterFamily(registry, {
-      name: 'spillway_retries_denied_total',
-      help: 'Retries that the retry budget of an upstream did not allow.',
-      labels: ['upstream'],
-    });
-    this.upstreamLimited = new CounterFamily(registry, {
-      name: 'spillway_upstream_limited_total',
-      help: 'Tries that were not made because the provider was at one of its limits, the pace of the upstream did not allow them in time, or no connection to it was free in time.',
-      labels: ['upstream'],
-    });
     registerGauge(
       registry,
       {
@@ -162,31 +185,6 @@ export class Metrics {
       },
       () => byProvider(readings, 'waiting'),
     );
-    this.replayed = new CounterFamily(registry, {
-      name: 'spillway_replayed_total',
-      help: 'Requests given the answer that an earlier one with their `Idempotency-Key` had.',
-      labels: ['model'],
-    });
-    this.resumedStreams = new CounterFamily(registry, {
-      name: 'spillway_resumed_streams_total',
-      help: 'Times that a client came back to a stream and found it.',
-      labels: [],
-    }).with({});
-    this.continuations = new CounterFamily(registry, {
-      name: 'spillway_stream_continuations_total',
-      help: 'Streams that broke and went on with this target: by a prefill, or by asking for the whole answer again.',
-      labels: ['provider', 'model', 'how'],
-    });
-    this.hedges = new CounterFamily(registry, {
-      name: 'spillway_hedges_total',
-      help: 'Second targets asked beside one that was silent: started, and of these won.',
-      labels: ['model', 'result'],
-    });
-    this.quotaRefusals = new CounterFamily(registry, {
-      name: 'spillway_quota_refusals_total',
-      help: 'Requests refused because a quota was used up.',
-      labels: ['tenant', 'quota'],
-    });
     registerGauge(registry, { name: 'spillway_in_flight', help: 'Requests of clients under way.' }, () => [
       { labels: {}, value: readings.inFlight() },
     ]);
@@ -203,27 +201,6 @@ export class Metrics {
       { name: 'spillway_request_body_bytes', help: 'Bytes of the bodies of requests under way.' },
       () => [{ labels: {}, value: readings.bodyBytes() }],
     );
-    this.loopDelay = new HistogramFamily(registry, {
-      name: 'spillway_event_loop_delay_seconds',
-      help: 'How late the event loop was, measured a hundred times a second while it is on time.',
-      labels: [],
-      bounds: LOOP_DELAYS,
-    }).with({});
-    this.overloadRefusals = new CounterFamily(registry, {
-      name: 'spillway_overload_refusals_total',
-      help: 'Requests refused because of the load: they would have had to wait too long, or places or memory were taken.',
-      labels: ['tenant', 'reason'],
-    });
-    this.interruptions = new CounterFamily(registry, {
-      name: 'spillway_stream_interruptions_total',
-      help: 'Streams that broke after their first content had been sent on.',
-      labels: ['provider', 'model'],
-    });
-    this.droppedEvents = new CounterFamily(registry, {
-      name: 'spillway_dropped_events_total',
-      help: 'Events of streams that were left out because they were not valid.',
-      labels: ['provider'],
-    });
     registerGauge(
       registry,
       {
