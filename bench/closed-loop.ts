@@ -86,20 +86,21 @@ async function ownLoader(asked: Asked, connections: number, seconds: number, pau
   const oneAfterTheOther = (): Promise<void> =>
     new Promise((resolve) => {
       let connection = new Connection(port);
-      const next = () => connection.ask(request, onAnswer);
+      const next = () => {
+        if (connection.broken) connection = new Connection(port);
+        connection.ask(request, onAnswer);
+      };
       const onAnswer = (answer: Answer) => {
         result.requests++;
         result.bytes += answer.bytes;
         if (!answer.ok) result.failed++;
         if (!answer.ok && !connection.broken) result.refused++;
-        if (performance.now() >= end) {
+        const wait = 2 * pause * Math.random();
+        if (performance.now() + wait >= end) {
           connection.close();
           resolve();
-        } else {
-          if (connection.broken) connection = new Connection(port);
-          if (pause > 0) setTimeout(next, 2 * pause * Math.random());
-          else setImmediate(next);
-        }
+        } else if (wait > 0) setTimeout(next, wait);
+        else setImmediate(next);
       };
       next();
     });

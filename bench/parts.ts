@@ -20,7 +20,7 @@ export type PartName =
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
  * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
- * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd, for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
+ * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd that were answered or refused, for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
  * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
  */
@@ -102,7 +102,7 @@ export interface Pressure {
   /** As many as can be served at once, and so many as cannot. */
   few: number;
   crowd: number;
-  /** Each of the crowd pauses, so that together they ask for so many times what few are answered; null = each asks again at once. */
+  /** Each of the crowd pauses, so that together they would ask for so many times what few are answered, if they were answered at once; null = each asks again at once. */
   times: number | null;
   body(): Buffer;
 }
@@ -259,7 +259,7 @@ export const PARTS: readonly Part[] = [
   pressure(
     'twice',
     'Twice the load',
-    'two thousand clients of one tenant that pause between two requests, so that they would ask for twice what 32 get',
+    'two thousand clients of one tenant that pause between two requests, so that they would ask for twice what 32 get if they were answered at once',
     {
       few: 32,
       crowd: 2000,

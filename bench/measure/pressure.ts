@@ -56,7 +56,6 @@ function pressureEntrant(plan: Plan, part: Part, how: Pressure, row: Row): Entra
       const quiet = await openLoop(other, RATE, seconds);
       const few = served.requests - served.refused;
       const pause = pauseOf(how, few / served.seconds);
-      if (pause > 0) await plan.load(loud, how.crowd, CALMING, pause);
       const beforeCrowd = running.usage();
       const [pressed, meanwhile] = await Promise.all([
         plan.load(loud, how.crowd, seconds, pause),

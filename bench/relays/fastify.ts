@@ -29,7 +29,8 @@ app.post('/v1/chat/completions', async (request, reply) => {
   return reply.send(text);
 });
 
-await app.listen({ port: 0, host: '127.0.0.1' });
+// As many connections may be waiting to be let in as at the gateway.
+await app.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
 console.log(JSON.stringify({ msg: 'listening', listen: app.listeningOrigin }));
 
 // By itself, so that Node writes a profile where one was asked for.

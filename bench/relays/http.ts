@@ -35,7 +35,7 @@ const server = createServer((request, response) => {
   });
 });
 
-server.listen(0, '127.0.0.1', () => {
+server.listen(0, '127.0.0.1', 4096, () => {
   const { port } = server.address() as AddressInfo;
   console.log(JSON.stringify({ msg: 'listening', listen: `http://127.0.0.1:${port}` }));
 });
