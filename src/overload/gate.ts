@@ -9,7 +9,7 @@ const STAYS_LATE = 500;
 /** Given to beginning requests in each turn of the loop, at least; what was begun before goes on in between. Milliseconds. */
 const TURN = 0.25;
 /**
- * Or as many requests as this, if they take no more than so many milliseconds: what goes in step (see `core/turns.ts`) costs about a quarter less than what goes alone,
+ * Or up to as many requests as this, while less than so many milliseconds have passed: what goes in step (see `core/turns.ts`) costs about a quarter less than what goes alone,
  * and all that follows from them comes together as well.
  */
 const IN_STEP = 16;
