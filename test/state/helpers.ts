@@ -53,19 +53,36 @@ export const COUNT: Script = {
 export interface Outcome {
   /** Milliseconds. */
   took: number;
+  /** It was not over when its `bound` was. */
+  late: boolean;
   reply: unknown;
   /** Of StateUnavailable; any other error is thrown. */
   unavailable: string | null;
 }
 
-/** What became of a call, and how long it took. */
-export async function outcome(call: () => Promise<unknown>): Promise<Outcome> {
+/**
+ * What became of a call, and how long it took. `bound`: milliseconds, by a timer that is begun with it, so that on a machine that stands still for a while what
+ * comes first is the same; 0: before the event loop takes another turn.
+ */
+export async function outcome(call: () => Promise<unknown>, bound = 60_000): Promise<Outcome> {
   const started = performance.now();
+  let late = false;
+  const isLate = () => {
+    late = true;
+  };
+  const immediate = bound === 0 ? setImmediate(isLate) : null;
+  const timer = bound === 0 ? null : setTimeout(isLate, bound);
+  const over = () => {
+    if (immediate !== null) clearImmediate(immediate);
+    if (timer !== null) clearTimeout(timer);
+    return { took: performance.now() - started, late };
+  };
   try {
     const reply = await call();
-    return { took: performance.now() - started, reply, unavailable: null };
+    return { ...over(), reply, unavailable: null };
   } catch (error) {
+    const ended = over();
     if (!(error instanceof StateUnavailable)) throw error;
-    return { took: performance.now() - started, reply: undefined, unavailable: error.message };
+    return { ...ended, reply: undefined, unavailable: error.message };
   }
 }
