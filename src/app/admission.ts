@@ -33,6 +33,8 @@ export interface AdmissionOptions {
   bodyBytes: number;
   /** Must not throw. */
   begin(exchange: Exchange): void;
+  /** Its client left before it was begun: closes the book. Must not throw. */
+  gone(exchange: Exchange): void;
   /** Answers with the refusal, and closes the book. `isAddedUp`: its line in the log is one for many. Must not throw. */
   refuse(exchange: Exchange, error: ApiError, isAddedUp: boolean): void;
   inFlight(): number;
@@ -56,9 +58,12 @@ export class Admission implements ClientAdmission {
     this.#options = options;
     this.#bodies = new BodyRoom(options.bodyBytes);
     this.#shares = new InFlightShares(options.inFlightByTenant);
-    this.#gate = new Gate<AdmittedExchange>(loop, options.begin, (tenant) =>
-      this.#shares.hasLittle(tenant, options.inFlight()),
-    );
+    const begin = (exchange: AdmittedExchange) => {
+      exchange.waits = false;
+      options.begin(exchange);
+    };
+    const hasLittle = (tenant: string) => this.#shares.hasLittle(tenant, options.inFlight());
+    this.#gate = new Gate<AdmittedExchange>(loop, begin, hasLittle);
     this.#connections = new RestingConnections(loop);
     this.#delay = new LoopDelay(loop.clock, (lateMs) => {
       metrics.loopDelay.observe(lateMs / 1000);
@@ -130,14 +135,25 @@ export class Admission implements ClientAdmission {
   /** Its body has come: it is begun now, or as soon as there is time. Null unless there will be none. */
   enter(exchange: AdmittedExchange): ApiError | null {
     const weight = requestWeight(exchange.body.length);
-    return this.#gate.enter(tenantOf(exchange), exchange, weight) ? null : this.#refusals.of('delay');
+    exchange.waits = true;
+    if (this.#gate.enter(tenantOf(exchange), exchange, weight)) return null;
+    exchange.waits = false;
+    return this.#refusals.of('delay');
   }
 
-  /** What it held is free again, and its connection rests if it is to. */
+  /** What it held is free again, its place in line too, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
     this.#free(exchange);
+    if (exchange.waits) this.#left(exchange);
     if (exchange.tires)
       exchange.whenRead(() => this.#connections.rest(exchange.connection, costOf(exchange)));
+  }
+
+  /** Nobody is there to be answered. What it sent is not to be kept until its turn would have come. */
+  #left(exchange: AdmittedExchange): void {
+    exchange.waits = false;
+    this.#gate.leave(tenantOf(exchange), exchange);
+    this.#options.gone(exchange);
   }
 
   #free(exchange: AdmittedExchange): void {

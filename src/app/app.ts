@@ -7,7 +7,7 @@ import type { Chance, Clock } from '../core/clock.ts';
 import type { MediaOptions } from '../media/media.ts';
 import { type EventLoop, systemLoop } from '../overload/event-loop.ts';
 import { DetachedWork } from '../pipeline/detached-work.ts';
-import { refuseRequest, serve } from '../pipeline/serve.ts';
+import { closeUnbegun, refuseRequest, serve } from '../pipeline/serve.ts';
 import type { Services } from '../pipeline/services.ts';
 import { adminListener } from '../server/admin.ts';
 import { ClientListener } from '../server/client.ts';
@@ -159,6 +159,7 @@ export class App {
       begin: (exchange) => {
         serve(exchange, exchange.live ?? this.#current.live, this.#services).catch(this.#failed);
       },
+      gone: (exchange) => closeUnbegun(exchange, this.#services),
       refuse: (exchange, error, isAddedUp) => refuseRequest(exchange, this.#services, error, isAddedUp),
       inFlight: () => this.#client.inFlight,
       inFlightByTenant: () => this.#client.inFlightByTenant(),

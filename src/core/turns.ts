@@ -1,5 +1,5 @@
 /** Up to here, all that is done with a body before it is sent takes a few milliseconds. Bytes. */
-const LARGE = 1024 * 1024;
+export const LARGE = 1024 * 1024;
 
 /** What is done with a large body is done in steps, between which others have their turn: none of them takes longer than parsing it. */
 export function isLarge(body: Buffer): boolean {

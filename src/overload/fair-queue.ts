@@ -4,9 +4,16 @@ import { Fifo } from './fifo.ts';
 export const QUANTUM = 0.1;
 
 /**
+ * Who was given too much is passed over no longer than this, however many others there are: its next request may be a short one, and a collection of garbage that
+ * fell into the last one is none of its doing. Milliseconds.
+ */
+const PASSED_OVER = 1000;
+
+/**
  * Waiting lines, one for each tenant, served in turn (deficit round robin): while several wait, each gets the same time, not the same number
  * of requests. Who had nothing waiting comes first, for one turn. Who has been given more than its turn, by a request that took long, is
- * passed over until that is made up for; when nobody waits any more, all is forgotten. Holds no more tenants than have waited since then.
+ * passed over until that is made up for, or `PASSED_OVER` has passed; when nobody waits any more, all is forgotten. Holds no more tenants than have
+ * waited since then.
  */
 export class FairQueue<T> {
   readonly #lines = new Map<string, Line<T>>();
@@ -18,6 +25,9 @@ export class FairQueue<T> {
   #weight = 0;
   /** Whose request was taken last. */
   #served: Line<T> | null = null;
+  #servedWeight = 0;
+  /** In its first turn: where there are others, it is one of theirs then, lest many that come newly leave nothing for who was served before. */
+  #servedFresh = false;
 
   /** Of all tenants. */
   get length(): number {
@@ -27,6 +37,11 @@ export class FairQueue<T> {
   /** Of all that wait, as it was told of each. */
   get weight(): number {
     return this.#weight;
+  }
+
+  /** Of what was taken last. */
+  get servedWeight(): number {
+    return this.#servedWeight;
   }
 
   /** That have a line. */
@@ -45,7 +60,7 @@ export class FairQueue<T> {
   add(tenant: string, item: T, weight: number): void {
     let line = this.#lines.get(tenant);
     if (line === undefined) {
-      line = { tenant, credit: QUANTUM, weight: 0, items: new Fifo() };
+      line = { tenant, credit: QUANTUM, servedAt: Number.NaN, weight: 0, items: new Fifo() };
       this.#lines.set(tenant, line);
       this.#fresh.push(line);
     }
@@ -55,25 +70,36 @@ export class FairQueue<T> {
     this.#length++;
   }
 
-  /** The next one; null: nobody waits. What it took is to be told to `charge` before the next is taken. */
-  take(): T | null {
+  /** Does not wait any more, if it does. */
+  remove(tenant: string, item: T): void {
+    const line = this.#lines.get(tenant);
+    const removed = line?.items.remove((waiting) => waiting.item === item);
+    if (line !== undefined && removed !== undefined) this.#taken(line, removed.weight);
+  }
+
+  /** The next one; null: nobody waits. What it took is to be told to `charge` before the next is taken. `now`: in milliseconds. */
+  take(now: number): T | null {
     if (this.#length === 0) {
       this.#forget();
       return null;
     }
     for (;;) {
-      const isFresh = this.#fresh.length > 0;
+      const isFresh = this.#fresh.length > 0 && (!this.#servedFresh || this.#turns.length === 0);
       const lines = isFresh ? this.#fresh : this.#turns;
       const line = lines.first as Line<T>;
+      if (line.credit < QUANTUM && now - line.servedAt >= PASSED_OVER) line.credit = QUANTUM;
       if (line.credit > 0 && line.items.length > 0) {
         this.#served = line;
+        this.#servedFresh = isFresh;
+        line.servedAt = now;
         const { item, weight } = line.items.shift();
-        line.weight -= weight;
-        this.#weight -= weight;
-        this.#length--;
+        this.#servedWeight = weight;
+        this.#taken(line, weight);
         return item;
       }
       lines.shift();
+      // Others are passed over one at a time, while somebody waits for a first turn.
+      this.#servedFresh = false;
       // One that was fresh is to come round once before it can be fresh again.
       if (!isFresh && line.credit >= 0 && line.items.length === 0) this.#lines.delete(line.tenant);
       else {
@@ -89,6 +115,12 @@ export class FairQueue<T> {
     this.#served = null;
   }
 
+  #taken(line: Line<T>, weight: number): void {
+    line.weight -= weight;
+    this.#weight -= weight;
+    this.#length--;
+  }
+
   #forget(): void {
     if (this.#lines.size === 0) return;
     this.#lines.clear();
@@ -101,6 +133,8 @@ interface Line<T> {
   readonly tenant: string;
   /** Milliseconds of work that it may still be given in this turn; below 0: was given too much. */
   credit: number;
+  /** When one of its requests was taken last; NaN: none has been. */
+  servedAt: number;
   /** Of all that wait in it. */
   weight: number;
   readonly items: Fifo<{ item: T; weight: number }>;

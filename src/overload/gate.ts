@@ -1,5 +1,7 @@
+import { LARGE } from '../core/turns.ts';
 import type { EventLoop } from './event-loop.ts';
 import { FairQueue, QUANTUM } from './fair-queue.ts';
+import { requestWeight } from './request-weight.ts';
 
 /** A loop that is later than this has more to do than it does at once. More than a collection of garbage takes as a rule. Milliseconds. */
 const LATE = 3;
@@ -24,8 +26,11 @@ const SHARE = 0.05;
 const LOOKS = 8;
 /** A request is charged with no less: where the system counts a thread's work in steps, most would be charged with nothing. Milliseconds. */
 const LEAST_CHARGE = 0.01;
-/** About what a refusal without a body takes, Node's reading of HTTP included. Milliseconds. */
-const REFUSAL = 0.02;
+/** What is done with a large body is done in several turns, of which the first, the beginning, is about a third. */
+const OF_LARGE = 3;
+const LARGE_WEIGHT = requestWeight(LARGE);
+/** About what a refusal without a body takes, Node's reading of HTTP and the kernel's part included: about half of what an answer does. Milliseconds. */
+const REFUSAL = 0.05;
 
 /** So many may wait while many come at once, which is soon over: about a second's work. */
 const BURST = 5000;
@@ -52,7 +57,8 @@ const LEAST_ROOM = 4;
  * and the loop goes on with what was begun before. So the loop stays quick, whoever sends how much.
  *
  * As many may wait as will be begun within a bounded time, by how fast they have been begun of late, if their bodies are not too much; the delay
- * of the loop itself counts as a part of that time. There is no room for more then, but for tenants that have less than an equal share of the room waiting.
+ * of the loop itself counts as a part of that time. There is no room for more then, but for tenants that have less than an equal share of the room waiting;
+ * and for nobody where as many tenants wait as requests can be begun in that time.
  */
 export class Gate<T> {
   readonly #loop: EventLoop;
@@ -125,12 +131,18 @@ export class Gate<T> {
     if (!this.#isLate || this.#known < MEASURED_OVER) return true;
     const { length, weight, tenants } = this.#queue;
     const room = this.#room();
+    if (length >= room && tenants >= this.#roomForTenants()) return false;
     const isFull = length >= room && this.#queue.waitingOf(tenant) * (tenants + 1) >= room;
     const isHeavy =
       this.#isStanding &&
       weight >= STANDING_WEIGHT &&
       this.#queue.weightOf(tenant) * (tenants + 1) >= STANDING_WEIGHT;
     return !(isFull || isHeavy) || this.#hasLittle(tenant);
+  }
+
+  /** It does not wait any more, if it does. */
+  leave(tenant: string, item: T): void {
+    this.#queue.remove(tenant, item);
   }
 
   /** A client has connected: there may be more of them, who have not been let in yet. */
@@ -200,6 +212,12 @@ export class Gate<T> {
     return Math.max(LEAST_ROOM, Math.min(inTime, STANDING_BURST));
   }
 
+  /** How many tenants may, with a request each if there are so many. That the loop is late may be the doing of one of them, and is not counted. */
+  #roomForTenants(): number {
+    if (!this.#isStanding) return BURST;
+    return Math.max(LEAST_ROOM, Math.min(this.#rate * STANDING_WAIT, STANDING_BURST));
+  }
+
   readonly #turn = (): void => {
     if (this.#hasConnected && ++this.#looks < LOOKS) {
       this.#hasConnected = false;
@@ -220,11 +238,12 @@ export class Gate<T> {
     const now = this.#loop.clock.now();
     if (!Number.isNaN(this.#beganAt)) {
       // A tenant is not to pay for others who had the processor meanwhile.
-      const work = this.#loop.worked() - this.#beganWork;
-      this.#queue.charge(Math.max(LEAST_CHARGE, Math.min(now - this.#beganAt, work)));
+      const work = Math.min(now - this.#beganAt, this.#loop.worked() - this.#beganWork);
+      const ofAll = this.#queue.servedWeight < LARGE_WEIGHT ? 1 : OF_LARGE;
+      this.#queue.charge(Math.max(LEAST_CHARGE, work * ofAll));
       this.#beganAt = Number.NaN;
     }
-    const item = this.#hasTime(now) ? this.#queue.take() : null;
+    const item = this.#hasTime(now) ? this.#queue.take(now) : null;
     if (item === null) {
       this.#turning = this.#queue.length > 0;
       if (this.#turning) this.#loop.nextTurn(this.#turn);

@@ -5,7 +5,7 @@ import { ApiError } from '../core/errors.ts';
 export type OverloadReason = 'delay' | 'in_flight' | 'bodies';
 
 const MESSAGES: Readonly<Record<OverloadReason, string>> = {
-  delay: 'This gateway has more requests than it can answer in time, and many of yours; try again shortly.',
+  delay: 'This gateway has more requests than it can answer in time; try again shortly.',
   in_flight:
     'This gateway has as many requests under way as it may have, or nearly as many; try again shortly.',
   bodies: 'The requests under way take as much memory as there is for them; try again shortly.',

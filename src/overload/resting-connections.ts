@@ -5,8 +5,8 @@ import { Fifo } from './fifo.ts';
 const REST = 1000;
 /** Where refusing all that rests again would take more than its part of the time, it rests for longer; but no longer than clients are told at most. Milliseconds. */
 const LONGEST_REST = 2000;
-/** That part: so many refusals in a millisecond, which take a twenty-fifth of it. */
-const AGAIN = 2;
+/** That part: so many refusals in a millisecond, which take about a fortieth of it. */
+const AGAIN = 0.5;
 /** So many refusals in a millisecond cost next to nothing, */
 const PACE = 0.5;
 /** and so many at once, after a while with fewer. */

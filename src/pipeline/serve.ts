@@ -185,6 +185,11 @@ export function refuseRequest(
   }
 }
 
+/** A request whose client left before it was begun; in the books all the same. */
+export function closeUnbegun(exchange: Exchange, services: Services): void {
+  services.book.close({ ...newEntry(exchange), status: 499, outcome: 'client_gone' });
+}
+
 function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {
   const known = error instanceof ApiError ? error : internalError();
   entry.status = known.status;

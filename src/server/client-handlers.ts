@@ -48,6 +48,8 @@ export type AdmittedExchange = Exchange & {
   readonly connection: Socket;
   /** When it is over, its connection is not read for a while. */
   tires: boolean;
+  /** There is no time to begin it yet. */
+  waits: boolean;
   /** Calls once all of the request has come, or the client has gone. */
   whenRead(fn: () => void): void;
 };

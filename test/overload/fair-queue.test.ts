@@ -12,7 +12,7 @@ interface Item {
 function takeFrom(queue: FairQueue<Item>, count: number): Item[] {
   const taken: Item[] = [];
   while (taken.length < count) {
-    const item = queue.take();
+    const item = queue.take(0);
     if (item === null) break;
     queue.charge(item.ms);
     taken.push(item);
@@ -61,7 +61,7 @@ describe('a fair queue', () => {
       assert.deepEqual(numbers, [...numbers.keys()]);
     }
     assert.equal(queue.length, 0);
-    assert.equal(queue.take(), null);
+    assert.equal(queue.take(0), null);
   });
 
   it('gives tenants the same time, whatever each of their requests takes', () => {
@@ -118,6 +118,55 @@ describe('a fair queue', () => {
     assert.ok(meanwhile + others > 4.5, `only ${meanwhile + others} ms were given to the other`);
   });
 
+  it('passes over nobody for longer than a second, whatever it was given and however many others there are', () => {
+    const queue = new FairQueue<Item>();
+    const add = (tenant: string) => queue.add(tenant, { tenant, number: 0, ms: 0.05 }, 1);
+    for (let n = 0; n < 4000; n++) add(`t${n}`);
+    const last = new Map<string, number>();
+    let longest = 0;
+    let now = 0;
+    // A collection of garbage falls into one of a thousand.
+    for (let taken = 1; taken < 100_000; taken++) {
+      const item = queue.take(now) as Item;
+      longest = Math.max(longest, now - (last.get(item.tenant) ?? 0));
+      last.set(item.tenant, now);
+      now += 0.1;
+      queue.charge(taken % 1000 === 0 ? 5 : item.ms);
+      add(item.tenant);
+    }
+    assert.equal(last.size, 4000);
+    // A second, and a round or two of all others.
+    assert.ok(longest < 1000 + 2 * 400, `${longest} ms`);
+  });
+
+  it('serves who was served before, where others come newly all the time', () => {
+    const queue = new FairQueue<Item>();
+    fill(queue, 'before', 20, 0.05);
+    let served = 0;
+    for (let n = 0; n < 100; n++) {
+      fill(queue, `new${n}`, 2, 0.05);
+      served += takeFrom(queue, 1).filter(({ tenant }) => tenant === 'before').length;
+    }
+    assert.ok(served > 0);
+    assert.ok(queue.waitingOf('before') < 20);
+  });
+
+  it('forgets what does not wait any more', () => {
+    const queue = new FairQueue<Item>();
+    fill(queue, 'a', 3, 0.05);
+    const gone = { tenant: 'a', number: 3, ms: 0.05 };
+    queue.add('a', gone, 7);
+    fill(queue, 'a', 1, 0.05);
+    queue.remove('a', gone);
+    queue.remove('a', gone);
+    queue.remove('b', gone);
+    assert.deepEqual([queue.length, queue.weight, queue.weightOf('a'), queue.waitingOf('a')], [4, 4, 4, 4]);
+    assert.deepEqual(
+      takeFrom(queue, 5).map(({ number }) => number),
+      [0, 1, 2, 0],
+    );
+  });
+
   it('holds no tenant any more when nobody waits', () => {
     const queue = new FairQueue<Item>();
     for (let n = 0; n < 1000; n++) queue.add(`t${n}`, { tenant: `t${n}`, number: 0, ms: 3 }, 1);
@@ -147,7 +196,7 @@ describe('a fair queue', () => {
         weight += 1 + (number % 5);
         waiting++;
       } else {
-        const item = queue.take();
+        const item = queue.take(0);
         assert.equal(item === null, waiting === 0);
         if (item === null) continue;
         waiting--;
