@@ -59,7 +59,7 @@ export class Admission implements ClientAdmission {
     this.#bodies = new BodyRoom(options.bodyBytes);
     this.#shares = new InFlightShares(options.inFlightByTenant);
     const begin = (exchange: AdmittedExchange) => {
-      exchange.waits = false;
+      exchange.inLine = false;
       options.begin(exchange);
     };
     const hasLittle = (tenant: string) => this.#shares.hasLittle(tenant, options.inFlight());
@@ -135,23 +135,23 @@ export class Admission implements ClientAdmission {
   /** Its body has come: it is begun now, or as soon as there is time. Null unless there will be none. */
   enter(exchange: AdmittedExchange): ApiError | null {
     const weight = requestWeight(exchange.body.length);
-    exchange.waits = true;
+    exchange.inLine = true;
     if (this.#gate.enter(tenantOf(exchange), exchange, weight)) return null;
-    exchange.waits = false;
+    exchange.inLine = false;
     return this.#refusals.of('delay');
   }
 
   /** What it held is free again, its place in line too, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
     this.#free(exchange);
-    if (exchange.waits) this.#left(exchange);
+    if (exchange.inLine) this.#left(exchange);
     if (exchange.tires)
       exchange.whenRead(() => this.#connections.rest(exchange.connection, costOf(exchange)));
   }
 
   /** Nobody is there to be answered. What it sent is not to be kept until its turn would have come. */
   #left(exchange: AdmittedExchange): void {
-    exchange.waits = false;
+    exchange.inLine = false;
     this.#gate.leave(tenantOf(exchange), exchange);
     this.#options.gone(exchange);
   }

@@ -49,7 +49,7 @@ export type AdmittedExchange = Exchange & {
   /** When it is over, its connection is not read for a while. */
   tires: boolean;
   /** There is no time to begin it yet. */
-  waits: boolean;
+  inLine: boolean;
   /** Calls once all of the request has come, or the client has gone. */
   whenRead(fn: () => void): void;
 };

@@ -53,7 +53,7 @@ export class HttpExchange implements Exchange, StreamTold {
   heldBytes = 0;
   /** When it is over, its connection is not read for a while. */
   tires = false;
-  waits = false;
+  inLine = false;
   readonly #request: IncomingMessage;
   /** Node makes them of what came when they are first asked for. */
   readonly #headers: IncomingHttpHeaders;
