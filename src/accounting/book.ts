@@ -8,6 +8,9 @@ import { RequestSeries } from './request-series.ts';
 /** The tenant of requests whose key is not known. */
 const NOBODY = 'unknown';
 
+/** Why an answer was not given to its end: others needed the memory, or its client took it too slowly, or not at all. */
+export type AnswerCut = 'memory' | 'slow';
+
 /** Closes the book on each request: metrics and the log line. Everything that counts requests counts here. */
 export class Book {
   readonly #metrics: Metrics;
@@ -39,16 +42,16 @@ export class Book {
     this.#gone = new Set([...missing].filter((tenant) => !gone.has(tenant)));
     if (gone.size === 0) return;
     for (const tenant of gone) this.#series.delete(tenant);
-    const { requests, tokens, cost, cacheSaved, cacheWriteExtra, quotaRefusals, overloadRefusals } =
-      this.#metrics;
+    const metrics = this.#metrics;
     for (const family of [
-      requests,
-      tokens,
-      cost,
-      cacheSaved,
-      cacheWriteExtra,
-      quotaRefusals,
-      overloadRefusals,
+      metrics.requests,
+      metrics.tokens,
+      metrics.cost,
+      metrics.cacheSaved,
+      metrics.cacheWriteExtra,
+      metrics.quotaRefusals,
+      metrics.overloadRefusals,
+      metrics.answersCut,
     ]) {
       family.drop('tenant', gone);
     }
@@ -69,6 +72,13 @@ export class Book {
     if (entry.isAddedUp !== true && this.#log.writes('info')) {
       this.#log.line(this.#lines.of(entry, { wall: this.#clock.wall(), ms, gatewayMs }));
     }
+  }
+
+  /** An answer was not taken by its client. The book on it was closed when it was given, which may have been long ago. */
+  answerCut(tenant: string, reason: AnswerCut): void {
+    this.#metrics.answersCut.with({ tenant, reason }).value++;
+    // The tenant may be gone, and its series dropped: this one is to be, too.
+    if (!this.#series.has(tenant)) this.#series.set(tenant, new Map());
   }
 
   #seriesOf(tenant: string, model: string): RequestSeries {

@@ -20,6 +20,8 @@ export interface Readings {
   connections(): Iterable<{ provider: string; inUse: number; waiting: number }>;
   /** Bytes of the bodies of requests under way. */
   bodyBytes(): number;
+  /** Bytes of the answers that wait for their clients to take them. */
+  answerBytes(): number;
 }
 
 /** Counted by the one process that would notice; registered in all, so that it is always there. */
@@ -143,6 +145,11 @@ export class Metrics {
     help: 'Requests refused because of the load: they would have had to wait too long, or places or memory were taken.',
     labels: ['tenant', 'reason'],
   });
+  readonly answersCut = new CounterFamily(this.registry, {
+    name: 'spillway_answers_cut_total',
+    help: 'Whole answers that were cut off because their clients did not take them: too slowly, or others needed the memory.',
+    labels: ['tenant', 'reason'],
+  });
   readonly interruptions = new CounterFamily(this.registry, {
     name: 'spillway_stream_interruptions_total',
     help: 'Streams that broke after their first content had been sent on.',
@@ -200,6 +207,14 @@ export class Metrics {
       registry,
       { name: 'spillway_request_body_bytes', help: 'Bytes of the bodies of requests under way.' },
       () => [{ labels: {}, value: readings.bodyBytes() }],
+    );
+    registerGauge(
+      registry,
+      {
+        name: 'spillway_untaken_answer_bytes',
+        help: 'Bytes of whole answers that wait for their clients to take them.',
+      },
+      () => [{ labels: {}, value: readings.answerBytes() }],
     );
     registerGauge(
       registry,

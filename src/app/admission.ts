@@ -1,5 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
+import type { AnswerCut } from '../accounting/book.ts';
 import type { Log } from '../accounting/log.ts';
 import type { Metrics } from '../accounting/metrics.ts';
 import { RefusalLines } from '../accounting/refusal-lines.ts';
@@ -13,13 +14,14 @@ import { LoopDelay } from '../overload/loop-delay.ts';
 import { Overloaded, type OverloadReason, Refusals } from '../overload/overloaded.ts';
 import { requestWeight } from '../overload/request-weight.ts';
 import { RestingConnections } from '../overload/resting-connections.ts';
+import { UntakenAnswers } from '../overload/untaken-answers.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
 import { HELD_AT_FIRST } from '../server/body-reader.ts';
 import type { AdmittedExchange, ClientAdmission } from '../server/client-handlers.ts';
 import { READ_OVER } from '../server/http-exchange.ts';
 import type { ServerSettings } from '../server/settings.ts';
 
-/** What bodies may take of the memory: parsed, and made into what is sent on, each is there two or three times more. */
+/** What bodies may take of the memory: parsed, and made into what is sent on, those of requests are there two or three times more. */
 const SHARE_OF_MEMORY = 1 / 4;
 
 export interface AdmissionOptions {
@@ -29,7 +31,7 @@ export interface AdmissionOptions {
   log: Log;
   metrics: Metrics;
   settings(): ServerSettings;
-  /** Bytes of bodies that are held at once at most. */
+  /** Bytes of bodies that are held at once at most, of requests and of answers that wait for their clients. */
   bodyBytes: number;
   /** Must not throw. */
   begin(exchange: Exchange): void;
@@ -37,6 +39,8 @@ export interface AdmissionOptions {
   gone(exchange: Exchange): void;
   /** Answers with the refusal, and closes the book. `isAddedUp`: its line in the log is one for many. Must not throw. */
   refuse(exchange: Exchange, error: ApiError, isAddedUp: boolean): void;
+  /** Counts it. */
+  answerCut(tenant: string, reason: AnswerCut): void;
   inFlight(): number;
   /** How many of them each tenant has. */
   inFlightByTenant(): Map<string, number>;
@@ -47,6 +51,7 @@ export class Admission implements ClientAdmission {
   readonly #options: AdmissionOptions;
   readonly #gate: Gate<AdmittedExchange>;
   readonly #bodies: BodyRoom;
+  readonly #untaken: UntakenAnswers<AdmittedExchange>;
   readonly #shares: InFlightShares;
   readonly #delay: LoopDelay;
   readonly #refusals: Refusals;
@@ -57,6 +62,7 @@ export class Admission implements ClientAdmission {
     const { loop, metrics } = options;
     this.#options = options;
     this.#bodies = new BodyRoom(options.bodyBytes);
+    this.#untaken = new UntakenAnswers(this.#bodies, (exchange) => this.#cut(exchange, 'memory'));
     this.#shares = new InFlightShares(options.inFlightByTenant);
     const begin = (exchange: AdmittedExchange) => {
       exchange.inLine = false;
@@ -78,8 +84,14 @@ export class Admission implements ClientAdmission {
     return this.#gate.waiting;
   }
 
+  /** Of requests. */
   get bodyBytes(): number {
-    return this.#bodies.held;
+    return this.#bodies.held - this.#untaken.bytes;
+  }
+
+  /** Of answers that wait for their clients. */
+  get answerBytes(): number {
+    return this.#untaken.bytes;
   }
 
   start(): void {
@@ -141,10 +153,35 @@ export class Admission implements ClientAdmission {
     return this.#refusals.of('delay');
   }
 
+  /** An answer of so many bytes waits for its client. */
+  waits(exchange: AdmittedExchange, bytes: number): void {
+    this.#free(exchange);
+    this.#untaken.add(tenantOf(exchange), exchange, bytes);
+  }
+
+  /** A client takes its answer too slowly, or not at all. */
+  tooSlow(exchange: AdmittedExchange): void {
+    this.#untaken.over(exchange);
+    this.#cut(exchange, 'slow');
+  }
+
+  /** The book on it is closed already: it was answered. */
+  #cut(exchange: AdmittedExchange, reason: AnswerCut): void {
+    const { log, answerCut } = this.#options;
+    const tenant = tenantOf(exchange);
+    answerCut(tenant, reason);
+    log.warn(
+      { id: exchange.requestId, tenant, reason },
+      'an answer that its client did not take was cut off',
+    );
+    exchange.cut();
+  }
+
   /** What it held is free again, its place in line too, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
     this.#free(exchange);
     if (exchange.inLine) this.#left(exchange);
+    if (this.#untaken.bytes > 0) this.#untaken.over(exchange);
     if (exchange.tires)
       exchange.whenRead(() => this.#connections.rest(exchange.connection, costOf(exchange)));
   }

@@ -42,7 +42,7 @@ export interface AppOptions {
   media?: MediaOptions;
   /** The loop whose delay says how busy the process is; Node's unless said. */
   loop?: EventLoop;
-  /** Bytes of request bodies that are held at once at most; by the memory that there is unless said. */
+  /** Bytes of bodies that are held at once at most, of requests and of answers not taken yet; by the memory that there is unless said. */
   bodyBytes?: number;
   /** One of several processes behind one port: operators talk to another one, and what needs one place and has none is refused. */
   isWorker?: boolean;
@@ -94,6 +94,7 @@ export class App {
       waiting: () => this.#admission.waiting,
       connections: () => this.#registry.connections(),
       bodyBytes: () => this.#admission.bodyBytes,
+      answerBytes: () => this.#admission.answerBytes,
     });
   }
 
@@ -161,6 +162,7 @@ export class App {
       },
       gone: (exchange) => closeUnbegun(exchange, this.#services),
       refuse: (exchange, error, isAddedUp) => refuseRequest(exchange, this.#services, error, isAddedUp),
+      answerCut: (tenant, reason) => this.#services.book.answerCut(tenant, reason),
       inFlight: () => this.#client.inFlight,
       inFlightByTenant: () => this.#client.inFlightByTenant(),
     });

@@ -4,8 +4,9 @@ const SHORT = 64 * 1024;
 const SHORT_TO_FREE = 9;
 
 /**
- * Bounds the bytes of request bodies that are held at once. What a tenant may hold goes by what it leaves free, so there is always something
- * left for the next: of short bodies alone it gets nine tenths of the room, two get 9/19 each; of long ones it gets half, two get a third each.
+ * Bounds the bytes of bodies that are held at once: of requests, and of answers that wait for their clients, of which `UntakenAnswers` decides.
+ * What a tenant may hold goes by what it leaves free, so there is always something left for the next: of short bodies alone it gets nine tenths
+ * of the room, two get 9/19 each; of long ones it gets half, two get a third each.
  */
 export class BodyRoom {
   readonly #bytes: number;
@@ -24,6 +25,11 @@ export class BodyRoom {
     return this.#held;
   }
 
+  /** Bytes that are not held; below 0 where more was put than there is room for. */
+  get free(): number {
+    return this.#bytes - this.#held;
+  }
+
   /** That hold any. */
   get tenants(): number {
     return this.#heldOf.size;
@@ -38,11 +44,14 @@ export class BodyRoom {
     const own = this.#heldOf.get(tenant) ?? 0;
     const most = expected > SHORT ? free : free * SHORT_TO_FREE;
     if (own + expected > most && this.#held > 0) return false;
-    if (bytes > 0) {
-      this.#held += bytes;
-      this.#heldOf.set(tenant, own + bytes);
-    }
+    if (bytes > 0) this.put(tenant, bytes);
     return true;
+  }
+
+  /** Takes room for what is there already, whether there is any or not. */
+  put(tenant: string, bytes: number): void {
+    this.#held += bytes;
+    this.#heldOf.set(tenant, (this.#heldOf.get(tenant) ?? 0) + bytes);
   }
 
   /** What was taken is free again. */

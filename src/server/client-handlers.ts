@@ -34,6 +34,10 @@ export interface ClientAdmission {
   admit(exchange: AdmittedExchange, announced: number): ApiError | null;
   /** For a body of which there are so many bytes, or soon will be. */
   hold(exchange: AdmittedExchange, bytes: number): ApiError | null;
+  /** An answer of so many bytes waits for its client, which may be at the cost of others. The request's body is let go of. */
+  waits(exchange: AdmittedExchange, bytes: number): void;
+  /** A client takes its answer too slowly, or not at all. */
+  tooSlow(exchange: AdmittedExchange): void;
   /** Nothing is left of an exchange. */
   over(exchange: AdmittedExchange): void;
   /** Connections that are not read for a while are read again. Were there any? What came on them comes with the next look at the sockets. */
@@ -52,4 +56,6 @@ export type AdmittedExchange = Exchange & {
   inLine: boolean;
   /** Calls once all of the request has come, or the client has gone. */
   whenRead(fn: () => void): void;
+  /** Ends its connection, with what waits on it for the client. */
+  cut(): void;
 };

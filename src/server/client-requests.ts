@@ -150,6 +150,14 @@ export class ClientRequests implements ExchangeOwner, BodyOwner<HttpExchange>, R
     this.#lingering.add(exchange);
   }
 
+  waits(exchange: HttpExchange, bytes: number): void {
+    this.#handlers.admission.waits(exchange, bytes);
+  }
+
+  tooSlow(exchange: HttpExchange): void {
+    this.#handlers.admission.tooSlow(exchange);
+  }
+
   over(exchange: HttpExchange): void {
     this.underWay.remove(exchange);
     this.#lingering.delete(exchange);

@@ -7,7 +7,7 @@ import type { Exchange, Headers, ResponseStream } from '../pipeline/exchange.ts'
 import type { Live } from '../pipeline/live.ts';
 import type { Dialect } from '../providers/adapter.ts';
 import { BatchedStream, type StreamTold } from './batched-stream.ts';
-import type { ListenerLimits } from './limits.ts';
+import { AT_ONCE, type ListenerLimits, timeToTake } from './limits.ts';
 
 /** Up to here, copying a body costs less than a write of its own. Bytes. */
 const ONE_WRITE = 16 * 1024;
@@ -27,6 +27,10 @@ export interface ExchangeOwner {
   readonly isDraining: boolean;
   /** The client has all that it will get; it may still be sending. Not called for one that ends as usual. */
   lingers(exchange: HttpExchange): void;
+  /** All of its answer has been given, which has so many bytes, and some of them wait for the client. Its body is not needed any more. */
+  waits(exchange: HttpExchange, bytes: number): void;
+  /** The client takes its answer too slowly, or not at all. */
+  tooSlow(exchange: HttpExchange): void;
   /** Called once, last. */
   over(exchange: HttpExchange): void;
   readonly limits: Pick<ListenerLimits, 'linger' | 'unread'>;
@@ -137,7 +141,7 @@ export class HttpExchange implements Exchange, StreamTold {
     // As text, Node sends a body together with the headers in one write; latin1 keeps every byte as it is.
     if (bytes.length <= ONE_WRITE) response.end(bytes.toString('latin1'), 'latin1');
     else response.end(bytes);
-    if (response.writableLength > 0) this.#bound();
+    if (response.writableLength > 0) this.#waits(bytes.length);
   }
 
   stream(headers: Headers, onDrain: () => void): ResponseStream {
@@ -177,6 +181,11 @@ export class HttpExchange implements Exchange, StreamTold {
     this.#response.destroy();
   }
 
+  /** Ends the connection, with what waits on it for the client. */
+  cut(): void {
+    this.#request.socket.destroy();
+  }
+
   #sayWhetherItCloses(headers: Headers, closes: boolean): void {
     if (closes || this.isLast || this.#owner.isDraining) headers.push('connection', 'close');
   }
@@ -206,6 +215,25 @@ export class HttpExchange implements Exchange, StreamTold {
     const timer = this.#owner.clock.schedule(this.#owner.limits.linger, end);
     this.#request.once('end', end).once('close', end).resume();
     this.#owner.lingers(this);
+  }
+
+  /** A whole answer could not be written at once. */
+  #waits(bytes: number): void {
+    const response = this.#response;
+    this.body = EMPTY;
+    this.#owner.waits(this, bytes);
+    if (response.socket !== null) this.#boundWhole(bytes);
+    // The answer to the client's request before is still to come: it is not the client that lets this one wait.
+    else response.once('socket', () => this.#boundWhole(bytes));
+  }
+
+  /** A bit now and then is progress, too, and 64 MiB can be taken in bits for days: there is a bound on all of it besides. */
+  #boundWhole(bytes: number): void {
+    const { clock, limits } = this.#owner;
+    const tooSlow = () => this.#owner.tooSlow(this);
+    const timer = clock.schedule(timeToTake(bytes, limits.unread), tooSlow);
+    this.#response.once('close', () => timer.cancel());
+    if (bytes > AT_ONCE) this.#response.setTimeout(limits.unread, tooSlow);
   }
 
   /** A client that takes nothing of what is written for so long is cut off: it holds memory, and a place. */

@@ -16,6 +16,7 @@ function open() {
     waiting: () => 0,
     connections: () => [],
     bodyBytes: () => 0,
+    answerBytes: () => 0,
   });
   const book = new Book(metrics, new ManualClock(), { line: () => {}, writes: () => false });
   const tenants = new Set(['acme', 'beta']);
@@ -51,22 +52,23 @@ function open() {
       .filter((line) => line.startsWith('spillway_'));
     return { lines, of: (tenant: string) => lines.filter((line) => line.includes(`tenant="${tenant}"`)) };
   };
-  return { metrics, tenants, close, scrape };
+  return { metrics, book, tenants, close, scrape };
 }
 
 describe('the series of a tenant', () => {
   it('are gone at the second scrape after it was deleted, and no others', async () => {
-    const { metrics, tenants, close, scrape } = open();
+    const { metrics, book, tenants, close, scrape } = open();
     for (const tenant of ['acme', 'beta', null]) close(tenant);
     for (const tenant of ['acme', 'beta']) {
       metrics.quotaRefusals.with({ tenant, quota: 'tenant/requests/day' }).value++;
+      book.answerCut(tenant, 'slow');
     }
     const before = await scrape();
-    assert.equal(before.of('acme').length, 10);
+    assert.equal(before.of('acme').length, 11);
     tenants.delete('acme');
     assert.deepEqual((await scrape()).lines, before.lines);
     const rest = before.lines.filter((line) => !line.includes('tenant="acme"'));
-    assert.equal(before.lines.length - rest.length, 10);
+    assert.equal(before.lines.length - rest.length, 11);
     for (let i = 0; i < 3; i++) assert.deepEqual((await scrape()).lines, rest);
   });
 
@@ -107,6 +109,18 @@ describe('the series of a tenant', () => {
     assert.deepEqual((await scrape()).of('acme'), []);
     close('acme');
     assert.notDeepEqual((await scrape()).of('acme'), []);
+    assert.deepEqual((await scrape()).of('acme'), []);
+  });
+
+  it('show once an answer that was cut off after they were gone', async () => {
+    const { book, tenants, close, scrape } = open();
+    close('acme');
+    tenants.delete('acme');
+    for (let i = 0; i < 2; i++) await scrape();
+    book.answerCut('acme', 'slow');
+    assert.deepEqual((await scrape()).of('acme'), [
+      'spillway_answers_cut_total{tenant="acme",reason="slow"} 1',
+    ]);
     assert.deepEqual((await scrape()).of('acme'), []);
   });
 });

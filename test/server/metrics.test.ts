@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, it } from 'node:test';
 import { type Exposition, readExposition } from '../support/exposition.ts';
+import { RawClient } from '../support/raw-http.ts';
 import {
   apiError,
   chatAnswer,
@@ -12,7 +13,7 @@ import {
   startUpstream,
   stream,
 } from '../support/upstream.ts';
-import { serve } from './helpers.ts';
+import { chatBody, chatHead, serve } from './helpers.ts';
 
 /** Of the contract: name, type, labels. */
 const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
@@ -40,8 +41,10 @@ const METRICS: readonly [name: string, type: string, ...labels: string[]][] = [
   ['spillway_in_flight', 'gauge'],
   ['spillway_waiting', 'gauge'],
   ['spillway_request_body_bytes', 'gauge'],
+  ['spillway_untaken_answer_bytes', 'gauge'],
   ['spillway_event_loop_delay_seconds', 'histogram'],
   ['spillway_overload_refusals_total', 'counter', 'tenant', 'reason'],
+  ['spillway_answers_cut_total', 'counter', 'tenant', 'reason'],
   ['spillway_stream_interruptions_total', 'counter', 'provider', 'model'],
   ['spillway_dropped_events_total', 'counter', 'provider'],
   ['spillway_state_store_up', 'gauge'],
@@ -98,6 +101,9 @@ const { gateway } = await serve(
   },
   { bodyBytes: 100_000 },
 );
+/** More than the kernel keeps for a client that does not read. */
+const LONG = 'x'.repeat(16_000_000);
+
 const acme = { authorization: 'Bearer sw-acme' };
 
 async function exposition(): Promise<Exposition> {
@@ -155,6 +161,20 @@ async function doEverything(): Promise<void> {
   await text(gateway.chat({ messages: [{ role: 'user', content: 'x'.repeat(100_000) }] }, acme));
   left.abort();
   await hanging;
+  await leaveTwoAnswersUnread();
+}
+
+/** The second one takes the memory of the first. */
+async function leaveTwoAnswersUnread(): Promise<void> {
+  upstream.enqueue(chatAnswer({ content: LONG }), chatAnswer({ content: LONG }));
+  const body = chatBody();
+  const clients = [await RawClient.connect(gateway.origin), await RawClient.connect(gateway.origin)];
+  for (const client of clients) {
+    client.pause();
+    await client.send(chatHead({ ...acme, 'content-length': body.length }) + body);
+  }
+  while ((await gateway.metric('spillway_answers_cut_total{tenant="acme",reason="memory"}')) !== 1);
+  for (const client of clients) client.destroy();
 }
 
 it('there is every metric of the contract before the first request, and none of ours besides', async () => {
@@ -254,7 +274,7 @@ it('the values of every label are of a closed set, whatever clients make up', as
     how: ['again'],
     'spillway_hedges_total model': ['lasting'],
     result: ['hit', 'miss', 'started', 'won'],
-    reason: ['bodies'],
+    reason: ['bodies', 'memory'],
     quota: ['key/concurrent', 'tenant/tokens/day'],
     kind: ['cache_write', 'cached', 'input', 'output', 'reasoning'],
     upstream: [

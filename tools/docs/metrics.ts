@@ -21,7 +21,7 @@ const LABELS: Readonly<Record<string, string>> = {
   result:
     'of hedges: `started`, and of these `won`; of requests to models that keep answers: `hit`, `shared`, `miss`',
   reason:
-    '`delay`: it would have had to wait too long to be begun; `in_flight`: `server.max_in_flight`, or what is left of it for this tenant; `bodies`: the memory for bodies',
+    '`delay`: it would have had to wait too long to be begun; `in_flight`: `server.max_in_flight`, or what is left of it for this tenant; `bodies`: the memory for bodies; of answers that were cut off: `memory`, others needed it; `slow`, it was taken too slowly or not at all',
   how: '`prefill`: the model was given what the client had as the beginning of its answer; `again`: it was asked for all of it',
   le: 'upper bound of the bucket',
 };
@@ -40,6 +40,9 @@ const NOTES: Readonly<Record<string, string>> = {
   spillway_event_loop_delay_seconds:
     'Beyond the two milliseconds that a timer of Node takes by itself. What `nodejs_eventloop_lag_*` say is 10 ms more, and of the time since the last scrape by whomever. See [overload.md](overload.md).',
   spillway_overload_refusals_total: 'See [overload.md](overload.md).',
+  spillway_answers_cut_total: 'See [overload.md](overload.md#answers-that-are-not-taken).',
+  spillway_untaken_answer_bytes:
+    'Only of those of more than 64 KiB. They share their memory with the bodies of requests. See [overload.md](overload.md#answers-that-are-not-taken).',
   spillway_quota_refusals_total: 'The line of the request in the log names the key as well.',
   spillway_state_store_up:
     'Without `state.redis` it is always 1; in a cluster it is 0 while any node is away.',
@@ -74,6 +77,7 @@ export async function registeredMetrics(): Promise<Documented[]> {
     waiting: () => 0,
     connections: () => [{ provider: 'some', inUse: 0, waiting: 0 }],
     bodyBytes: () => 0,
+    answerBytes: () => 0,
   });
   const registry = metrics.registry as PrintingRegistry;
   const empty = async () =>
