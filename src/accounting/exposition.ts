@@ -80,10 +80,17 @@ function* seriesOf(name: string, values: Measured['values']): Generator<Series> 
     yield [`${metricName}${labelled(labels)}`, value];
 }
 
+/** Hardly any value has one of these, and looking for all of them at once takes a fraction of replacing each. */
+const SPECIAL = /[\\\n"]/;
+
 function labelled(labels: Labels): string {
-  const texts: string[] = [];
-  for (const name in labels) texts.push(`${name}="${escaped(String(labels[name])).replaceAll('"', '\\"')}"`);
-  return texts.length === 0 ? '' : `{${texts.join(',')}}`;
+  let text = '';
+  for (const name in labels) {
+    const plain = String(labels[name]);
+    const value = SPECIAL.test(plain) ? escaped(plain).replaceAll('"', '\\"') : plain;
+    text += `${text === '' ? '{' : ','}${name}="${value}"`;
+  }
+  return text === '' ? '' : `${text}}`;
 }
 
 function escaped(text: string): string {
