@@ -4,20 +4,26 @@ import { exposition } from './exposition.ts';
 /** How the values of several processes become one: prom-client's words. `omit`: only one's own has a meaning. */
 export type Aggregator = 'sum' | 'min' | 'max' | 'average' | 'first' | 'omit';
 
-/** What prom-client prints of one metric. */
+/** What prom-client prints of one metric. Its values are read as they are taken, once. */
 export interface MetricObject {
   name: string;
   help: string;
   type: 'counter' | 'gauge' | 'histogram';
   aggregator: Aggregator;
-  values: { metricName?: string; labels: Readonly<Record<string, string>>; value: number }[];
+  values: Iterable<Value>;
+}
+
+export interface Value {
+  metricName?: string;
+  labels: Readonly<Record<string, string>>;
+  value: number;
 }
 
 /** prom-client's registry as we use it: each metric is asked for its values when they are to be printed. */
 export interface Registry {
   registerMetric(metric: { name: string; get(): Promise<MetricObject> }): void;
   metrics(): Promise<string>;
-  getMetricsAsJSON(): Promise<MetricObject[]>;
+  getMetricsAsArray(): { name: string; get(): Promise<MetricObject> }[];
   readonly contentType: string;
 }
 

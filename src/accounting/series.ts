@@ -1,4 +1,4 @@
-import type { Aggregator, MetricObject, Registry } from './prometheus.ts';
+import type { Aggregator, MetricObject, Registry, Value } from './prometheus.ts';
 
 /**
  * Counters and histograms that cost an addition to observe. prom-client looks its labels up in a hash on every observation; here a
@@ -24,9 +24,13 @@ export class CounterFamily<N extends string> {
         help: metric.help,
         type: 'counter',
         aggregator: 'sum',
-        values: [...this.#series.values()].map(({ labels, counter }) => ({ labels, value: counter.value })),
+        values: this.#values(),
       }),
     });
+  }
+
+  *#values(): Generator<Value> {
+    for (const { labels, counter } of this.#series.values()) yield { labels, value: counter.value };
   }
 
   /** Drops the series of which this label has one of these values. */
@@ -104,9 +108,14 @@ export class HistogramFamily<N extends string> {
         help: metric.help,
         type: 'histogram',
         aggregator: 'sum',
-        values: [...this.#series.values()].flatMap((series) => this.#print(metric.name, series)),
+        values: this.#values(metric.name),
       }),
     });
+  }
+
+  *#values(name: string): Generator<Value> {
+    // All lines of one series at once: they are to agree, whatever is observed while others are printed.
+    for (const series of this.#series.values()) yield* this.#print(name, series);
   }
 
   /** The series with these labels, made when first asked for. */
@@ -120,10 +129,7 @@ export class HistogramFamily<N extends string> {
     return series.histogram;
   }
 
-  #print(
-    name: string,
-    { labels, histogram }: { labels: Labels<N>; histogram: Histogram },
-  ): MetricObject['values'] {
+  #print(name: string, { labels, histogram }: { labels: Labels<N>; histogram: Histogram }): Value[] {
     let cumulative = 0;
     const buckets = histogram.counts.map((count, index) => {
       cumulative += count;

@@ -1,6 +1,7 @@
+import { inPieces, type Told } from '../accounting/aggregate.ts';
 import type { Book } from '../accounting/book.ts';
+import { inWords } from '../accounting/exposition.ts';
 import type { Metrics } from '../accounting/metrics.ts';
-import type { MetricObject } from '../accounting/prometheus.ts';
 import type { Clock } from '../core/clock.ts';
 import { usageReport } from '../pipeline/usage-report.ts';
 import type { QuotaStore } from '../quota/store.ts';
@@ -16,9 +17,9 @@ export interface Operations extends AdminHandlers {
   notReady(): string | null;
   upstreams(): UpstreamRows;
   /** The metrics, to be added to those of others. */
-  measured(): Promise<MetricObject[]>;
-  /** Of these, the tenants that there are not, or no more. */
-  withoutTenant(ids: readonly string[]): string[];
+  measured(): AsyncGenerator<Told[]>;
+  /** Of these, the tenants that there are not, or no more. Null: that cannot be known here just now. */
+  withoutTenant(ids: readonly string[]): string[] | null;
   /** Resolves when changes of tenants that others made so far are in force here. */
   followTenants(): Promise<void>;
   readonly ledger: Pick<QuotaStore, 'flush' | 'ledger'>;
@@ -38,30 +39,25 @@ export interface OperationsParts extends Pick<AdminHandlers, 'failed'> {
 
 export function appOperations(parts: OperationsParts): Operations {
   const { current, clock, metrics, book, state, registry, tenants } = parts;
-  const tenantsNow = () => {
-    const inFile = new Set(current.config.tenants.map(({ id }) => id));
-    return (id: string) => inFile.has(id) || state.directory.get(id) !== null;
-  };
+  const { directory } = state;
+  const isTenant = (id: string) => directory.isInFile(id) || directory.get(id) !== null;
   return {
     token: () => current.config.admin.token,
     metrics: async () => {
-      book.forgetTenants(tenantsNow());
+      book.forgetTenants(isTenant);
       return { text: await metrics.registry.metrics(), contentType: metrics.registry.contentType };
     },
     measured: () => {
-      book.forgetTenants(tenantsNow());
-      return metrics.registry.getMetricsAsJSON();
+      book.forgetTenants(isTenant);
+      return inPieces(inWords(metrics.registry.getMetricsAsArray()));
     },
-    withoutTenant: (ids) => {
-      const isTenant = tenantsNow();
-      return ids.filter((id) => !isTenant(id));
-    },
+    withoutTenant: (ids) => (directory.isCurrent ? ids.filter((id) => !isTenant(id)) : null),
     notReady: parts.notReady,
     upstreams: () => ({
       upstreams: [...registry.upstreams()].map((upstream) => statusOf(upstream, clock)),
     }),
     tenants: () => tenants,
-    followTenants: () => state.directory.refresh(),
+    followTenants: () => directory.refresh(),
     wall: () => clock.wall(),
     usage: (query) => usageReport(query, state.store),
     ledger: state.store,

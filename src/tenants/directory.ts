@@ -71,6 +71,11 @@ export class TenantDirectory implements KeyLookup {
     return this.#follower === null || this.#follower.caughtUp;
   }
 
+  /** False while the store cannot be read: then a tenant that is not known here may all the same be there. */
+  get isCurrent(): boolean {
+    return this.isComplete && this.#following;
+  }
+
   /** Resolves when all tenants are known, or the store turned out to be away: then they come when it does. */
   async start(): Promise<void> {
     if (this.#follower !== null) await this.#poll(this.#follower);

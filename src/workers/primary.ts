@@ -49,7 +49,7 @@ export class Primary {
     this.#options = options;
     this.#config = config;
     this.#findings = options.findings;
-    const measurements = new Measurements();
+    const measurements = new Measurements(clock);
     this.#fleet = new Fleet({
       count,
       clock,

@@ -1,4 +1,4 @@
-import type { MetricObject } from '../accounting/prometheus.ts';
+import type { Told } from '../accounting/aggregate.ts';
 import type { ConfigurationSource } from '../app/configuration.ts';
 import type { Findings } from '../config/aside.ts';
 import type { LedgerRow } from '../quota/ledger.ts';
@@ -15,8 +15,10 @@ export interface Questions {
   take: { asked: null; answer: string[] };
   /** Null: ready. Else what is in the way. */
   notReady: { asked: null; answer: string | null };
-  /** `missing`: of these tenants, those that there are not. */
-  metrics: { asked: { tenants: string[] }; answer: { metrics: MetricObject[]; missing: string[] } };
+  /** The first piece of all that it measured, or the next one; null: that was the last. None is so large that anybody would wait for it. */
+  metrics: { asked: { anew: boolean }; answer: Told[] | null };
+  /** Of these tenants, those that there are not; null: it cannot know just now. */
+  missingTenants: { asked: { tenants: string[] }; answer: string[] | null };
   upstreams: { asked: null; answer: UpstreamStatus[] };
   /** Is all written that was settled there, for one tenant or all? */
   flush: { asked: { tenant: string | null }; answer: boolean };

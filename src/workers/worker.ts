@@ -1,5 +1,6 @@
 /** What is brought into a worker: an App without a listener for operators, which does what the primary asks. */
 import cluster from 'node:cluster';
+import type { Told } from '../accounting/aggregate.ts';
 import { openLog } from '../accounting/log.ts';
 import { App } from '../app/app.ts';
 import { keepCompiledCode } from '../app/compiled-code.ts';
@@ -25,6 +26,8 @@ const fault = endAtFaults(log);
 let running: { app: App; start: Start } | null = null;
 /** The end, once it has begun: told by the primary, or because there is none any more. */
 let ending: Promise<void> | null = null;
+/** What is being told of what was measured: one scrape at a time. */
+let telling: AsyncGenerator<Told[]> | null = null;
 const preparation = new Preparation();
 
 const answers: Answers = {
@@ -64,10 +67,11 @@ const answers: Answers = {
     }
   },
   notReady: () => operations().notReady(),
-  metrics: async ({ tenants }) => {
-    const { measured, withoutTenant } = operations();
-    return { metrics: await measured(), missing: withoutTenant(tenants) };
+  metrics: async ({ anew }) => {
+    if (anew) telling = operations().measured();
+    return (await telling?.next())?.value ?? null;
   },
+  missingTenants: ({ tenants }) => operations().withoutTenant(tenants),
   upstreams: () => operations().upstreams().upstreams,
   flush: ({ tenant }) => operations().ledger.flush(tenant),
   ledger: ({ days, tenant }) => operations().ledger.ledger(days, tenant),

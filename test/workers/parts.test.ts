@@ -2,14 +2,6 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import {
-  aggregated,
-  onlyGrowing,
-  printed,
-  tenantsIn,
-  withoutTenants,
-} from '../../src/accounting/aggregate.ts';
-import { type Aggregator, type MetricObject, newRegistry } from '../../src/accounting/prometheus.ts';
 import { FilesAsRead, onDisk, RememberedFiles } from '../../src/config/files.ts';
 import { ApiError } from '../../src/core/errors.ts';
 import type { UpstreamStatus } from '../../src/server/admin.ts';
@@ -56,119 +48,6 @@ describe('lines in pieces', () => {
     for (const piece of ['{"a"', ':1}', '\n', '{"b":2}\n{"c":3}\n{"d"', ':4}\n', '', '{"e":'])
       lines.take(piece);
     assert.deepEqual(written, ['{"a":1}\n', '{"b":2}\n{"c":3}\n', '{"d":4}\n']);
-  });
-});
-
-const metric = (
-  name: string,
-  type: MetricObject['type'],
-  values: [Record<string, string>, number | null][],
-  aggregator: Aggregator = 'sum',
-): MetricObject => ({
-  name,
-  help: 'h',
-  type,
-  aggregator,
-  // As JSON has it where it was no number.
-  values: values.map(([labels, value]) => ({ labels, value: value as number })),
-});
-
-describe('metrics of several processes', () => {
-  it('become one by what each of them means', () => {
-    const of = (aggregator: Aggregator, ...values: (number | null)[]) =>
-      aggregated(values.map((value) => [metric('m', 'gauge', [[{}, value]], aggregator)]))[0]?.values[0]
-        ?.value;
-    assert.equal(of('sum', 1, 2, 3), 6);
-    assert.equal(of('min', 3, 1, 2), 1);
-    assert.equal(of('max', 3, 1, 2), 3);
-    assert.equal(of('average', 3, 1, 2), 2);
-    assert.equal(of('first', 3, 1, 2), 3);
-    assert.equal(of('omit', 3, 1, 2), 3);
-    assert.equal(of('average', null, 4), 4);
-    assert.ok(Number.isNaN(of('max', null, null)));
-  });
-
-  it('say of descriptors how the process stands that has least left', async () => {
-    const descriptors = await Promise.all(
-      [newRegistry(), newRegistry()].map(async (registry) =>
-        (await registry.getMetricsAsJSON()).filter(({ name }) => name.endsWith('_fds')),
-      ),
-    );
-    const told = [
-      { process_open_fds: 30, process_max_fds: 1024 },
-      { process_open_fds: 900, process_max_fds: 1024 },
-    ].map((values: Record<string, number>, i) =>
-      (descriptors[i] ?? []).map((one) => ({
-        ...one,
-        values: [{ labels: {}, value: values[one.name] ?? 0 }],
-      })),
-    );
-    assert.deepEqual(
-      aggregated(told).map(({ name, values }) => [name, values[0]?.value]),
-      [
-        ['process_open_fds', 900],
-        ['process_max_fds', 1024],
-      ],
-    );
-  });
-
-  it('keep the series apart that differ in a label or in their part of a histogram', async () => {
-    const histogram = (count: number): MetricObject => ({
-      ...metric('h', 'histogram', []),
-      values: [
-        { metricName: 'h_bucket', labels: { le: '1' }, value: count },
-        { metricName: 'h_bucket', labels: { le: '+Inf' }, value: count + 1 },
-        { metricName: 'h_sum', labels: {}, value: 0.5 },
-        { metricName: 'h_count', labels: {}, value: count + 1 },
-      ],
-    });
-    const first = [
-      metric('c', 'counter', [
-        [{ a: 'x' }, 1],
-        [{ a: 'y' }, 2],
-      ]),
-      histogram(1),
-    ];
-    const second = [
-      histogram(2),
-      metric('c', 'counter', [
-        [{ a: 'y' }, 3],
-        [{ a: 'z' }, 4],
-      ]),
-    ];
-    const { text, contentType } = await printed(aggregated([first, second]));
-    assert.match(contentType, /^text\/plain; version=0\.0\.4/);
-    const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    assert.deepEqual(lines, [
-      'c{a="x"} 1',
-      'c{a="y"} 5',
-      'c{a="z"} 4',
-      'h_bucket{le="1"} 3',
-      'h_bucket{le="+Inf"} 5',
-      'h_sum 1',
-      'h_count 5',
-    ]);
-  });
-
-  it('are kept of the dead where they only grow, and as long as their tenants are there', () => {
-    const last = [
-      metric('c', 'counter', [
-        [{ tenant: 'a' }, 1],
-        [{ tenant: 'b' }, 2],
-        [{}, 3],
-      ]),
-      metric('g', 'gauge', [[{}, 4]]),
-    ];
-    const kept = onlyGrowing(last);
-    assert.deepEqual(
-      kept.map(({ name }) => name),
-      ['c'],
-    );
-    assert.deepEqual([...tenantsIn(kept)], ['a', 'b']);
-    assert.deepEqual(
-      withoutTenants(kept, new Set(['a']))[0]?.values.map(({ value }) => value),
-      [2, 3],
-    );
   });
 });
 

@@ -2,18 +2,18 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { onFreePorts } from '../support/process.ts';
-import { startRedis } from '../support/redis.ts';
+import { type RedisServer, startRedis, until } from '../support/redis.ts';
 import { chatAnswer, Gate, pauseUntil } from '../support/upstream.ts';
 import { type Gateway, shortly, start } from './kit.ts';
 
 type Starter = Parameters<typeof startRedis>[0];
 
-async function startOnRedis(t: Starter, tenants: readonly object[]): Promise<Gateway> {
-  const redis = await startRedis(t);
-  const state = { redis: redis.url, command_timeout: '5s' };
+async function startOnRedis(t: Starter, tenants: readonly object[], redis?: RedisServer): Promise<Gateway> {
+  const state = { redis: (redis ?? (await startRedis(t))).url, command_timeout: '5s' };
   return await start(t, { config: { auth: 'keys', state, tenants } });
 }
 
+const AGAIN = 'a worker accepts requests again';
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
 const KEY = 'sw-the-key-of-acme-0123456789';
 const ACME = { id: 'acme', keys: [{ id: 'k', key: KEY }] };
@@ -73,6 +73,33 @@ describe('several workers on one Redis', () => {
     assert.deepEqual(shortly(again), [409, 'tenant_exists']);
     const wrong = await gateway.operator('PATCH', '/admin/tenants/new', { models: 5 });
     assert.equal(wrong.status, 400);
+  });
+
+  it('count as before for a tenant of the admin API when one begins while Redis is away', async (t) => {
+    const redis = await startRedis(t, { config: { appendonly: 'yes', appendfsync: 'always' } });
+    const gateway = await startOnRedis(t, [], redis);
+    const made = await gateway.operator('POST', '/admin/tenants', { id: 'new', keys: [{ id: 'ci' }] });
+    const { key } = JSON.parse(made.text).keys[0];
+    for (let i = 0; i < 4; i++) assert.equal((await gateway.chat({}, bearer(key))).status, 200);
+    const series = 'spillway_requests_total{tenant="new",model="m",status="200"}';
+    assert.equal(await gateway.metric(series), 4);
+    await redis.stop();
+    const victims = gateway.workers();
+    for (const pid of victims) {
+      const before = gateway.said(AGAIN).length;
+      process.kill(pid, 'SIGKILL');
+      await until(() => gateway.said(AGAIN).length > before, 'another in its place');
+      for (let i = 0; i < 3; i++) assert.equal(await gateway.metric(series), 4);
+    }
+    await redis.start();
+    await until(
+      async () => (await gateway.operator('GET', '/admin/tenants/new')).status === 200,
+      'the tenant to be known again',
+    );
+    for (let i = 0; i < 3; i++) assert.equal(await gateway.metric(series), 4);
+    assert.equal((await gateway.operator('DELETE', '/admin/tenants/new')).status, 204);
+    assert.equal(await gateway.metric(series), 4, 'shown once more');
+    await until(async () => (await gateway.metric(series)) === null, 'it to be dropped');
   });
 
   it('run a request with an Idempotency-Key once, whoever of them it comes to', async (t) => {

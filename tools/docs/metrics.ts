@@ -81,7 +81,9 @@ export async function registeredMetrics(): Promise<Documented[]> {
   });
   const registry = metrics.registry as PrintingRegistry;
   const empty = async () =>
-    (await registry.getMetricsAsJSON()).filter(({ values }) => values.length === 0).map(({ name }) => name);
+    (await registry.getMetricsAsJSON())
+      .filter(({ values }) => [...values].length === 0)
+      .map(({ name }) => name);
 
   // A family tells its labels by what it reads of those that it is given, and its name by the series that is then there.
   const labels = new Map<string, string[]>();
@@ -107,7 +109,7 @@ export async function registeredMetrics(): Promise<Documented[]> {
       name,
       help,
       type,
-      labels: labels.get(name) ?? Object.keys(values[0]?.labels ?? {}).filter((label) => label !== 'le'),
+      labels: labels.get(name) ?? Object.keys([...values][0]?.labels ?? {}).filter((label) => label !== 'le'),
     }));
 }
 
