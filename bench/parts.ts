@@ -20,7 +20,7 @@ export type PartName =
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
  * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
- * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd that were answered or refused, for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
+ * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd that were sent (in a closed loop: answered or refused), for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `unsent`: those a second that were due and found no connection free, `late`: milliseconds that the loader was late with what was due, the 99th percentile; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
  * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
  */
@@ -44,6 +44,8 @@ export type Figure =
   | 'answerCpu'
   | 'offered'
   | 'refused'
+  | 'unsent'
+  | 'late'
   | 'other50'
   | 'other99'
   | 'times50'
@@ -96,13 +98,13 @@ export interface Closed {
   body(dialect: Dialect): Buffer;
 }
 
-/** A crowd of one tenant's clients, each asking again when it is answered or refused, and another tenant that asks now and then. */
+/** A crowd of one tenant's clients, and another tenant that asks now and then. */
 export interface Pressure {
   kind: 'pressure';
   /** As many as can be served at once, and so many as cannot. */
   few: number;
   crowd: number;
-  /** Each of the crowd pauses, so that together they would ask for so many times what few are answered, if they were answered at once; null = each asks again at once. */
+  /** Together they ask for so many times what few are answered, at a fixed rate, on connections that stand; null = each asks again at once when it is answered or refused. */
   times: number | null;
   body(): Buffer;
 }
@@ -150,13 +152,15 @@ function pressure(name: PartName, title: string, crowd: string, how: Omit<Pressu
       { title: `CPU an answer, to that with ${how.few} clients`, figure: 'answerCpu', as: 'value' },
       { title: `requests/s, to answers/s with ${how.few} clients`, figure: 'offered', as: 'value' },
       { title: 'refused/s', figure: 'refused', as: 'value' },
+      { title: 'not sent/s, no connection free', figure: 'unsent', as: 'value' },
+      { title: 'loader late, p99, ms', figure: 'late', as: 'value' },
       { title: 'the other tenant: median, ms', figure: 'other50', as: 'value' },
       { title: 'to its median otherwise', figure: 'times50', as: 'value' },
       { title: 'p99, ms', figure: 'other99', as: 'value' },
       { title: 'to its p99 otherwise', figure: 'times99', as: 'value' },
       { title: 'RSS MB', figure: 'rss', as: 'value' },
     ],
-    full: { rounds: 3, seconds: 4, warmUp: WARM.requests, settle: 4 },
+    full: { rounds: 3, seconds: how.times === null ? 4 : 5, warmUp: WARM.requests, settle: 4 },
     quick: { rounds: 2, seconds: 3, warmUp: LUKEWARM.requests, settle: 3 },
     how: { kind: 'pressure', ...how },
   };
@@ -259,7 +263,7 @@ export const PARTS: readonly Part[] = [
   pressure(
     'twice',
     'Twice the load',
-    'two thousand clients of one tenant that pause between two requests, so that they would ask for twice what 32 get if they were answered at once',
+    'on two thousand connections of one tenant that stand, requests at twice the rate at which 32 clients get answers',
     {
       few: 32,
       crowd: 2000,
