@@ -1,5 +1,5 @@
 /** The parts of a run: what is asked in each, for how long, and which figures its table shows. */
-import { conversation, type Dialect, question } from './loads.ts';
+import { conversation, type Dialect, picture, question } from './loads.ts';
 
 export type PartName =
   | 'plain'
@@ -7,6 +7,8 @@ export type PartName =
   | 'stream'
   | 'body-100k'
   | 'body-1m'
+  | 'body-20m'
+  | 'image-20m'
   | 'latency'
   | 'paced'
   | 'open'
@@ -19,7 +21,8 @@ export type PartName =
  * `cpu`, `reads`, `instructions`: of one request or stream, µs, calls of read(), and thousands of instructions outside the kernel. `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
- * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
+ * each open stream; `left`: KB of heap for each, once all have gone.
+ * `wait`: milliseconds of the longest probe while a body is worked on, the median of the bodies; `worst`: of all of them; `parse`: what the body takes to be parsed; `beyond`: `wait` without that, and without what a probe takes otherwise; `quiet`: the longest probe without a body. `answered`: requests that a crowd gets answered in a second, for each that as many clients
  * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd that were sent (in a closed loop: answered or refused), for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `unsent`: those a second that were due and found no connection free, `late`: milliseconds that the loader was late with what was due, the 99th percentile; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
  * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
@@ -40,6 +43,11 @@ export type Figure =
   | 'streamRss'
   | 'streamHeap'
   | 'left'
+  | 'wait'
+  | 'worst'
+  | 'parse'
+  | 'beyond'
+  | 'quiet'
   | 'answered'
   | 'answerCpu'
   | 'offered'
@@ -86,7 +94,7 @@ export interface Part {
   columns: readonly Column[];
   full: Extent;
   quick: Extent;
-  how: Closed | Pressure | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
+  how: Closed | LargeBody | Pressure | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
 }
 
 /** A number of connections, each asking again when it has its answer. */
@@ -100,6 +108,12 @@ export interface Closed {
 
 /** A crowd of one tenant's clients, and another tenant that asks now and then. */
 export interface Pressure {
+/** Bodies one after the other that hold up what comes beside them. */
+export interface LargeBody {
+  kind: 'large-body';
+  body(): Buffer;
+}
+
   kind: 'pressure';
   /** As many as can be served at once, and so many as cannot. */
   few: number;
@@ -142,6 +156,26 @@ function bodies(name: PartName, title: string, bytes: number, connections: numbe
 
 /** `crowd`: who they are, in words. */
 function pressure(name: PartName, title: string, crowd: string, how: Omit<Pressure, 'kind'>): Part {
+function largeBody(name: PartName, title: string, body: () => Buffer): Part {
+  return {
+    name,
+    title: `${title}, one after the other: the longest that a short request waits meanwhile`,
+    yardstick: 'fastify',
+    columns: [
+      { title: 'longest wait, ms', figure: 'wait', as: 'value' },
+      { title: 'to that of `fastify`', figure: 'wait', as: 'ratio' },
+      { title: 'to parse the body, ms', figure: 'parse', as: 'value' },
+      { title: 'wait beyond that, ms', figure: 'beyond', as: 'value' },
+      { title: 'longest of all bodies, ms', figure: 'worst', as: 'value' },
+      { title: 'longest without a body, ms', figure: 'quiet', as: 'value' },
+      { title: 'RSS MB', figure: 'rss', as: 'value' },
+    ],
+    full: { rounds: 5, seconds: 3, warmUp: WARM.requests, settle: 3 },
+    quick: { rounds: 2, seconds: 1, warmUp: LUKEWARM.requests, settle: 1 },
+    how: { kind: 'large-body', body },
+  };
+}
+
   return {
     name,
     title: `${title}: ${crowd}, and 50 requests a second of another tenant, whose model takes 50 ms`,
@@ -214,6 +248,8 @@ export const PARTS: readonly Part[] = [
   bodies('body-1m', 'A request of 1 MB', 1024 * 1024, 2),
   {
     name: 'latency',
+  largeBody('body-20m', 'Conversations of 20 MB', () => conversation(20 * 1024 * 1024)),
+  largeBody('image-20m', 'Requests of 20 MB with an image', () => picture(20 * 1024 * 1024)),
     title:
       'Added latency at 1,000 plain requests a second, open loop: milliseconds beyond the upstream alone',
     yardstick: 'fastify',
