@@ -19,7 +19,8 @@ const ROW_NAMES: readonly string[] = ROWS.map(({ name }) => name);
 const UNPROFILED: readonly PartName[] = ['open', 'start', 'body-20m', 'image-20m'];
 
 export const HELP = `Usage: npm run bench -- [options]
-  --quick           fewer rows and parts, fewer and shorter rounds: two minutes, for a first look
+  --quick           fewer rows and parts, fewer and shorter rounds: some two minutes where the machine has nothing else to do,
+                    for a first look
   --only a,b        of the rows (${ROW_NAMES.join(' ')})
                     and parts (${PART_NAMES.join(' ')}) only these;
                     ratios need their yardsticks (http for streams, fastify for the rest)

@@ -49,10 +49,9 @@ export const ROWS: readonly Row[] = [
     processes: 1,
     start: startNginx,
   },
-  relay('http', 'node:http + undici stream(), nothing else', ['plain', 'stream', 'body-1m', 'paced', 'open']),
+  relay('http', 'node:http + undici stream(), nothing else', ['stream', 'paced', 'open']),
   relay('fastify', 'Fastify + undici request() + JSON.parse, nothing else', [
     'plain',
-    'stream',
     'body-1m',
     'latency',
     'start',
@@ -103,7 +102,7 @@ export const ROWS: readonly Row[] = [
     title: 'with 10,000 tenants, not 10',
     varies: 'spillway',
     parts: ['plain'],
-    quick: ['plain'],
+    quick: [],
     tenants: 10_000,
   }),
   spillway({
@@ -137,7 +136,7 @@ export const ROWS: readonly Row[] = [
     title: 'with `mid_stream: continue`',
     varies: 'spillway',
     parts: ['stream', 'paced', 'open'],
-    quick: ['stream'],
+    quick: [],
     midStream: 'continue',
   }),
   spillway({
