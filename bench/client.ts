@@ -11,6 +11,8 @@ export interface Asked {
 export interface Answer {
   /** A whole answer with status 200. */
   ok: boolean;
+  /** A whole one that says that there is too much to do, and when to ask again: status 503, with `retry-after`. */
+  refused: boolean;
   bytes: number;
   /** Nanoseconds from the stamp in a stream (the upstream writing it) to its arrival here; null without a stamp. */
   stampAge: number | null;
@@ -21,15 +23,23 @@ const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
 /** The request's bytes, made once. */
 export function requestBytes({ url, headers, body }: Asked): Buffer {
+  const about = { 'content-type': 'application/json', 'content-length': `${body.length}` };
+  return Buffer.concat([headBytes('POST', url, { ...about, ...headers }), body]);
+}
+
+/** Those of one that has no body. */
+export function getBytes(url: string, headers: Record<string, string>): Buffer {
+  return headBytes('GET', url, headers);
+}
+
+function headBytes(method: string, url: string, headers: Record<string, string>): Buffer {
   const { host, pathname } = new URL(url);
   const lines = [
-    `POST ${pathname} HTTP/1.1`,
+    `${method} ${pathname} HTTP/1.1`,
     `host: ${host}`,
-    'content-type: application/json',
-    `content-length: ${body.length}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
-  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), body]);
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
 }
 
 /** One keep-alive connection, one request at a time. Understands what the rows send, not all of HTTP. */
@@ -39,6 +49,7 @@ export class Connection {
   #head = '';
   #bodyLeft: number | 'chunked' | null = null;
   #ok = false;
+  #refused = false;
   #bytes = 0;
   #stampAge: number | null = null;
   broken = false;
@@ -59,6 +70,13 @@ export class Connection {
     this.#socket.write(request);
   }
 
+  /** Resolves when it stands, or is broken. */
+  opened(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#socket.once('connect', () => resolve()).once('close', () => resolve());
+    });
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -72,6 +90,7 @@ export class Connection {
       if (end === -1) return;
       const head = this.#head.slice(0, end);
       this.#ok = head.startsWith('HTTP/1.1 200');
+      this.#refused = head.startsWith('HTTP/1.1 503') && /\r\nretry-after: /i.test(head);
       const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
       this.#bodyLeft = length === undefined ? 'chunked' : Number(length);
       body = bytes.subarray(bytes.length - (this.#head.length - end - 4));
@@ -79,10 +98,10 @@ export class Connection {
     if (this.#bodyLeft === 'chunked') {
       if (this.#stampAge === null) this.#readStamp(body);
       // Ours are the only bodies here, and none holds this but at its end.
-      if (body.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)) this.#finish(this.#ok);
+      if (body.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)) this.#finish();
     } else {
       this.#bodyLeft -= body.length;
-      if (this.#bodyLeft <= 0) this.#finish(this.#ok);
+      if (this.#bodyLeft <= 0) this.#finish();
     }
   }
 
@@ -96,12 +115,14 @@ export class Connection {
 
   #fail(): void {
     this.broken = true;
-    this.#finish(false);
+    this.#ok = false;
+    this.#refused = false;
+    this.#finish();
   }
 
-  #finish(ok: boolean): void {
+  #finish(): void {
     const done = this.#done;
     this.#done = null;
-    done?.({ ok, bytes: this.#bytes, stampAge: this.#stampAge });
+    done?.({ ok: this.#ok, refused: this.#refused, bytes: this.#bytes, stampAge: this.#stampAge });
   }
 }

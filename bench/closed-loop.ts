@@ -1,4 +1,4 @@
-/** A number of connections, each sending its next request when it has its answer, or some time afterwards: wrk, or this process. */
+/** A number of connections, each sending its next request when it has its answer: wrk, or this process. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -17,13 +17,7 @@ export interface LoopResult {
   failed: number;
 }
 
-/** `pause`: milliseconds between an answer and the next request, on average; none unless given. */
-export type Loader = (
-  asked: Asked,
-  connections: number,
-  seconds: number,
-  pause?: number,
-) => Promise<LoopResult>;
+export type Loader = (asked: Asked, connections: number, seconds: number) => Promise<LoopResult>;
 
 /** So many have been given a file with their body: several work at once. */
 let bodies = 0;
@@ -34,16 +28,11 @@ export function chooseLoader(scratch: string): { name: string; load: Loader } {
     return { name: 'our own loader (wrk is not installed)', load: ownLoader };
   return {
     name: 'wrk -t1',
-    load: (asked, connections, seconds, pause) =>
-      wrk(scratch, asked, { connections, seconds, pause: pause ?? 0 }),
+    load: (asked, connections, seconds) => wrk(scratch, asked, connections, seconds),
   };
 }
 
-async function wrk(
-  scratch: string,
-  asked: Asked,
-  { connections, seconds, pause }: { connections: number; seconds: number; pause: number },
-): Promise<LoopResult> {
+async function wrk(scratch: string, asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
   const bodyFile = join(scratch, `body-${++bodies}.json`);
   writeFileSync(bodyFile, asked.body);
   const headers = { 'content-type': 'application/json', ...asked.headers };
@@ -54,7 +43,6 @@ async function wrk(
       env: {
         ...process.env,
         BENCH_BODY: bodyFile,
-        BENCH_PAUSE: `${pause}`,
         BENCH_HEADERS: Object.entries(headers)
           .map(([name, value]) => `${name}: ${value}`)
           .join('\n'),
@@ -77,7 +65,7 @@ async function wrk(
   };
 }
 
-async function ownLoader(asked: Asked, connections: number, seconds: number, pause = 0): Promise<LoopResult> {
+async function ownLoader(asked: Asked, connections: number, seconds: number): Promise<LoopResult> {
   const request = requestBytes(asked);
   const port = Number(new URL(asked.url).port);
   const result: LoopResult = { requests: 0, seconds: 0, bytes: 0, refused: 0, failed: 0 };
@@ -95,12 +83,10 @@ async function ownLoader(asked: Asked, connections: number, seconds: number, pau
         result.bytes += answer.bytes;
         if (!answer.ok) result.failed++;
         if (!answer.ok && !connection.broken) result.refused++;
-        const wait = 2 * pause * Math.random();
-        if (performance.now() + wait >= end) {
+        if (performance.now() >= end) {
           connection.close();
           resolve();
-        } else if (wait > 0) setTimeout(next, wait);
-        else setImmediate(next);
+        } else setImmediate(next);
       };
       next();
     });

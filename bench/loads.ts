@@ -61,6 +61,25 @@ export function question(
   }));
 }
 
+/** A question about an image that comes with it. */
+export function picture(size: number): Buffer {
+  // Of four characters each three bytes; some are left for what stands around it.
+  const image = Buffer.alloc(Math.floor((size - 512) / 4) * 3, TEXT).toString('base64');
+  return sized(size, (text) => ({
+    model: 'bench',
+    messages: [
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text },
+          { type: 'image_url', image_url: { url: `data:image/png;base64,${image}` } },
+        ],
+      },
+    ],
+    max_tokens: 256,
+  }));
+}
+
 /** A long conversation: many messages rather than one long string, as parsers care. */
 export function conversation(size: number): Buffer {
   const turns = Array.from({ length: Math.floor(size / 2500) }, (_, index) => ({

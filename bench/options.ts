@@ -15,9 +15,12 @@ export interface Options {
 
 const PART_NAMES: readonly string[] = PARTS.map(({ name }) => name);
 const ROW_NAMES: readonly string[] = ROWS.map(({ name }) => name);
+/** Of whose load there is no profile. */
+const UNPROFILED: readonly PartName[] = ['open', 'start', 'body-20m', 'image-20m'];
 
 export const HELP = `Usage: npm run bench -- [options]
-  --quick           fewer rows and parts, fewer and shorter rounds: two minutes, for a first look
+  --quick           fewer rows and parts, fewer and shorter rounds: some two minutes where the machine has nothing else to do,
+                    for a first look
   --only a,b        of the rows (${ROW_NAMES.join(' ')})
                     and parts (${PART_NAMES.join(' ')}) only these;
                     ratios need their yardsticks (http for streams, fastify for the rest)
@@ -78,7 +81,7 @@ function readProfile(text: string, directory: string): Options['profile'] {
   const [name = '', partName = ''] = text.split(':');
   const row = rowOf(name);
   const part = PARTS.find((one) => one.name === partName)?.name;
-  if (row === undefined || part === undefined || part === 'open' || part === 'start')
+  if (row === undefined || part === undefined || UNPROFILED.includes(part))
     throw new Error(`--profile: expected ROW:PART, such as spillway:plain, found ${text}`);
   return { row, part, directory };
 }

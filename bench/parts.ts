@@ -1,5 +1,5 @@
 /** The parts of a run: what is asked in each, for how long, and which figures its table shows. */
-import { conversation, type Dialect, question } from './loads.ts';
+import { conversation, type Dialect, picture, question } from './loads.ts';
 
 export type PartName =
   | 'plain'
@@ -7,6 +7,8 @@ export type PartName =
   | 'stream'
   | 'body-100k'
   | 'body-1m'
+  | 'body-20m'
+  | 'image-20m'
   | 'latency'
   | 'paced'
   | 'open'
@@ -19,8 +21,9 @@ export type PartName =
  * `cpu`, `reads`, `instructions`: of one request or stream, µs, calls of read(), and thousands of instructions outside the kernel. `cpuOfTwo`: `cpu` while two processes work, of one gateway or of two;
  * `cpuSteady`: at a fixed rate. `perSecond`: requests or streams. `rss`: MB, under load. `p50`, `p99`, `p999`: milliseconds to the
  * last byte. `first50`, `first99`: milliseconds from the upstream writing the first content to its arrival. `streamRss`, `streamHeap`: KB for
- * each open stream; `left`: KB of heap for each, once all have gone. `answered`: requests that a crowd gets answered in a second, for each that as many clients
- * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd that were answered or refused, for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
+ * each open stream; `left`: KB of heap for each, once all have gone.
+ * `wait`: milliseconds of the longest probe while a body is worked on, the median of the bodies; `worst`: of all of them; `parse`: what the body takes to be parsed; `beyond`: `wait` without that, and without what a probe takes otherwise; `quiet`: the longest probe without a body. `answered`: requests that a crowd gets answered in a second, for each that as many clients
+ * get as can be served at once; `answerCpu`: CPU that an answer takes meanwhile, refusals and those under way at the end included, for each that it takes then; `offered`: requests of the crowd that were sent (in a closed loop: answered or refused), for each that as many get answered as can be served at once; `refused`: requests a second, of the crowd; `unsent`: those a second that were due and found no connection free, `late`: milliseconds that the loader was late with what was due, the 99th percentile; `other50`, `other99`: milliseconds that another tenant waits meanwhile, `times50`, `times99`: for
  * each that it waits otherwise. `ready`, `readyCpu`: milliseconds from the start of a process until it says that it listens, and of
  * CPU until then; `readyKept`, `readyCpuKept`: the same where the code that Node compiled was kept from the start before.
  */
@@ -40,10 +43,17 @@ export type Figure =
   | 'streamRss'
   | 'streamHeap'
   | 'left'
+  | 'wait'
+  | 'worst'
+  | 'parse'
+  | 'beyond'
+  | 'quiet'
   | 'answered'
   | 'answerCpu'
   | 'offered'
   | 'refused'
+  | 'unsent'
+  | 'late'
   | 'other50'
   | 'other99'
   | 'times50'
@@ -74,7 +84,9 @@ export interface Extent {
 
 /** What a process needs to reach its speed (README.md), and what --quick has time for. */
 const WARM = { requests: 80_000, streams: 8_000 };
-const LUKEWARM = { requests: 20_000, streams: 2_000 };
+const LUKEWARM = { requests: 10_000, streams: 1_000 };
+/** Streams, before the first look at the memory of a process: with --quick as well, for it is compared with itself. */
+const GROWN = 2_000;
 
 export interface Part {
   name: PartName;
@@ -84,7 +96,7 @@ export interface Part {
   columns: readonly Column[];
   full: Extent;
   quick: Extent;
-  how: Closed | Pressure | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
+  how: Closed | LargeBody | Pressure | { kind: 'processes' | 'latency' | 'paced' | 'open' | 'start' };
 }
 
 /** A number of connections, each asking again when it has its answer. */
@@ -96,13 +108,19 @@ export interface Closed {
   body(dialect: Dialect): Buffer;
 }
 
-/** A crowd of one tenant's clients, each asking again when it is answered or refused, and another tenant that asks now and then. */
+/** Bodies one after the other that hold up what comes beside them. */
+export interface LargeBody {
+  kind: 'large-body';
+  body(): Buffer;
+}
+
+/** A crowd of one tenant's clients, and another tenant that asks now and then. */
 export interface Pressure {
   kind: 'pressure';
   /** As many as can be served at once, and so many as cannot. */
   few: number;
   crowd: number;
-  /** Each of the crowd pauses, so that together they would ask for so many times what few are answered, if they were answered at once; null = each asks again at once. */
+  /** Together they ask for so many times what few are answered, at a fixed rate, on connections that stand; null = each asks again at once when it is answered or refused. */
   times: number | null;
   body(): Buffer;
 }
@@ -138,6 +156,26 @@ function bodies(name: PartName, title: string, bytes: number, connections: numbe
   };
 }
 
+function largeBody(name: PartName, title: string, body: () => Buffer): Part {
+  return {
+    name,
+    title: `${title}, one after the other: the longest that a short request waits meanwhile`,
+    yardstick: 'fastify',
+    columns: [
+      { title: 'longest wait, ms', figure: 'wait', as: 'value' },
+      { title: 'to that of `fastify`', figure: 'wait', as: 'ratio' },
+      { title: 'to parse the body, ms', figure: 'parse', as: 'value' },
+      { title: 'wait beyond that, ms', figure: 'beyond', as: 'value' },
+      { title: 'longest of all bodies, ms', figure: 'worst', as: 'value' },
+      { title: 'longest without a body, ms', figure: 'quiet', as: 'value' },
+      { title: 'RSS MB', figure: 'rss', as: 'value' },
+    ],
+    full: { rounds: 5, seconds: 3, warmUp: WARM.requests, settle: 3 },
+    quick: { rounds: 2, seconds: 1, warmUp: LUKEWARM.requests, settle: 1 },
+    how: { kind: 'large-body', body },
+  };
+}
+
 /** `crowd`: who they are, in words. */
 function pressure(name: PartName, title: string, crowd: string, how: Omit<Pressure, 'kind'>): Part {
   return {
@@ -150,13 +188,15 @@ function pressure(name: PartName, title: string, crowd: string, how: Omit<Pressu
       { title: `CPU an answer, to that with ${how.few} clients`, figure: 'answerCpu', as: 'value' },
       { title: `requests/s, to answers/s with ${how.few} clients`, figure: 'offered', as: 'value' },
       { title: 'refused/s', figure: 'refused', as: 'value' },
+      { title: 'not sent/s, no connection free', figure: 'unsent', as: 'value' },
+      { title: 'loader late, p99, ms', figure: 'late', as: 'value' },
       { title: 'the other tenant: median, ms', figure: 'other50', as: 'value' },
       { title: 'to its median otherwise', figure: 'times50', as: 'value' },
       { title: 'p99, ms', figure: 'other99', as: 'value' },
       { title: 'to its p99 otherwise', figure: 'times99', as: 'value' },
       { title: 'RSS MB', figure: 'rss', as: 'value' },
     ],
-    full: { rounds: 3, seconds: 4, warmUp: WARM.requests, settle: 4 },
+    full: { rounds: 3, seconds: how.times === null ? 4 : 5, warmUp: WARM.requests, settle: 4 },
     quick: { rounds: 2, seconds: 3, warmUp: LUKEWARM.requests, settle: 3 },
     how: { kind: 'pressure', ...how },
   };
@@ -208,6 +248,8 @@ export const PARTS: readonly Part[] = [
   },
   bodies('body-100k', 'A request of 100 KB', 100 * 1024, 8),
   bodies('body-1m', 'A request of 1 MB', 1024 * 1024, 2),
+  largeBody('body-20m', 'Conversations of 20 MB', () => conversation(20 * 1024 * 1024)),
+  largeBody('image-20m', 'Requests of 20 MB with an image', () => picture(20 * 1024 * 1024)),
   {
     name: 'latency',
     title:
@@ -252,14 +294,14 @@ export const PARTS: readonly Part[] = [
       { title: 'to `http`', figure: 'streamHeap', as: 'ratio' },
       { title: 'KB of it left when all have gone', figure: 'left', as: 'value' },
     ],
-    full: { rounds: 3, seconds: 8, warmUp: LUKEWARM.streams, settle: 0 },
-    quick: { rounds: 1, seconds: 3, warmUp: LUKEWARM.streams, settle: 0 },
+    full: { rounds: 3, seconds: 8, warmUp: GROWN, settle: 0 },
+    quick: { rounds: 1, seconds: 3, warmUp: GROWN, settle: 0 },
     how: { kind: 'open' },
   },
   pressure(
     'twice',
     'Twice the load',
-    'two thousand clients of one tenant that pause between two requests, so that they would ask for twice what 32 get if they were answered at once',
+    'on two thousand connections of one tenant that stand, requests at twice the rate at which 32 clients get answers',
     {
       few: 32,
       crowd: 2000,

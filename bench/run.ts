@@ -5,6 +5,7 @@ import { chooseLoader } from './closed-loop.ts';
 import { compare } from './compare.ts';
 import { countInstructions, whyUncounted } from './instructions.ts';
 import { closedEntrants } from './measure/closed.ts';
+import { largeBodyEntrants } from './measure/large-body.ts';
 import { openLoopEntrants } from './measure/open-loop.ts';
 import { openStreamEntrants } from './measure/open-streams.ts';
 import { type Entrant, extentOf, inTurn, type Plan } from './measure/plan.ts';
@@ -154,6 +155,8 @@ function entrantsOf(plan: Plan, part: Part, rows: readonly Row[]): Promise<Entra
   switch (part.how.kind) {
     case 'closed':
       return closedEntrants(plan, part, part.how);
+    case 'large-body':
+      return largeBodyEntrants(plan, part, part.how);
     case 'pressure':
       return pressureEntrants(plan, part, part.how, names);
     case 'processes':

@@ -7,14 +7,6 @@ for name, value in string.gmatch(os.getenv("BENCH_HEADERS"), "([^:\n]+): ([^\n]+
   wrk.headers[name] = value
 end
 
--- Milliseconds between an answer and the next request, on average: all at the same time would come as waves.
-local pause = tonumber(os.getenv("BENCH_PAUSE"))
-if pause > 0 then
-  function delay()
-    return math.random(0, math.floor(2 * pause))
-  end
-end
-
 function done(summary)
   local errors = summary.errors
   io.write(string.format('{"requests":%d,"micros":%d,"bytes":%d,"refused":%d,"failed":%d}\n',

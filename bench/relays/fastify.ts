@@ -29,6 +29,9 @@ app.post('/v1/chat/completions', async (request, reply) => {
   return reply.send(text);
 });
 
+// What probes ask for: it takes nothing but this process.
+app.get('/v1/models', () => ({ object: 'list', data: [] }));
+
 // As many connections may be waiting to be let in as at the gateway.
 await app.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
 console.log(JSON.stringify({ msg: 'listening', listen: app.listeningOrigin }));

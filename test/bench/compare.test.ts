@@ -158,6 +158,23 @@ describe('the report', () => {
     assert.deepEqual(pressed([0.8, 0.89, 0.95]), [[what, 'at least 0.9', '0.89', '**missed**']]);
   });
 
+  it('judges the memory of a stream by what is resident and by what is in use, each by itself', () => {
+    const open = (row: string, rss: number, heap: number): Measured => ({
+      part: 'open',
+      row,
+      figures: { streamRss: [rss], streamHeap: [heap] },
+      failed: 0,
+    });
+    const rows = goalRows(run([open('http', 31, 15), open('spillway', 11, 30)]));
+    assert.deepEqual(
+      rows.map(([, , measured, verdict]) => [measured, verdict]),
+      [
+        ['0.35', 'met'],
+        ['2.00', '**missed**'],
+      ],
+    );
+  });
+
   it('says nothing of goals that were not measured', () => {
     assert.deepEqual(goalRows(run([])), []);
   });
