@@ -16,6 +16,7 @@ import { requestWeight } from '../overload/request-weight.ts';
 import { RestingConnections } from '../overload/resting-connections.ts';
 import { UntakenAnswers } from '../overload/untaken-answers.ts';
 import type { Exchange } from '../pipeline/exchange.ts';
+import { RESUME_HEADER } from '../pipeline/resumable.ts';
 import { HELD_AT_FIRST } from '../server/body-reader.ts';
 import type { AdmittedExchange, ClientAdmission } from '../server/client-handlers.ts';
 import { READ_OVER } from '../server/http-exchange.ts';
@@ -23,6 +24,8 @@ import type { ServerSettings } from '../server/settings.ts';
 
 /** What bodies may take of the memory: parsed, and made into what is sent on, those of requests are there two or three times more. */
 const SHARE_OF_MEMORY = 1 / 4;
+
+const EMPTY = Buffer.alloc(0);
 
 export interface AdmissionOptions {
   loop: EventLoop;
@@ -62,7 +65,11 @@ export class Admission implements ClientAdmission {
     const { loop, metrics } = options;
     this.#options = options;
     this.#bodies = new BodyRoom(options.bodyBytes);
-    this.#untaken = new UntakenAnswers(this.#bodies, (exchange) => this.#cut(exchange, 'memory'));
+    this.#untaken = new UntakenAnswers(
+      this.#bodies,
+      () => options.clock.now(),
+      (exchange) => this.#cut(exchange, 'memory'),
+    );
     this.#shares = new InFlightShares(options.inFlightByTenant);
     const begin = (exchange: AdmittedExchange) => {
       exchange.inLine = false;
@@ -161,6 +168,8 @@ export class Admission implements ClientAdmission {
 
   /** A client takes its answer too slowly, or not at all. */
   tooSlow(exchange: AdmittedExchange): void {
+    // It was cut off in this very turn.
+    if (exchange.connection.destroyed) return;
     this.#untaken.over(exchange);
     this.#cut(exchange, 'slow');
   }
@@ -180,7 +189,8 @@ export class Admission implements ClientAdmission {
   /** What it held is free again, its place in line too, and its connection rests if it is to. */
   over(exchange: AdmittedExchange): void {
     this.#free(exchange);
-    if (exchange.inLine) this.#left(exchange);
+    // Who may come back for a stream is served without its client.
+    if (exchange.inLine && exchange.header(RESUME_HEADER) === undefined) this.#left(exchange);
     if (this.#untaken.bytes > 0) this.#untaken.over(exchange);
     if (exchange.tires)
       exchange.whenRead(() => this.#connections.rest(exchange.connection, costOf(exchange)));
@@ -189,7 +199,8 @@ export class Admission implements ClientAdmission {
   /** Nobody is there to be answered. What it sent is not to be kept until its turn would have come. */
   #left(exchange: AdmittedExchange): void {
     exchange.inLine = false;
-    this.#gate.leave(tenantOf(exchange), exchange);
+    this.#gate.leave(tenantOf(exchange), exchange, requestWeight(exchange.body.length));
+    exchange.body = EMPTY;
     this.#options.gone(exchange);
   }
 

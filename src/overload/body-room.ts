@@ -37,7 +37,7 @@ export class BodyRoom {
 
   /**
    * Takes room for what there is of a body, if there is room for all that is expected of it; false: there is none. One body finds room
-   * however long it is, where there is no other.
+   * however long it is, where nothing else is held.
    */
   take(tenant: string, bytes: number, expected = bytes): boolean {
     const free = this.#bytes - this.#held - expected;

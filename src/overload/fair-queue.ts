@@ -23,6 +23,10 @@ export class FairQueue<T> {
   #turns = new Fifo<Line<T>>();
   #length = 0;
   #weight = 0;
+  /** Lines in which somebody waits. */
+  #waiting = 0;
+  /** They do not wait any more, and are passed over when their line comes to them. */
+  readonly #left = new Set<T>();
   /** Whose request was taken last. */
   #served: Line<T> | null = null;
   #servedWeight = 0;
@@ -39,6 +43,11 @@ export class FairQueue<T> {
     return this.#weight;
   }
 
+  /** That have somebody waiting. */
+  get tenantsWaiting(): number {
+    return this.#waiting;
+  }
+
   /** Of what was taken last. */
   get servedWeight(): number {
     return this.#servedWeight;
@@ -50,7 +59,7 @@ export class FairQueue<T> {
   }
 
   waitingOf(tenant: string): number {
-    return this.#lines.get(tenant)?.items.length ?? 0;
+    return this.#lines.get(tenant)?.length ?? 0;
   }
 
   weightOf(tenant: string): number {
@@ -60,21 +69,21 @@ export class FairQueue<T> {
   add(tenant: string, item: T, weight: number): void {
     let line = this.#lines.get(tenant);
     if (line === undefined) {
-      line = { tenant, credit: QUANTUM, servedAt: Number.NaN, weight: 0, items: new Fifo() };
+      line = { tenant, credit: QUANTUM, servedAt: Number.NaN, length: 0, weight: 0, items: new Fifo() };
       this.#lines.set(tenant, line);
       this.#fresh.push(line);
     }
     line.items.push({ item, weight });
+    if (++line.length === 1) this.#waiting++;
     line.weight += weight;
     this.#weight += weight;
     this.#length++;
   }
 
-  /** Does not wait any more, if it does. */
-  remove(tenant: string, item: T): void {
-    const line = this.#lines.get(tenant);
-    const removed = line?.items.remove((waiting) => waiting.item === item);
-    if (line !== undefined && removed !== undefined) this.#taken(line, removed.weight);
+  /** It was added with that weight, has not been taken, and does not wait any more. */
+  leave(tenant: string, item: T, weight: number): void {
+    this.#left.add(item);
+    this.#gone(this.#lines.get(tenant) as Line<T>, weight);
   }
 
   /** The next one; null: nobody waits. What it took is to be told to `charge` before the next is taken. `now`: in milliseconds. */
@@ -88,20 +97,17 @@ export class FairQueue<T> {
       const lines = isFresh ? this.#fresh : this.#turns;
       const line = lines.first as Line<T>;
       if (line.credit < QUANTUM && now - line.servedAt >= PASSED_OVER) line.credit = QUANTUM;
-      if (line.credit > 0 && line.items.length > 0) {
+      if (line.credit > 0 && line.length > 0) {
         this.#served = line;
         this.#servedFresh = isFresh;
         line.servedAt = now;
-        const { item, weight } = line.items.shift();
-        this.#servedWeight = weight;
-        this.#taken(line, weight);
-        return item;
+        return this.#takeFrom(line);
       }
       lines.shift();
       // Others are passed over one at a time, while somebody waits for a first turn.
       this.#servedFresh = false;
       // One that was fresh is to come round once before it can be fresh again.
-      if (!isFresh && line.credit >= 0 && line.items.length === 0) this.#lines.delete(line.tenant);
+      if (!isFresh && line.credit >= 0 && line.length === 0) this.#lines.delete(line.tenant);
       else {
         line.credit += QUANTUM;
         this.#turns.push(line);
@@ -115,7 +121,18 @@ export class FairQueue<T> {
     this.#served = null;
   }
 
-  #taken(line: Line<T>, weight: number): void {
+  #takeFrom(line: Line<T>): T {
+    for (;;) {
+      const { item, weight } = line.items.shift();
+      if (this.#left.delete(item)) continue;
+      this.#servedWeight = weight;
+      this.#gone(line, weight);
+      return item;
+    }
+  }
+
+  #gone(line: Line<T>, weight: number): void {
+    if (--line.length === 0) this.#waiting--;
     line.weight -= weight;
     this.#weight -= weight;
     this.#length--;
@@ -124,6 +141,7 @@ export class FairQueue<T> {
   #forget(): void {
     if (this.#lines.size === 0) return;
     this.#lines.clear();
+    this.#left.clear();
     this.#fresh = new Fifo();
     this.#turns = new Fifo();
   }
@@ -135,7 +153,9 @@ interface Line<T> {
   credit: number;
   /** When one of its requests was taken last; NaN: none has been. */
   servedAt: number;
-  /** Of all that wait in it. */
+  /** How many wait in it, and their weight. */
+  length: number;
   weight: number;
+  /** With those that have left. */
   readonly items: Fifo<{ item: T; weight: number }>;
 }

@@ -16,17 +16,6 @@ export class Fifo<T> {
     this.#items.push(item);
   }
 
-  /** Takes the first out of which that is true; undefined: there is none. */
-  remove(is: (item: T) => boolean): T | undefined {
-    for (let at = this.#start; at < this.#items.length; at++) {
-      const item = this.#items[at] as T;
-      if (!is(item)) continue;
-      this.#items.splice(at, 1);
-      return item;
-    }
-    return undefined;
-  }
-
   /** It must not be empty. */
   shift(): T {
     const item = this.#items[this.#start] as T;

@@ -129,7 +129,7 @@ export class Gate<T> {
   /** Would another request of this tenant have to be refused? To be asked before its body is read; `enter` asks again. */
   hasRoom(tenant: string): boolean {
     if (!this.#isLate || this.#known < MEASURED_OVER) return true;
-    const { length, weight, tenants } = this.#queue;
+    const { length, weight, tenantsWaiting: tenants } = this.#queue;
     const room = this.#room();
     if (length >= room && tenants >= this.#roomForTenants()) return false;
     const isFull = length >= room && this.#queue.waitingOf(tenant) * (tenants + 1) >= room;
@@ -140,9 +140,9 @@ export class Gate<T> {
     return !(isFull || isHeavy) || this.#hasLittle(tenant);
   }
 
-  /** It does not wait any more, if it does. */
-  leave(tenant: string, item: T): void {
-    this.#queue.remove(tenant, item);
+  /** It entered with that weight, has not been begun, and is not to be any more. */
+  leave(tenant: string, item: T, weight: number): void {
+    this.#queue.leave(tenant, item, weight);
   }
 
   /** A client has connected: there may be more of them, who have not been let in yet. */

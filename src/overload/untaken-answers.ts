@@ -3,18 +3,25 @@ import type { BodyRoom } from './body-room.ts';
 /** Up to here an answer that waits takes no more than a stream may, and is bounded as those are: by the places under way. Bytes. */
 const SHORT = 64 * 1024;
 
+/** What waits for less may well be on its way: an encrypted answer waits for a moment in any case, and one of a megabyte on a line that is far. Milliseconds. */
+const ON_ITS_WAY = 5_000;
+
 interface Held {
   readonly tenant: string;
+  /** On the clock's time. */
+  readonly since: number;
   readonly bytes: number;
 }
 
 /**
  * Bounds the bytes of whole answers that wait for their clients to take them, in the room of the bodies of requests. An answer cannot be refused any
  * more, it has been paid for: there is room for each, but others may be cut off for it. A tenant's may take together as much as is left free then, so
- * those of its clients that do not read cost it its own answers; what others have is only cut off where there is no room at all.
+ * those of its clients that do not read for some seconds cost it its own answers; what others have, or what may be on its way, is only cut off where there is
+ * no room at all.
  */
 export class UntakenAnswers<T> {
   readonly #room: BodyRoom;
+  readonly #now: () => number;
   readonly #cut: (answer: T) => void;
   /** Who waits for longest is first. */
   readonly #held = new Map<T, Held>();
@@ -23,8 +30,9 @@ export class UntakenAnswers<T> {
   #bytes = 0;
 
   /** `cut` must not throw. What it is called with holds nothing any more. */
-  constructor(room: BodyRoom, cut: (answer: T) => void) {
+  constructor(room: BodyRoom, now: () => number, cut: (answer: T) => void) {
     this.#room = room;
+    this.#now = now;
     this.#cut = cut;
   }
 
@@ -36,16 +44,17 @@ export class UntakenAnswers<T> {
   /** An answer begins to wait. Its tenant's others are cut off, who waits for longest first, until there is room for it; it never is itself. */
   add(tenant: string, answer: T, bytes: number): void {
     if (bytes <= SHORT) return;
+    const now = this.#now();
     while ((this.#bytesOf.get(tenant) ?? 0) + bytes > this.#room.free - bytes) {
-      if (!this.#cutOldestOf(tenant)) break;
+      if (!this.#cutOldestOf(tenant, now - ON_ITS_WAY)) break;
     }
-    // It is the only one of its tenant, and whoever has more than all others together left it no room.
+    // Whoever has most has to make room, be it this tenant or the one that left it none.
     while (bytes > this.#room.free) {
       const most = this.#tenantWithMost();
-      if (most === null || !this.#cutOldestOf(most)) break;
+      if (most === null || !this.#cutOldestOf(most, now)) break;
     }
     this.#room.put(tenant, bytes);
-    this.#held.set(answer, { tenant, bytes });
+    this.#held.set(answer, { tenant, since: now, bytes });
     this.#add(tenant, bytes);
   }
 
@@ -58,10 +67,11 @@ export class UntakenAnswers<T> {
     this.#add(held.tenant, -held.bytes);
   }
 
-  /** False: it has none. */
-  #cutOldestOf(tenant: string): boolean {
+  /** False: it has none that has waited since then, or longer. */
+  #cutOldestOf(tenant: string, then: number): boolean {
     if (!this.#bytesOf.has(tenant)) return false;
     for (const [answer, held] of this.#held) {
+      if (held.since > then) return false;
       if (held.tenant !== tenant) continue;
       this.over(answer);
       this.#cut(answer);

@@ -16,7 +16,7 @@ export interface ResumableContext {
   newId(): string;
 }
 
-const RESUME_HEADER = 'x-spillway-resume';
+export const RESUME_HEADER = 'x-spillway-resume';
 const YES: ReadonlySet<string> = new Set(['true', '1']);
 const NO: ReadonlySet<string> = new Set(['', 'false', '0']);
 

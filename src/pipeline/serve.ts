@@ -1,7 +1,7 @@
 import type { Book } from '../accounting/book.ts';
 import type { RequestEntry } from '../accounting/request-entry.ts';
 import type { Principal } from '../auth/keyring.ts';
-import { ApiError, internalError } from '../core/errors.ts';
+import { ApiError, internalError, shuttingDown } from '../core/errors.ts';
 import { DIALECTS } from '../dialects/dialects.ts';
 import { authenticateAgain } from './authenticate.ts';
 import { firstHeaders, sendError } from './errors.ts';
@@ -185,9 +185,18 @@ export function refuseRequest(
   }
 }
 
-/** A request whose client left before it was begun; in the books all the same. */
+/** A request that has ended before it was begun, nearly always because its client left; in the books all the same. */
 export function closeUnbegun(exchange: Exchange, services: Services): void {
-  services.book.close({ ...newEntry(exchange), status: 499, outcome: 'client_gone' });
+  const entry = newEntry(exchange);
+  if (exchange.cancellation.reason === 'client_gone') {
+    entry.status = 499;
+    entry.outcome = 'client_gone';
+  } else {
+    const { status, code } = shuttingDown();
+    entry.status = status;
+    entry.error = code;
+  }
+  services.book.close(entry);
 }
 
 function refuse(exchange: Exchange, entry: RequestEntry, error: unknown): void {

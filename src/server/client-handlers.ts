@@ -45,6 +45,8 @@ export interface ClientAdmission {
 }
 
 export type AdmittedExchange = Exchange & {
+  /** Let go of where nobody will read it any more. */
+  body: Buffer;
   /** Whose room for bodies it takes, and how much of it. */
   heldBy: string;
   heldBytes: number;

@@ -157,14 +157,19 @@ describe('a fair queue', () => {
     const gone = { tenant: 'a', number: 3, ms: 0.05 };
     queue.add('a', gone, 7);
     fill(queue, 'a', 1, 0.05);
-    queue.remove('a', gone);
-    queue.remove('a', gone);
-    queue.remove('b', gone);
+    queue.leave('a', gone, 7);
     assert.deepEqual([queue.length, queue.weight, queue.weightOf('a'), queue.waitingOf('a')], [4, 4, 4, 4]);
     assert.deepEqual(
       takeFrom(queue, 5).map(({ number }) => number),
       [0, 1, 2, 0],
     );
+    queue.add('b', gone, 7);
+    fill(queue, 'c', 1, 0.05);
+    assert.equal(queue.tenantsWaiting, 2);
+    queue.leave('b', gone, 7);
+    assert.equal(queue.tenantsWaiting, 1);
+    assert.equal(takeFrom(queue, 2).length, 1);
+    assert.deepEqual([queue.length, queue.weight, queue.tenantsWaiting], [0, 0, 0]);
   });
 
   it('holds no tenant any more when nobody waits', () => {

@@ -140,6 +140,22 @@ describe('a loop that has more to do than it can', () => {
     assert.equal(upstream.requests.length, 1);
   });
 
+  it('a stream that its client may come back to is begun though that has left', async (t) => {
+    const { loop, gateway, upstream } = await overloaded(t);
+    const left = new AbortController();
+    const leaving = gateway
+      .chat({ stream: true }, { ...A, 'x-spillway-resume': 'true' }, left.signal)
+      .catch(() => null);
+    await waiting(gateway, 1);
+    left.abort();
+    await leaving;
+    await shows(gateway, 'spillway_in_flight', 0);
+    await waiting(gateway, 1);
+    loop.turn();
+    await upstream.waitFor(1);
+    await gateway.ended(1);
+  });
+
   it('refusals are counted, and each is in one line of the log and only in one', async (t) => {
     const { loop, clock, gateway } = await overloaded(t);
     const taken = Array.from({ length: ROOM }, () => gateway.chat({}, A));

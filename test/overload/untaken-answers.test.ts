@@ -6,10 +6,16 @@ import { UntakenAnswers } from '../../src/overload/untaken-answers.ts';
 const KB = 1024;
 const MB = 1024 * KB;
 
-function open(bytes: number) {
+/** `every`: milliseconds from one answer to the next. */
+function open(bytes: number, every = 5_000) {
   const room = new BodyRoom(bytes);
   const cut: string[] = [];
-  const answers = new UntakenAnswers<string>(room, (answer) => void cut.push(answer));
+  let time = 0;
+  const now = () => {
+    time += every;
+    return time;
+  };
+  const answers = new UntakenAnswers<string>(room, now, (answer) => void cut.push(answer));
   return { room, cut, answers };
 }
 
@@ -24,6 +30,19 @@ describe('answers that wait for their clients', () => {
     assert.deepEqual(cut, ['a0', 'a1', 'a2']);
     assert.equal(answers.bytes, 5 * MB);
     assert.equal(room.free, 5 * MB);
+  });
+
+  it('may be on their way, and are let be for some seconds while there is room at all', () => {
+    const { room, cut, answers } = open(10 * MB, 700);
+    for (let n = 0; n < 10; n++) answers.add('a', `a${n}`, MB);
+    assert.deepEqual(cut, ['a0', 'a1']);
+    assert.equal(answers.bytes, 8 * MB);
+    const quick = open(10 * MB, 1);
+    for (let n = 0; n < 10; n++) quick.answers.add('a', `a${n}`, MB);
+    assert.deepEqual([quick.cut, quick.room.free], [[], 0]);
+    quick.answers.add('b', 'b0', MB);
+    assert.deepEqual([quick.cut, quick.room.free], [['a0'], 0]);
+    assert.equal(room.free, 2 * MB);
   });
 
   it('of one tenant cost no other tenant its own', () => {
