@@ -5,6 +5,8 @@ export interface EventLoop {
   clock: Clock;
   /** Milliseconds that its thread has been given to work, so far: less than have passed where it was idle, or others had the processor. */
   worked(): number;
+  /** Milliseconds that it has had nothing to do, so far. */
+  idle(): number;
   /** Calls once what is ready on sockets now has been looked at. */
   nextTurn(fn: () => void): void;
   /** Calls once all that is ready without another look at the sockets has run: promises above all. */
@@ -19,6 +21,7 @@ export const systemLoop: EventLoop = {
     const { user, system } = process.threadCpuUsage();
     return (user + system) / 1000;
   },
+  idle: () => performance.nodeTiming.idleTime,
   nextTurn: (fn) => void setImmediate(fn),
   // Ticks run before promises, unless it is a promise that asks for one. (Node gives each queueMicrotask a context of its own, which costs more.)
   settled: (fn) => void DONE.then(() => process.nextTick(fn)),

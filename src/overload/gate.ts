@@ -41,6 +41,8 @@ const STANDING_BURST = 600;
 /** Nor more than this, by their weight: 32 MB of bodies. V8 looks at all that lives for each 64 MB beside its heap, and only then frees a body that has waited for long. */
 const STANDING_WEIGHT = 1600;
 const STANDING = 1500;
+/** A loop that has had nothing to do for this part of the time, averaged over `STANDING`, is not asked for too much. */
+const IDLE = 0.2;
 
 /** How fast requests are begun is measured over this, and not known before. Milliseconds of work, while there is too much of it. */
 const MEASURED_OVER = 250;
@@ -85,6 +87,9 @@ export class Gate<T> {
   /** When it was last measured, and how much the loop had worked by then; NaN: nobody asked, for it was on time. */
   #measuredAt: number;
   #worked = Number.NaN;
+  /** How much it had idled by then, and for which part of the time it has of late. */
+  #idle = Number.NaN;
+  #idleShare = 0;
   /** Since when its own work is too much, with breaks that are shorter than `STAYS_LATE`; NaN: it is not. */
   #tooMuchSince = Number.NaN;
   #tooMuchAt = Number.NEGATIVE_INFINITY;
@@ -159,7 +164,10 @@ export class Gate<T> {
   measured(lateMs: number): void {
     const now = this.#loop.clock.now();
     const isHard = lateMs >= LATE || this.#queue.length > 0;
-    const worked = isHard || this.#isLate ? this.#loop.worked() : Number.NaN;
+    const asks = isHard || this.#isLate;
+    const worked = asks ? this.#loop.worked() : Number.NaN;
+    const idle = asks ? this.#loop.idle() : Number.NaN;
+    this.#idled(idle - this.#idle, now - this.#measuredAt);
     if (isHard) {
       this.#isLate = true;
       this.#hardAt = now;
@@ -167,12 +175,19 @@ export class Gate<T> {
     } else if (this.#isLate && now - this.#hardAt > STAYS_LATE) this.#isOnTime();
     this.#measuredAt = now;
     this.#worked = worked;
+    this.#idle = idle;
     this.#begun = 0;
     this.#refusing = 0;
   }
 
+  #idled(idle: number, passed: number): void {
+    if (!(idle >= 0 && passed > 0)) return;
+    this.#idleShare += Math.min(1, passed / STANDING) * (idle / passed - this.#idleShare);
+  }
+
   #isOnTime(): void {
     this.#isLate = false;
+    this.#idleShare = 0;
     this.#tooMuchSince = Number.NaN;
     this.#known = 0;
     this.#rate = 0;
@@ -192,7 +207,9 @@ export class Gate<T> {
     const ownLate = Math.max(0, Math.min(lateMs, worked) - this.#refusing);
     this.#delay += weight * (ownLate - this.#delay);
     const now = this.#loop.clock.now();
-    if (ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2) {
+    const isMuch = ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2;
+    // It may well be late, and cold, by what others do to it: who waits for something to do has time for whatever comes.
+    if (isMuch && this.#idleShare < IDLE) {
       if (Number.isNaN(this.#tooMuchSince)) this.#tooMuchSince = now;
       this.#tooMuchAt = now;
     } else if (now - this.#tooMuchAt > STAYS_LATE) this.#tooMuchSince = Number.NaN;

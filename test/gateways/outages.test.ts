@@ -208,7 +208,8 @@ async function enforced({ mode, redis, members }: Scene): Promise<void> {
   redis.freeze();
   const seen = await Promise.all(atOnce(members, 80, 'small'));
   const expected = { local: { 200: 30, 429: 50 }, deny: { 503: 80 }, allow: { 200: 80 } } as const;
-  assert.deepEqual(tally(seen), expected[mode]);
+  const said = `${JSON.stringify(tally(seen))}: ${[...new Set(seen.map(({ text }) => text))].join('\n')}`;
+  assert.deepEqual(tally(seen), expected[mode], said);
   if (mode === 'local') {
     for (const member of [0, 1]) assert.equal(tally(seen.filter((_, i) => i % 2 === member))[200], 15);
   }

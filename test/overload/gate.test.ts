@@ -100,6 +100,17 @@ describe('below what it can carry', () => {
     assert.equal(answered(of('b', gateway.seen)).length, 4000);
   });
 
+  it('nor is it one that they also make each request take five times as long', () => {
+    const gateway = new SimulatedGateway();
+    // Of its own 5 ms of every 50, while others have 15 more.
+    const cold = { beginning: 5, interrupted: 15, upstream: UPSTREAM };
+    gateway.asks({ tenant: 'a', rate: 1 / 50, until: 6 * SECOND, ...cold });
+    gateway.asks({ tenant: 'b', rate: 1e6, from: 5 * SECOND, until: 5 * SECOND + 0.00008, ...cold });
+    gateway.run(9 * SECOND);
+    assert.equal(of('b', gateway.seen).length, 80);
+    assert.equal(refused(gateway.seen).length, 0);
+  });
+
   it('a request that takes half a second for itself delays the others, and nobody is refused', () => {
     const gateway = new SimulatedGateway();
     gateway.asks({ tenant: 'a', rate: 0.3 * CAPACITY, until: 3 * SECOND, upstream: UPSTREAM });
@@ -318,6 +329,7 @@ describe('who may wait', () => {
       {
         clock,
         worked: () => work,
+        idle: () => 0,
         nextTurn: (fn) => void turns.push(fn),
         settled: (fn) => fn(),
       },

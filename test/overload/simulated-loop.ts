@@ -18,6 +18,7 @@ export class SimulatedLoop implements EventLoop {
   turns = 0;
   #now = 1000;
   #worked = 0;
+  #idle = 0;
   readonly #timers = new Heap();
   readonly #sockets = new Heap();
   readonly #connecting = new Heap();
@@ -48,6 +49,10 @@ export class SimulatedLoop implements EventLoop {
 
   worked(): number {
     return this.#worked;
+  }
+
+  idle(): number {
+    return this.#idle;
   }
 
   /** Work that takes so long. */
@@ -83,7 +88,9 @@ export class SimulatedLoop implements EventLoop {
       for (const fn of this.#putOff.splice(0)) this.#run(fn);
       if (this.#putOff.length > 0) continue;
       const next = Math.min(this.#timers.first, this.#sockets.first, this.#connecting.first);
-      this.#now = Math.max(this.#now, Math.min(next, end));
+      const idle = Math.max(0, Math.min(next, end) - this.#now);
+      this.#now += idle;
+      this.#idle += idle;
     }
   }
 

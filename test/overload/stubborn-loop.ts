@@ -21,6 +21,10 @@ export class StubbornLoop implements EventLoop {
     return this.#now;
   }
 
+  idle(): number {
+    return 0;
+  }
+
   nextTurn(fn: () => void): void {
     this.#putOff.push(fn);
   }

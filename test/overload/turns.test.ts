@@ -13,6 +13,7 @@ describe('a turn', () => {
     const loop = {
       clock,
       worked: () => worked(clock.now()),
+      idle: () => 0,
       nextTurn: (fn: () => void) => void turns.push(fn),
       settled: (fn: () => void) => fn(),
     };
