@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { programFile } from '../core/program-file.ts';
 import { compile, type Tables } from './compile.ts';
 import { FilesAsRead, onDisk, type ReadFiles, RememberedFiles, ShortFiles } from './files.ts';
 import { type Good, loadText, unreadable } from './load.ts';
@@ -39,8 +40,8 @@ export type LoadedAside =
 /** Shorter files are read in fewer milliseconds than a thread takes to begin. Characters. */
 export const LARGE = 256 * 1024;
 
-/** What runs in the thread: the file beside this one, as source or built. */
-const THREAD = import.meta.filename.replace(/aside(?=\.[jt]s$)/, 'aside-thread');
+/** What runs in the thread. */
+const THREAD = programFile('config/aside-thread');
 
 /**
  * The same as `loadConfig`, secrets and all, for a process that has something else to do: where it or a table that it names is large, all is read

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { resolve } from 'node:path';
+import { programFile } from '../core/program-file.ts';
 import { errorCode, isOfThisProcess, NO_ROOM, type ReadFiles, TOO_LATE } from './files.ts';
 import { filesNamedIn } from './substitute.ts';
 
@@ -12,8 +13,8 @@ const MOST_THREADS = 128;
 /** By which somebody else ends it, who ends all that belongs to a service perhaps: it may have hung until then. */
 const TOLD_TO_END: ReadonlySet<NodeJS.Signals | null> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP']);
 
-/** What runs in the other process: the file beside this one, as source or built. */
-const READER = import.meta.filename.replace(/named-files(?=\.[jt]s$)/, 'file-reader');
+/** What runs in the other process. */
+const READER = programFile('config/file-reader');
 
 /**
  * Reads the files that a text names with `${file:...}`, for as long as that may take: what has not been read by then is said to be too late. It is done in

@@ -9,6 +9,7 @@ import { allowedMethods, notServed } from './allowed.ts';
 import { answerSocket, brokenHttp } from './broken-http.ts';
 import { isGone } from './client-refusals.ts';
 import { USUAL_LIMITS } from './limits.ts';
+import { NO_SCHEMAS } from './no-schemas.ts';
 import { readOverBodies } from './read-over.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -60,6 +61,7 @@ const allowed = allowedMethods({
 export function adminListener(handlers: AdminHandlers, newId: () => string): FastifyInstance {
   const fastify = Fastify({
     logger: false,
+    schemaController: NO_SCHEMAS,
     forceCloseConnections: true,
     requestTimeout: USUAL_LIMITS.request,
     return503OnClosing: false,

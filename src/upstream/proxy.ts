@@ -1,5 +1,3 @@
-import http from 'node:http';
-import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { buildConnector, Dispatcher } from 'undici';
 
@@ -97,7 +95,9 @@ export function tunnel(
   return (options, callback, signal) => {
     const { url, authorization } = proxy;
     const target = `${options.hostname.includes(':') ? `[${options.hostname}]` : options.hostname}:${options.port || 443}`;
-    const request = (url.protocol === 'https:' ? https : http).request(url, {
+    // Brought in when it is needed: see `server/client.ts` for what an import of it takes.
+    const http = process.getBuiltinModule(url.protocol === 'https:' ? 'node:https' : 'node:http');
+    const request = http.request(url, {
       method: 'CONNECT',
       path: target,
       headers: { host: target, ...(authorization === null ? {} : { 'proxy-authorization': authorization }) },

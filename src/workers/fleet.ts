@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProcessLog } from '../accounting/log.ts';
 import type { Chance, Clock } from '../core/clock.ts';
+import { programFile } from '../core/program-file.ts';
 import { outputIsFile } from './output.ts';
 import type { Kind, Questions, Start } from './questions.ts';
 import { Slot } from './slot.ts';
@@ -19,8 +20,8 @@ export interface FleetOptions {
   died(worker: WorkerProcess): void;
 }
 
-/** What a worker runs: the file beside this one, as source or built. */
-const WORKER = import.meta.filename.replace(/fleet(?=\.[jt]s$)/, 'begin');
+/** What a worker runs. */
+const WORKER = programFile('workers/begin');
 
 /** All workers, each in its slot. They share one port, which this process holds, and gives each connection to the next of them. */
 export class Fleet {

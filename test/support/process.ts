@@ -10,10 +10,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export type LogLine = Readonly<Record<string, unknown>> & { level: number; msg: string };
 
 export interface ProcessOptions {
-  /** After `src/main.ts`. `CONFIG` stands for the file's path; unless said: `--config CONFIG`. */
+  /** The program's file; `src/main.ts` unless said. */
+  program?: string;
+  /** After the program. `CONFIG` stands for the file's path; unless said: `--config CONFIG`. */
   args?: readonly string[];
   env?: Record<string, string>;
-  /** Before `src/main.ts`: arguments for Node. */
+  /** Before the program: arguments for Node. */
   nodeArgs?: readonly string[];
   /** Where it runs; the project unless said. */
   cwd?: string;
@@ -122,7 +124,7 @@ export function onFreePorts(config: object): object {
   return { version: 1, listen: '127.0.0.1:0', admin: { listen: '127.0.0.1:0' }, auth: 'none', ...config };
 }
 
-/** Starts `src/main.ts` with this configuration; a text is written as it is. Killed after the test if it still runs. */
+/** Starts the gateway with this configuration; a text is written as it is. Killed after the test if it still runs. */
 export function startProcess(
   t: CleansUp,
   config: object | string,
@@ -132,11 +134,11 @@ export function startProcess(
   const file = join(directory, 'spillway.yaml');
   writeFileSync(file, typeof config === 'string' ? config : JSON.stringify(onFreePorts(config), null, 2));
   const { args = ['--config', 'CONFIG'], env = {}, nodeArgs = [], cwd = ROOT, ownGroup = false } = options;
+  const { program = join(ROOT, 'src/main.ts') } = options;
   const output = options.outputTo === 'file' ? join(directory, 'output') : null;
-  const main = join(ROOT, 'src/main.ts');
   const child = spawn(
     process.execPath,
-    [...nodeArgs, main, ...args.map((arg) => (arg === 'CONFIG' ? file : arg))],
+    [...nodeArgs, program, ...args.map((arg) => (arg === 'CONFIG' ? file : arg))],
     {
       cwd,
       env: { PATH: process.env['PATH'] ?? '', ...env },
