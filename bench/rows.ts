@@ -90,6 +90,14 @@ export const ROWS: readonly Row[] = [
     quick: ['plain', 'stream', 'body-1m', 'latency', 'paced', 'open', 'start'],
   }),
   spillway({
+    name: 'built',
+    title: 'the same, as the package and the image have it',
+    varies: 'spillway',
+    parts: ['start'],
+    quick: ['start'],
+    built: true,
+  }),
+  spillway({
     name: 'redis',
     title: 'the same, counted in Redis',
     varies: 'spillway',

@@ -17,6 +17,8 @@ export interface Variant {
   midStream?: 'continue';
   /** What its targets speak; OpenAI's words unless said. */
   adapter?: 'anthropic' | 'gemini' | 'bedrock';
+  /** As `npm run build` makes it, not from the sources. */
+  built?: true;
 }
 
 /** Tenants or models, unless a row is about their number. */
