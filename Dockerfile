@@ -18,7 +18,6 @@ FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json ./
 COPY tools/build.ts tools/build.ts
 COPY src src
 RUN npm run build

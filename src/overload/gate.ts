@@ -41,8 +41,8 @@ const STANDING_BURST = 600;
 /** Nor more than this, by their weight: 32 MB of bodies. V8 looks at all that lives for each 64 MB beside its heap, and only then frees a body that has waited for long. */
 const STANDING_WEIGHT = 1600;
 const STANDING = 1500;
-/** A loop that has had nothing to do for this part of the time, averaged over `STANDING`, is not asked for too much. */
-const IDLE = 0.2;
+/** A loop that has had nothing to do for so long, of a time of `STANDING`, is not asked for too much. Milliseconds. */
+const IDLE = 300;
 
 /** How fast requests are begun is measured over this, and not known before. Milliseconds of work, while there is too much of it. */
 const MEASURED_OVER = 250;
@@ -87,9 +87,10 @@ export class Gate<T> {
   /** When it was last measured, and how much the loop had worked by then; NaN: nobody asked, for it was on time. */
   #measuredAt: number;
   #worked = Number.NaN;
-  /** How much it had idled by then, and for which part of the time it has of late. */
+  /** How much it had idled by then, and by the beginning of the time over which that is looked at; NaN: nobody asked. */
   #idle = Number.NaN;
-  #idleShare = 0;
+  #idleBefore = Number.NaN;
+  #idleSince = Number.NEGATIVE_INFINITY;
   /** Since when its own work is too much, with breaks that are shorter than `STAYS_LATE`; NaN: it is not. */
   #tooMuchSince = Number.NaN;
   #tooMuchAt = Number.NEGATIVE_INFINITY;
@@ -166,8 +167,10 @@ export class Gate<T> {
     const isHard = lateMs >= LATE || this.#queue.length > 0;
     const asks = isHard || this.#isLate;
     const worked = asks ? this.#loop.worked() : Number.NaN;
-    const idle = asks ? this.#loop.idle() : Number.NaN;
-    this.#idled(idle - this.#idle, now - this.#measuredAt);
+    this.#idle = asks ? this.#loop.idle() : Number.NaN;
+    // It may well be late, and cold, by what others do to it: who waits for something to do has time for whatever comes.
+    if (this.#idle - this.#idleBefore > IDLE) this.#tooMuchSince = Number.NaN;
+    else if (now - this.#idleSince >= STANDING) this.#lookAtIdleness(now);
     if (isHard) {
       this.#isLate = true;
       this.#hardAt = now;
@@ -175,19 +178,17 @@ export class Gate<T> {
     } else if (this.#isLate && now - this.#hardAt > STAYS_LATE) this.#isOnTime();
     this.#measuredAt = now;
     this.#worked = worked;
-    this.#idle = idle;
     this.#begun = 0;
     this.#refusing = 0;
   }
 
-  #idled(idle: number, passed: number): void {
-    if (!(idle >= 0 && passed > 0)) return;
-    this.#idleShare += Math.min(1, passed / STANDING) * (idle / passed - this.#idleShare);
+  #lookAtIdleness(now: number): void {
+    this.#idleBefore = this.#idle;
+    this.#idleSince = now;
   }
 
   #isOnTime(): void {
     this.#isLate = false;
-    this.#idleShare = 0;
     this.#tooMuchSince = Number.NaN;
     this.#known = 0;
     this.#rate = 0;
@@ -207,10 +208,11 @@ export class Gate<T> {
     const ownLate = Math.max(0, Math.min(lateMs, worked) - this.#refusing);
     this.#delay += weight * (ownLate - this.#delay);
     const now = this.#loop.clock.now();
-    const isMuch = ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2;
-    // It may well be late, and cold, by what others do to it: who waits for something to do has time for whatever comes.
-    if (isMuch && this.#idleShare < IDLE) {
-      if (Number.isNaN(this.#tooMuchSince)) this.#tooMuchSince = now;
+    if (ownLate >= LATE || this.#queue.length >= this.#standingRoom() / 2) {
+      if (Number.isNaN(this.#tooMuchSince)) {
+        this.#tooMuchSince = now;
+        this.#lookAtIdleness(now);
+      }
       this.#tooMuchAt = now;
     } else if (now - this.#tooMuchAt > STAYS_LATE) this.#tooMuchSince = Number.NaN;
   }

@@ -23,7 +23,7 @@ export interface ListenerOptions {
   limits: ListenerLimits;
 }
 
-// An import of it would bring in all that it has a name for, Node's own WebSocket and `fetch` with it: a twentieth of the start.
+// An import of it, other than of `node:https`, would bring in all that it has a name for, Node's own WebSocket and `fetch` with it: a twentieth of the start.
 const { createServer } = process.getBuiltinModule('node:http');
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
