@@ -364,7 +364,7 @@ describe('AWS credentials', () => {
       process.env['AWS_ACCESS_KEY_ID'] = 'AKFROMENV';
       process.env['AWS_SECRET_ACCESS_KEY'] = SECRET;
       process.env['AWS_SESSION_TOKEN'] = 'session';
-      const credentials = await awsCredentials({ region, service });
+      const credentials = await awsCredentials({ region, service, clock: new ManualClock(0, Date.now()) });
       const headers = headersOf(await credentials.authorize(CALL));
       assert.match(
         headers['authorization'] ?? '',

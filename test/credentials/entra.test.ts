@@ -249,7 +249,7 @@ describe("The vendor's own chain of credentials", () => {
       IDENTITY_ENDPOINT: endpoint,
       IDENTITY_HEADER: 'header',
     });
-    const credentials = await entraCredentials();
+    const credentials = await entraCredentials({ clock: new ManualClock(0, Date.now()) });
     assert.deepEqual(await at(credentials), bearer('from the machine'));
     assert.deepEqual(await at(credentials), bearer('from the machine'));
     assert.deepEqual(asked, ['header https://cognitiveservices.azure.com']);
@@ -257,7 +257,7 @@ describe("The vendor's own chain of credentials", () => {
 
   it('says that there is nobody where there is nobody', async (t) => {
     environment(t, { AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential' });
-    const credentials = await entraCredentials();
+    const credentials = await entraCredentials({ clock: new ManualClock(0, Date.now()) });
     await assert.rejects(at(credentials), failure(/EnvironmentCredential is unavailable/, true));
   });
 
